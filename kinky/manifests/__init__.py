@@ -1,0 +1,19 @@
+"""Kubernetes bodies as dicts; pure functions of the configuration, the nodes and a few names.
+
+Host side (in `cfg.host.namespace`):
+    host_namespace.build_host_namespace(cfg)            ownership.build_owner_marker(cfg, stack=)
+    services.build_node_service(cfg, node)              services.build_endpoint_service(cfg)
+    network_policy.build_network_policy(cfg)            storage.build_etcd_claim(cfg, node)
+    user_data.build_user_data_secret(cfg, node, name=, user_data=, network_data=)
+    virtual_machine.build_virtual_machine(cfg, node, image=, user_data_secret=, credentials_secret=, emulated=)
+    host_rbac.build_store_service_account(cfg), build_store_role(cfg), build_store_role_binding(cfg)
+Inner side (tuples in the order of creation):
+    cluster_access.build_cluster_access(cfg)            flannel.build_flannel(cfg)
+    kube_proxy.build_kube_proxy(cfg)                    coredns.build_coredns(cfg)
+    external_secrets.build_external_secrets(cfg)        secrets_store.build_store(cfg, host_server=, host_ca_bundle=)
+    workload.build_workload(cfg)
+
+Arguments of type `Late` may also be values that only a resource knows later: they are put in place and never opened.
+Every field that the API would fill in is written out, so that a second `pulumi up` finds nothing to change.
+No third-party manifest is copied. It may import config and topology; it may not import kube, render or pulumi.
+"""

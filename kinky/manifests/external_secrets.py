@@ -1,0 +1,110 @@
+"""External Secrets in its smallest form: one controller, no webhook, no certificate controller.
+
+A webhook that refuses when it is down would be a dependency lock, and the gate proves more than validation could.
+The custom resource definitions come with the node image. Flags are those of version 0.20.4.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kinky import names
+from kinky.config.model import KinkyConfig
+from kinky.manifests import images, pods
+from kinky.manifests.body import (
+    Body,
+    app_selector,
+    build_cluster_role,
+    build_cluster_role_binding,
+    build_namespace,
+    build_service_account,
+    inner_metadata,
+    pod_metadata,
+    service_account_subject,
+)
+
+APP: Final = "external-secrets"
+HEALTH_PORT: Final = 8082
+
+ARGUMENTS: Final = (
+    "--concurrent=1",
+    "--loglevel=info",
+    "--zap-time-encoding=rfc3339",
+    # Nothing scrapes it.
+    "--metrics-addr=0",
+    f"--live-addr=:{HEALTH_PORT}",
+    # Only what reads: stores and ExternalSecrets. The other kinds are not even defined.
+    "--enable-cluster-external-secret-reconciler=false",
+    "--enable-cluster-push-secret-reconciler=false",
+    "--enable-push-secret-reconciler=false",
+    "--enable-generator-state=false",
+)
+
+
+def build_external_secrets(cfg: KinkyConfig) -> tuple[Body, ...]:
+    """Return External Secrets' namespace, rights and controller in the order of creation."""
+    namespace = names.NAMESPACE_KINKY
+    return (
+        build_namespace(namespace, app="kinky"),
+        build_service_account(APP, namespace, mount_token=True),
+        build_cluster_role("kinky:external-secrets", app=APP, rules=_rules()),
+        build_cluster_role_binding(
+            "kinky:external-secrets",
+            app=APP,
+            role="kinky:external-secrets",
+            subject=service_account_subject(APP, namespace),
+        ),
+        _deployment(),
+    )
+
+
+def _rules() -> list[Body]:
+    kinds = ["clustersecretstores", "externalsecrets", "secretstores"]
+    read, change = ["get", "list", "watch"], ["update", "patch"]
+    return [
+        {"apiGroups": ["external-secrets.io"], "resources": kinds, "verbs": read + change},
+        {"apiGroups": ["external-secrets.io"], "resources": [f"{kind}/status" for kind in kinds], "verbs": change},
+        # Its controller is always started, though no generator is ever used.
+        {"apiGroups": ["generators.external-secrets.io"], "resources": ["generatorstates"], "verbs": read},
+        {"apiGroups": [""], "resources": ["namespaces", "configmaps"], "verbs": read},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": [*read, "create", *change, "delete"]},
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
+    ]
+
+
+def _deployment() -> Body:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": inner_metadata(APP, app=APP, namespace=names.NAMESPACE_KINKY),
+        "spec": {
+            "replicas": 1,
+            # Two controllers at once would write the same Secrets; without leader election there is never a second.
+            "strategy": {"type": "Recreate"},
+            "selector": {"matchLabels": app_selector(APP)},
+            "template": {
+                "metadata": pod_metadata(APP),
+                "spec": {
+                    "priorityClassName": "system-cluster-critical",
+                    "serviceAccountName": APP,
+                    "securityContext": pods.unprivileged_user(),
+                    "tolerations": list(pods.CONTROL_PLANE_TAINT),
+                    "affinity": pods.prefer_workers(),
+                    "containers": [_container()],
+                },
+            },
+        },
+    }
+
+
+def _container() -> Body:
+    return {
+        "name": APP,
+        "image": images.EXTERNAL_SECRETS,
+        "imagePullPolicy": images.PULL_POLICY,
+        "args": list(ARGUMENTS),
+        "readinessProbe": pods.http_probe("/healthz", HEALTH_PORT, period_seconds=10, failures=6),
+        "livenessProbe": pods.http_probe("/healthz", HEALTH_PORT, period_seconds=60, failures=5, delay_seconds=120),
+        "resources": pods.requests(cpu="20m", memory="64Mi"),
+        "securityContext": pods.restricted(),
+    }

@@ -1,0 +1,52 @@
+"""The right to read the secrets store: a ServiceAccount that may get the cluster's values by name, and no more."""
+
+from __future__ import annotations
+
+from kinky import names
+from kinky.config.model import KinkyConfig
+from kinky.manifests.body import Body, host_metadata
+from kinky.manifests.secrets_store import store_values
+
+
+def store_secret_names(cfg: KinkyConfig) -> tuple[str, ...]:
+    """Return the names of the host Secrets that hold the store's values."""
+    return tuple(names.store_secret(cfg.cluster.name, value) for value in store_values(cfg))
+
+
+def build_store_service_account(cfg: KinkyConfig) -> Body:
+    """Return the host ServiceAccount whose token the inner cluster reads the store with."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": host_metadata(cfg, names.store_reader(cfg.cluster.name)),
+        "automountServiceAccountToken": False,
+    }
+
+
+def build_store_role(cfg: KinkyConfig) -> Body:
+    """Return the Role: no list and no watch, because both would show every Secret of the namespace."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": host_metadata(cfg, names.store_reader(cfg.cluster.name)),
+        "rules": [
+            {
+                "apiGroups": [""],
+                "resources": ["secrets"],
+                "resourceNames": list(store_secret_names(cfg)),
+                "verbs": ["get"],
+            }
+        ],
+    }
+
+
+def build_store_role_binding(cfg: KinkyConfig) -> Body:
+    """Return the RoleBinding of the store's ServiceAccount to its Role."""
+    name = names.store_reader(cfg.cluster.name)
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": host_metadata(cfg, name),
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": cfg.host.namespace}],
+    }

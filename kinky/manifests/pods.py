@@ -1,0 +1,73 @@
+"""Parts of pod templates that several inner applications share."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kinky.manifests.body import Body
+
+CONTROL_PLANE_LABEL: Final = "node-role.kubernetes.io/control-plane"
+
+EVERY_TAINT: Final[tuple[Body, ...]] = ({"operator": "Exists"},)
+"""For what makes a node usable in the first place."""
+CONTROL_PLANE_TAINT: Final[tuple[Body, ...]] = (
+    {"key": CONTROL_PLANE_LABEL, "operator": "Exists", "effect": "NoSchedule"},
+)
+"""For what must go on while no worker is there."""
+
+
+def prefer_workers() -> Body:
+    """Return the affinity that keeps a pod off control planes while another node has room."""
+    expression = {"key": CONTROL_PLANE_LABEL, "operator": "DoesNotExist"}
+    term = {"weight": 100, "preference": {"matchExpressions": [expression]}}
+    return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [term]}}
+
+
+def spread(selector: dict[str, str]) -> list[Body]:
+    """Return the constraint that puts pods on different nodes while that is possible."""
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": selector},
+        }
+    ]
+
+
+def restricted(*, add: tuple[str, ...] = ()) -> Body:
+    """Return the security context of a container that needs no right but the capabilities in `add`."""
+    capabilities: Body = {"drop": ["ALL"]} | ({"add": list(add)} if add else {})
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": capabilities,
+        "readOnlyRootFilesystem": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def unprivileged_user() -> Body:
+    """Return the security context of a pod whose processes are nobody."""
+    return {"runAsNonRoot": True, "runAsUser": 65534, "runAsGroup": 65534}
+
+
+def from_field(name: str, path: str) -> Body:
+    """Return an environment variable that holds a field of the pod."""
+    return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
+
+
+def requests(*, cpu: str, memory: str) -> Body:
+    """Return resource requests without limits: a limit on a system pod turns load into an outage."""
+    return {"requests": {"cpu": cpu, "memory": memory}}
+
+
+def http_probe(path: str, port: int, *, period_seconds: int, failures: int, delay_seconds: int = 0) -> Body:
+    """Return an HTTP probe; under emulation every probe costs CPU, so periods are long."""
+    return {
+        "httpGet": {"path": path, "port": port, "scheme": "HTTP"},
+        "initialDelaySeconds": delay_seconds,
+        "periodSeconds": period_seconds,
+        "timeoutSeconds": 5,
+        "successThreshold": 1,
+        "failureThreshold": failures,
+    }

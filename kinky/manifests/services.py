@@ -1,0 +1,73 @@
+"""Host Services: one permanent address per node (S-address), and the endpoint in front of the control planes.
+
+A Service carries only the ports it lists, so these lists are also what nodes can say to each other.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kinky import names
+from kinky.config.model import KinkyConfig
+from kinky.manifests.body import Body, host_metadata
+from kinky.topology.nodes import NodeSpec
+
+KUBELET_PORT: Final = 10250
+ETCD_CLIENT_PORT: Final = 2379
+ETCD_PEER_PORT: Final = 2380
+
+_SERVICE_TYPES: Final = {"forward": "ClusterIP", "nodePort": "NodePort", "loadBalancer": "LoadBalancer"}
+
+
+def build_node_service(cfg: KinkyConfig, node: NodeSpec) -> Body:
+    """Return the Service whose cluster IP is the node's address for its whole life."""
+    ports = [
+        _port("kubelet", KUBELET_PORT),
+        _port("overlay", cfg.network.overlay_port, protocol="UDP"),
+    ]
+    if node.is_control_plane:
+        ports += [
+            _port("api", names.ENDPOINT_PORT),
+            _port("etcd-client", ETCD_CLIENT_PORT),
+            _port("etcd-peer", ETCD_PEER_PORT),
+        ]
+    elif cfg.workload.enabled:
+        ports.append(_port("workload", cfg.workload.node_port))
+    spec = _cluster_ip_spec("ClusterIP", {names.LABEL_CLUSTER: cfg.cluster.name, names.LABEL_NODE: node.name}, ports)
+    # etcd has to form, and kubelets to be asked for logs, before anything is ready.
+    spec["publishNotReadyAddresses"] = True
+    return {"apiVersion": "v1", "kind": "Service", "metadata": host_metadata(cfg, node.name, node=node), "spec": spec}
+
+
+def build_endpoint_service(cfg: KinkyConfig) -> Body:
+    """Return the Service over ready control planes; every access mode keeps its cluster IP, which workers use."""
+    port = _port("api", names.ENDPOINT_PORT)
+    if cfg.access.mode == "nodePort" and cfg.access.node_port is not None:
+        port["nodePort"] = cfg.access.node_port
+    selector = {names.LABEL_CLUSTER: cfg.cluster.name, names.LABEL_ROLE: names.CONTROL_PLANE}
+    spec = _cluster_ip_spec(_SERVICE_TYPES[cfg.access.mode], selector, [port])
+    spec["publishNotReadyAddresses"] = False
+    metadata = host_metadata(cfg, names.endpoint_service(cfg.cluster.name))
+    if cfg.access.mode != "forward":
+        spec["externalTrafficPolicy"] = "Cluster"
+    if cfg.access.mode == "loadBalancer":
+        spec["allocateLoadBalancerNodePorts"] = True
+        if cfg.access.load_balancer_annotations:
+            metadata["annotations"] = dict(cfg.access.load_balancer_annotations)
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+
+
+def _port(name: str, number: int, *, protocol: str = "TCP") -> Body:
+    return {"name": name, "port": number, "targetPort": number, "protocol": protocol}
+
+
+def _cluster_ip_spec(kind: str, selector: dict[str, str], ports: list[Body]) -> Body:
+    return {
+        "type": kind,
+        "ipFamilies": ["IPv4"],
+        "ipFamilyPolicy": "SingleStack",
+        "internalTrafficPolicy": "Cluster",
+        "sessionAffinity": "None",
+        "selector": selector,
+        "ports": ports,
+    }

@@ -1,0 +1,135 @@
+"""The kubeadm documents of a control plane: given authorities, static etcd, the same phases at every boot.
+
+All control planes get the same ClusterConfiguration, so it is also what `kubeadm upgrade` would read.
+Field names are those of kubeadm.k8s.io/v1beta4 in Kubernetes 1.36.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import yaml
+
+from kinky import names
+from kinky.config.model import KinkyConfig
+from kinky.render.kubelet import CRI_SOCKET, PKI_DIR, build_kubelet_configuration, build_taints
+from kinky.topology.addresses import Addresses, endpoint_name
+from kinky.topology.nodes import NodeSpec, control_planes
+
+API_VERSION: Final = "kubeadm.k8s.io/v1beta4"
+ETCD_IMAGE_TAG: Final = "3.6.8"
+ETCD_DATA_DIR: Final = "/var/lib/etcd/data"
+ETCD_CLIENT_PORT: Final = 2379
+ETCD_PEER_PORT: Final = 2380
+PATCHES_DIR: Final = "/usr/lib/kinky/patches"
+"""Patches of the static pods; part of the node image, because they belong to one Kubernetes version."""
+
+_COMPONENT_START_SECONDS: Final = 900
+"""A cold API server needs 60 to 260 s under emulation (measured); kubeadm's own 240 s would be too short at times."""
+_API_CALL_SECONDS: Final = 120
+
+
+def build_kubeadm_documents(
+    cfg: KinkyConfig, node: NodeSpec, nodes: Sequence[NodeSpec], addresses: Addresses
+) -> tuple[dict[str, Any], ...]:
+    """Return InitConfiguration, ClusterConfiguration and KubeletConfiguration of one control plane."""
+    return (
+        _init_configuration(cfg, node, addresses),
+        _cluster_configuration(cfg, control_planes(nodes), addresses),
+        build_kubelet_configuration(cfg, node),
+    )
+
+
+def render_documents(documents: Sequence[dict[str, Any]]) -> str:
+    """Return the documents as one YAML text."""
+    return "---\n".join(yaml.safe_dump(document, sort_keys=False, width=1000) for document in documents)
+
+
+def _init_configuration(cfg: KinkyConfig, node: NodeSpec, addresses: Addresses) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "InitConfiguration",
+        "localAPIEndpoint": {"advertiseAddress": addresses.node_ips[node.name], "bindPort": names.ENDPOINT_PORT},
+        "nodeRegistration": {"name": node.name, "criSocket": CRI_SOCKET, "taints": build_taints(node)},
+        "patches": {"directory": PATCHES_DIR},
+        "timeouts": {
+            "controlPlaneComponentHealthCheck": _scaled(cfg, _COMPONENT_START_SECONDS),
+            "kubernetesAPICall": _scaled(cfg, _API_CALL_SECONDS),
+        },
+    }
+
+
+def _cluster_configuration(cfg: KinkyConfig, planes: Sequence[NodeSpec], addresses: Addresses) -> dict[str, Any]:
+    elect = "true" if len(planes) > 1 else "false"
+    # Nobody to elect against, and its renewals are steady load on etcd: measured to overrun two emulated cores.
+    election = {"leader-elect": elect, "profiling": "false"}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "ClusterConfiguration",
+        "clusterName": cfg.cluster.name,
+        "kubernetesVersion": cfg.cluster.kubernetes_version,
+        "controlPlaneEndpoint": f"{endpoint_name(cfg.cluster.name)}:{names.ENDPOINT_PORT}",
+        "imageRepository": names.IMAGE_PREFIX,
+        "certificatesDir": PKI_DIR,
+        "encryptionAlgorithm": "ECDSA-P256",
+        # Leaf certificates are made anew at each boot; two years is the longest a node may run without one.
+        "certificateValidityPeriod": "17520h0m0s",
+        "networking": {
+            "podSubnet": ",".join(cfg.network.pod_cidrs),
+            "serviceSubnet": ",".join(cfg.network.service_cidrs),
+            "dnsDomain": cfg.cluster.domain,
+        },
+        "apiServer": {
+            "certSANs": build_api_server_names(cfg, planes, addresses),
+            "extraArgs": _arguments(
+                {
+                    "encryption-provider-config": f"{PKI_DIR}/encryption-config.yaml",
+                    # Workers come with a signed certificate, so there is no token to accept.
+                    "enable-bootstrap-token-auth": "false",
+                    "profiling": "false",
+                }
+            ),
+        },
+        "controllerManager": {"extraArgs": _arguments({**election, "controllers": "*"})},
+        "scheduler": {"extraArgs": _arguments(election)},
+        # Declared by the program, so that there is one owner.
+        "dns": {"disabled": True},
+        "proxy": {"disabled": True},
+        "etcd": {"local": _local_etcd(cfg, planes, addresses)},
+    }
+
+
+def build_api_server_names(cfg: KinkyConfig, planes: Sequence[NodeSpec], addresses: Addresses) -> list[str]:
+    """Return the names and addresses that every API server's certificate holds besides kubeadm's own."""
+    own = [addresses.node_ips[plane.name] for plane in planes]
+    return [endpoint_name(cfg.cluster.name), addresses.endpoint_ip, *own, "localhost", "127.0.0.1"]
+
+
+def _local_etcd(cfg: KinkyConfig, planes: Sequence[NodeSpec], addresses: Addresses) -> dict[str, Any]:
+    members = [f"{plane.name}=https://{addresses.node_ips[plane.name]}:{ETCD_PEER_PORT}" for plane in planes]
+    return {
+        "dataDir": ETCD_DATA_DIR,
+        "imageTag": ETCD_IMAGE_TAG,
+        # advertise-client-urls must stay kubeadm's: it would be copied into the API server's --etcd-servers.
+        "extraArgs": _arguments(
+            {
+                "initial-cluster": ",".join(members),
+                "initial-cluster-state": "new",
+                "initial-cluster-token": cfg.cluster.name,
+                # Packets for the S-address arrive at the NIC's address, so etcd listens on all of them.
+                "listen-client-urls": f"https://0.0.0.0:{ETCD_CLIENT_PORT}",
+                "listen-peer-urls": f"https://0.0.0.0:{ETCD_PEER_PORT}",
+                # Behind NAT a peer's source address is not in its certificate; the etcd authority is private.
+                "peer-skip-client-san-verification": "true",
+            }
+        ),
+    }
+
+
+def _arguments(values: dict[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def _scaled(cfg: KinkyConfig, seconds: int) -> str:
+    return f"{round(cfg.timeouts.seconds(seconds))}s"

@@ -1,0 +1,103 @@
+"""User-data of a node: one typed record of arguments per role, one template per role, checked text out.
+
+A node's user-data names its own address, the control planes' and the endpoint's, and no other worker's:
+so a new worker changes nobody else's Secret, and nobody else has to restart.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import yaml
+
+from kinky import names
+from kinky.config.model import KinkyConfig
+from kinky.render import cloud_config, environment, kubeadm, kubelet
+from kinky.topology.addresses import Addresses, endpoint_name
+from kinky.topology.nodes import NodeSpec
+
+TEMPLATE: Final = "user-data.yaml.j2"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WorkerArguments:
+    """What templates/worker/user-data.yaml.j2 may use."""
+
+    node_json: str
+    """Facts about the node for the units in the image, as JSON."""
+    kubelet_env: str
+    """EnvironmentFile with the kubelet's flags."""
+    kubelet_configuration: str
+    """KubeletConfiguration as YAML."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ControlPlaneArguments:
+    """What templates/control-plane/user-data.yaml.j2 may use."""
+
+    node_json: str
+    """Facts about the node for the units in the image, as JSON."""
+    kubelet_env: str
+    """EnvironmentFile with the kubelet's flags."""
+    kubeadm_documents: str
+    """InitConfiguration, ClusterConfiguration and KubeletConfiguration as YAML."""
+
+
+ARGUMENTS: Final[Mapping[str, type[ControlPlaneArguments | WorkerArguments]]] = {
+    names.CONTROL_PLANE: ControlPlaneArguments,
+    names.WORKER: WorkerArguments,
+}
+
+
+def render_user_data(
+    cfg: KinkyConfig,
+    node: NodeSpec,
+    nodes: Sequence[NodeSpec],
+    addresses: Addresses,
+    *,
+    generation: int = 1,
+    upstream_schema: Mapping[str, Any] | None = None,
+) -> str:
+    """Return the checked cloud-config of a node; raises KinkyError with the template's file and line.
+
+    Args:
+        generation: of the key material; it makes the guest restart with new keys.
+        upstream_schema: cloud-init's own schema, when the node image's build has left one.
+    """
+    arguments = _build_arguments(cfg, node, nodes, addresses, generation=generation)
+    template = f"{node.role}/{TEMPLATE}"
+    text = environment.render(template, dataclasses.asdict(arguments))
+    cloud_config.check_cloud_config(text, where=f"templates/{template}", upstream_schema=upstream_schema)
+    return text
+
+
+def build_node_facts(cfg: KinkyConfig, node: NodeSpec, addresses: Addresses, *, generation: int) -> dict[str, Any]:
+    """Return what /etc/kinky/node.json holds."""
+    return {
+        "cluster": cfg.cluster.name,
+        "node": node.name,
+        "role": node.role,
+        "ordinal": node.index,
+        "address": addresses.node_ips[node.name],
+        "endpointAddress": addresses.endpoint_ip,
+        "endpointName": endpoint_name(cfg.cluster.name),
+        "kubernetesVersion": cfg.cluster.kubernetes_version,
+        "generation": generation,
+    }
+
+
+def _build_arguments(
+    cfg: KinkyConfig, node: NodeSpec, nodes: Sequence[NodeSpec], addresses: Addresses, *, generation: int
+) -> WorkerArguments | ControlPlaneArguments:
+    facts = json.dumps(build_node_facts(cfg, node, addresses, generation=generation), indent=2) + "\n"
+    flags = kubelet.render_kubelet_env(cfg, node, addresses)
+    if node.is_control_plane:
+        documents = kubeadm.build_kubeadm_documents(cfg, node, nodes, addresses)
+        return ControlPlaneArguments(
+            node_json=facts, kubelet_env=flags, kubeadm_documents=kubeadm.render_documents(documents)
+        )
+    document = yaml.safe_dump(kubelet.build_kubelet_configuration(cfg, node), sort_keys=False)
+    return WorkerArguments(node_json=facts, kubelet_env=flags, kubelet_configuration=document)

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kinky.config.load import load_config
+from kinky.config.model import KinkyConfig
+from kinky.manifests import host_namespace, host_rbac, network_policy, ownership, services, user_data, virtual_machine
+from kinky.manifests.body import Body, logical_name
+from kinky.topology.nodes import build_nodes
+
+
+def config(**sections: Any) -> KinkyConfig:
+    return load_config({"cluster": {"name": "t"}, "host": {"embedded": True}, **sections}, source="test")
+
+
+def ports(service: Body) -> set[tuple[str, int]]:
+    return {(port["protocol"], port["port"]) for port in service["spec"]["ports"]}
+
+
+def test_a_control_planes_address_carries_all_that_nodes_say_to_it() -> None:
+    service = services.build_node_service(config(), build_nodes(config())[0])
+    assert service["metadata"]["name"] == "t-control-plane-0"
+    assert ports(service) == {("TCP", 10250), ("TCP", 6443), ("TCP", 2379), ("TCP", 2380), ("UDP", 18472)}
+    assert service["spec"]["publishNotReadyAddresses"] is True
+
+
+def test_a_workers_address_carries_the_workload_too() -> None:
+    node = build_nodes(config())[1]
+    assert ports(services.build_node_service(config(), node)) == {("TCP", 10250), ("TCP", 30080), ("UDP", 18472)}
+    quiet = config(workload={"enabled": False}, network={"overlayPort": 20000})
+    assert ports(services.build_node_service(quiet, node)) == {("TCP", 10250), ("UDP", 20000)}
+
+
+def test_services_select_exactly_their_vms() -> None:
+    cfg = config(controlPlane={"replicas": 3}, workers=[{"pool": "a", "replicas": 2}])
+    nodes = build_nodes(cfg)
+    machines = {
+        node.name: virtual_machine.build_virtual_machine(
+            cfg, node, image="i", user_data_secret="u", credentials_secret="c", emulated=False
+        )["spec"]["template"]["metadata"]["labels"]
+        for node in nodes
+    }
+
+    def selected(service: Body) -> list[str]:
+        wanted = service["spec"]["selector"].items()
+        return [name for name, labels in machines.items() if wanted <= labels.items()]
+
+    for node in nodes:
+        assert selected(services.build_node_service(cfg, node)) == [node.name]
+    assert selected(services.build_endpoint_service(cfg)) == [f"t-control-plane-{index}" for index in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("access", "kind", "extra"),
+    [
+        ({"mode": "forward"}, "ClusterIP", {}),
+        ({"mode": "nodePort", "nodePort": 31000}, "NodePort", {"nodePort": 31000}),
+        ({"mode": "nodePort"}, "NodePort", {}),
+        ({"mode": "loadBalancer"}, "LoadBalancer", {}),
+    ],
+)
+def test_the_endpoint_is_over_ready_control_planes_in_every_mode(
+    access: dict[str, object], kind: str, extra: dict[str, int]
+) -> None:
+    service = services.build_endpoint_service(config(access=access))
+    assert service["metadata"]["name"] == "t-endpoint"
+    assert service["spec"]["type"] == kind
+    assert service["spec"]["publishNotReadyAddresses"] is False
+    assert service["spec"]["ports"] == [{"name": "api", "port": 6443, "targetPort": 6443, "protocol": "TCP"} | extra]
+
+
+def test_load_balancer_annotations_are_used_in_their_mode_only() -> None:
+    annotations = {"example.com/internal": "true"}
+    balanced = config(access={"mode": "loadBalancer", "loadBalancerAnnotations": annotations})
+    assert services.build_endpoint_service(balanced)["metadata"]["annotations"] == annotations
+    assert "annotations" not in services.build_endpoint_service(config())["metadata"]
+
+
+def test_the_store_may_be_read_by_name_only() -> None:
+    assert host_rbac.store_secret_names(config()) == ("t-store-canary", "t-store-message")
+    assert host_rbac.build_store_role(config())["rules"] == [
+        {
+            "apiGroups": [""],
+            "resources": ["secrets"],
+            "resourceNames": ["t-store-canary", "t-store-message"],
+            "verbs": ["get"],
+        }
+    ]
+    assert host_rbac.store_secret_names(config(workload={"enabled": False})) == ("t-store-canary",)
+    binding = host_rbac.build_store_role_binding(config())
+    account = host_rbac.build_store_service_account(config())
+    assert account["automountServiceAccountToken"] is False
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": account["metadata"]["name"], "namespace": "kinky-t"}
+    ]
+
+
+def test_the_policy_opens_the_api_and_the_workload_and_nothing_else() -> None:
+    spec = network_policy.build_network_policy(config())["spec"]
+    assert spec["podSelector"] == {"matchLabels": {"kinky.dev/cluster": "t"}}
+    assert spec["ingress"][0] == {"from": [{"podSelector": spec["podSelector"]}]}
+    assert [port["port"] for port in spec["ingress"][1]["ports"]] == [6443, 30080]
+
+
+def test_a_user_data_secret_is_immutable_and_opens_no_late_value() -> None:
+    late = object()
+    secret = user_data.build_user_data_secret(
+        config(), build_nodes(config())[1], name=late, user_data=late, network_data=late
+    )
+    assert secret["immutable"] is True
+    assert secret["stringData"] == {"userdata": late, "networkdata": late}
+    assert secret["metadata"]["name"] is late
+
+
+def test_every_host_object_has_the_clusters_labels_and_the_namespace() -> None:
+    cfg = config(host={"embedded": True, "namespace": "lab"})
+    nodes = build_nodes(cfg)
+    bodies = [
+        ownership.build_owner_marker(cfg, stack="org/kinky/t"),
+        network_policy.build_network_policy(cfg),
+        services.build_endpoint_service(cfg),
+        host_rbac.build_store_service_account(cfg),
+        *(services.build_node_service(cfg, node) for node in nodes),
+    ]
+    for body in bodies:
+        assert body["metadata"]["namespace"] == "lab"
+        assert body["metadata"]["labels"]["kinky.dev/cluster"] == "t"
+        assert body["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "kinky"
+    assert host_namespace.build_host_namespace(cfg)["metadata"]["name"] == "lab"
+    assert bodies[0]["data"] == {"stack": "org/kinky/t"}
+    assert logical_name(bodies[2]) == "lab/service/t-endpoint"
