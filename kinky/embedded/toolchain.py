@@ -1,0 +1,182 @@
+"""Finds or makes the programs that KinKy uses and does not write.
+
+The first source that works is taken: a program of the pinned version on PATH, the project's official release archive
+with a pinned SHA-256, `go build` of the pinned module. What is fetched or built lands in one cache outside the
+checkout, keyed by everything that went into it, so nothing is built twice and two runs at once wait for each other.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import shutil
+import sysconfig
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kinky import paths, process
+from kinky.embedded import archive, gobuild
+from kinky.errors import CommandError, KinkyError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """One table of toolchain/tools.toml; the field names are its keys."""
+
+    name: str
+    version: str
+    programs: Mapping[str, str]
+    directory: Path
+    module: str = ""
+    sum: str = ""
+    ldflags: tuple[str, ...] = ()
+    cgo: bool = False
+    reports: Mapping[str, list[str]] = field(default_factory=dict)
+    stage: tuple[Mapping[str, Any], ...] = ()
+    archive: Mapping[str, Any] | None = None
+    script: bool = False
+
+    @property
+    def key(self) -> str:
+        """Digest of everything that decides the result, 12 hexadecimal digits."""
+        digest = hashlib.sha256(
+            repr(
+                (self.version, sorted(self.programs.items()), self.ldflags, self.stage, self.archive, self.cgo)
+            ).encode()
+        )
+        for path in sorted(self.directory.glob("*")):
+            if path.suffix in {".mod", ".sum", ".go"}:
+                digest.update(path.name.encode() + path.read_bytes())
+        return digest.hexdigest()[:12]
+
+    @property
+    def cache(self) -> Path:
+        """Where this tool's programs are kept."""
+        return paths.tools_dir() / f"{self.name}-{self.version}-{self.key}" / "bin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedTool:
+    """A program that can be run: its name, version, where it came from and where it is."""
+
+    name: str
+    version: str
+    source: str
+    path: Path | None
+
+
+@functools.cache
+def load_tools() -> dict[str, Tool]:
+    """Reads toolchain/tools.toml; the result maps a tool's name to its table."""
+    folder = paths.project_root() / "toolchain"
+    table = tomllib.loads((folder / "tools.toml").read_text())
+    return {name: _tool(name, entry, folder / name) for name, entry in table.items()}
+
+
+def _tool(name: str, entry: Mapping[str, Any], directory: Path) -> Tool:
+    lists = {key: tuple(entry[key]) for key in ("ldflags", "stage") if key in entry}
+    return Tool(name=name, directory=directory, **{**entry, **lists})
+
+
+def _owner(program: str) -> Tool:
+    for tool in load_tools().values():
+        if program in tool.programs:
+            return tool
+    raise KinkyError(f"unknown program: {program}", hint="toolchain/tools.toml lists what can be resolved")
+
+
+def tool_path(program: str) -> Path:
+    """Path of a program, made first if need be.
+
+    Raises KinkyError if no source works; the message says what each one answered.
+    """
+    tool = _owner(program)
+    return _find(tool, program) or _make(tool) / program
+
+
+def ensure_tools(programs: Iterable[str]) -> dict[str, Path]:
+    """Makes every named program available; the result maps name to path."""
+    return {program: tool_path(program) for program in programs}
+
+
+def list_tools() -> list[ResolvedTool]:
+    """Every program with its version, source (PATH, archive, build, script or missing) and path; builds nothing."""
+    rows = []
+    for tool in load_tools().values():
+        for program in tool.programs:
+            found = _find(tool, program)
+            rows.append(ResolvedTool(name=program, version=tool.version, source=_source(tool, found), path=found))
+    return rows
+
+
+def _source(tool: Tool, found: Path | None) -> str:
+    if found is None:
+        return "missing"
+    if tool.script:
+        return "script"
+    if not found.is_relative_to(paths.tools_dir()):
+        return "PATH"
+    return (tool.cache.parent / "source").read_text()
+
+
+def _find(tool: Tool, program: str) -> Path | None:
+    if tool.script:
+        return tool.directory / program
+    cached = tool.cache / program
+    return _on_path(program, tool) or (cached if cached.exists() else None)
+
+
+@functools.cache
+def _reported(program: Path, arguments: tuple[str, ...]) -> str:
+    try:
+        return process.run([program, *arguments], reason="ask a program on PATH for its version", timeout_seconds=30)
+    except CommandError:
+        return ""
+
+
+def _on_path(program: str, tool: Tool) -> Path | None:
+    found = shutil.which(program)
+    if found is None or program not in tool.reports:
+        return None
+    if Path(found).is_relative_to(paths.tools_dir()):
+        return Path(found) if Path(found).is_relative_to(tool.cache) else None
+    words = _reported(Path(found), tuple(tool.reports[program])).replace(",", " ").split()
+    return Path(found) if tool.version in words or tool.version.removeprefix("v") in words else None
+
+
+def _make(tool: Tool) -> Path:
+    with process.file_lock(paths.tools_dir() / f"{tool.name}.lock"):
+        if tool.cache.exists():
+            return tool.cache
+        unfinished = tool.cache.parent.with_name(f"{tool.cache.parent.name}.partial")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        (unfinished / "bin").mkdir(parents=True)
+        source = "archive" if archive.unpack(tool.archive, unfinished / "bin") else "build"
+        if source == "build":
+            gobuild.build(tool, unfinished / "bin", go=go_path())
+        (unfinished / "source").write_text(source)
+        # The rename is what makes a killed build leave nothing that looks finished.
+        unfinished.rename(tool.cache.parent)
+    return tool.cache
+
+
+def go_path() -> Path:
+    """Path of a Go that can build the tools: the one on PATH, else the one in the virtual environment.
+
+    Raises KinkyError if there is none of version 1.26 or newer.
+    """
+    candidates = [shutil.which("go"), shutil.which("go", path=sysconfig.get_path("scripts"))]
+    seen = []
+    for candidate in filter(None, candidates):
+        version = _reported(Path(candidate), ("env", "GOVERSION")).strip()
+        seen.append(f"{candidate} is {version}")
+        if tuple(int(part) for part in version.removeprefix("go").split(".")[:2] if part.isdigit()) >= (1, 26):
+            return Path(candidate)
+    raise KinkyError(
+        "no Go 1.26 or newer found",
+        details=seen,
+        hint="make up installs it into the virtual environment: .venv/bin/pip install -r toolchain/go-requirements.txt",
+    )
