@@ -1,0 +1,195 @@
+"""Rules across fields: what no single value tells."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from itertools import combinations
+
+from kinky import names
+from kinky.config.model import KinkyConfig
+from kinky.config.problem import UNSHOWN, KeyPath, Problem
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+NODE_PREFIX = 24
+"""Prefix length of the part of the pod network that each node takes (kube-controller-manager's default)."""
+SERVICE_PREFIXES = range(12, 29)
+"""The API server refuses larger Service networks; smaller ones have no tenth address for the DNS."""
+GUEST_NETWORK = "10.0.2.0/24"
+"""What KubeVirt's masquerade binding gives to the network card of every VM."""
+EMBEDDED_HOST_NETWORKS = {"bridge": "10.84.0.0/24", "pods": "10.85.0.0/16", "Services": "10.96.0.0/16"}
+KUBELET_LABELS = frozenset(
+    {
+        "kubernetes.io/arch",
+        "kubernetes.io/hostname",
+        "kubernetes.io/os",
+        "node.kubernetes.io/instance-type",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+    }
+)
+KUBELET_PREFIXES = ("kubelet.kubernetes.io/", "node.kubernetes.io/")
+
+
+def check_config(cfg: KinkyConfig) -> list[Problem]:
+    """Return all problems between the fields of a configuration whose fields are each valid."""
+    return [
+        *_check_pools(cfg),
+        *_check_pool_labels(cfg),
+        *_check_name_lengths(cfg),
+        *_check_overlaps(cfg),
+        *_check_network_sizes(cfg),
+        *_check_host(cfg),
+        *_check_access(cfg),
+        *_check_etcd(cfg),
+    ]
+
+
+def _check_pools(cfg: KinkyConfig) -> Iterator[Problem]:
+    """Pool names are parts of node names; and somebody has to run ordinary pods."""
+    seen: dict[str, int] = {}
+    for index, pool in enumerate(cfg.workers):
+        key: KeyPath = ("workers", index, "pool")
+        if pool.pool == names.CONTROL_PLANE:
+            yield Problem(key, pool.pool, "is the name of the control planes' nodes; choose another one")
+        if pool.pool in seen:
+            first: KeyPath = ("workers", seen[pool.pool], "pool")
+            yield Problem(key, pool.pool, f"is already the name of workers[{seen[pool.pool]}]", (first,))
+        seen.setdefault(pool.pool, index)
+    if sum(pool.replicas for pool in cfg.workers) == 0:
+        yield Problem(
+            ("workers",), UNSHOWN, "must have at least one node in all, because control planes run no ordinary pods"
+        )
+
+
+def _check_pool_labels(cfg: KinkyConfig) -> Iterator[Problem]:
+    """A kubelet that is told a label which it may not set does not start."""
+    for index, pool in enumerate(cfg.workers):
+        for label, value in pool.labels.items():
+            key: KeyPath = ("workers", index, "labels", label)
+            prefix = label.rpartition("/")[0]
+            if prefix == "kinky.dev":
+                yield Problem(key, value, "labels of kinky.dev are KinKy's own")
+            elif (
+                prefix.endswith(("kubernetes.io", "k8s.io"))
+                and label not in KUBELET_LABELS
+                and not label.startswith(KUBELET_PREFIXES)
+            ):
+                yield Problem(key, value, f"a node may not give itself labels of {prefix}")
+
+
+def _check_name_lengths(cfg: KinkyConfig) -> Iterator[Problem]:
+    """A node's name is its hostname, so the longest one must be a DNS label."""
+    cluster = cfg.cluster.name
+    candidates: list[tuple[str, KeyPath]] = [
+        (names.node_name(cluster, pool.pool, pool.replicas - 1), ("workers", index, "pool"))
+        for index, pool in enumerate(cfg.workers)
+        if pool.replicas
+    ]
+    candidates.append(
+        (names.node_name(cluster, names.CONTROL_PLANE, cfg.control_plane.replicas - 1), ("controlPlane",))
+    )
+    name, key = max(candidates, key=lambda candidate: len(candidate[0]))
+    if len(name) > names.DNS_LABEL_LIMIT:
+        too_many = len(name) - names.DNS_LABEL_LIMIT
+        yield Problem(
+            ("cluster", "name"),
+            cluster,
+            f"is {too_many} too long: the node {name} would have {len(name)} characters, a DNS label has at most 63",
+            (key,),
+        )
+
+
+def _check_overlaps(cfg: KinkyConfig) -> Iterator[Problem]:
+    """An address must mean one thing to a node: pods, Services, the host and the VM's own card are disjoint."""
+    inner = list(_inner_networks(cfg))
+    for (key, network), (other_key, other) in combinations(inner, 2):
+        if _overlap(network, other):
+            yield Problem(other_key, str(other), f"overlaps {_written(key)} {network}", (key,))
+    for key, network in inner:
+        for index, text in enumerate(cfg.network.host_cidrs):
+            host_key: KeyPath = ("network", "hostCidrs", index)
+            if _overlap(network, ipaddress.ip_network(text)):
+                yield Problem(key, str(network), f"overlaps {_written(host_key)} {text}", (host_key,))
+        for what, text in _fixed_networks(cfg).items():
+            if _overlap(network, ipaddress.ip_network(text)):
+                yield Problem(key, str(network), f"overlaps {text}, {what}", (("host", "embedded"),))
+        if network.is_loopback or network.is_link_local or network.is_multicast or network.is_unspecified:
+            yield Problem(key, str(network), "holds addresses that mean something else on every machine")
+
+
+def _check_network_sizes(cfg: KinkyConfig) -> Iterator[Problem]:
+    """Each node takes a part of the pod network; the Service network has limits of its own."""
+    nodes = cfg.control_plane.replicas + sum(pool.replicas for pool in cfg.workers)
+    for key, network in _inner_networks(cfg):
+        if key[1] == "podCidrs":
+            room = 2 ** (NODE_PREFIX - network.prefixlen) if network.prefixlen <= NODE_PREFIX else 0
+            if room < nodes:
+                text = f"has room for {room} nodes, each takes a /{NODE_PREFIX}; {nodes} are asked for"
+                yield Problem(key, str(network), text, (("controlPlane", "replicas"), ("workers",)))
+        elif network.prefixlen not in SERVICE_PREFIXES:
+            text = f"must have a prefix length from {SERVICE_PREFIXES[0]} to {SERVICE_PREFIXES[-1]}"
+            yield Problem(key, str(network), text)
+
+
+def _check_host(cfg: KinkyConfig) -> Iterator[Problem]:
+    """The embedded host brings its own kubeconfig and image; any other host needs to be told the image."""
+    embedded: KeyPath = ("host", "embedded")
+    if not cfg.host.embedded:
+        if cfg.image.reference is None:
+            text = "is missing: only the embedded host finds the newest built image by itself"
+            yield Problem(("image", "reference"), UNSHOWN, text, (embedded,))
+        return
+    for key, value in (("kubeconfig", cfg.host.kubeconfig), ("context", cfg.host.context)):
+        if value is not None:
+            yield Problem(("host", key), value, "must be null with host.embedded, which has its own", (embedded,))
+    if cfg.image.pull_policy == "Always":
+        text = "must be IfNotPresent or Never with host.embedded, which has no registry"
+        yield Problem(("image", "pullPolicy"), cfg.image.pull_policy, text, (embedded,))
+
+
+def _check_access(cfg: KinkyConfig) -> Iterator[Problem]:
+    """A setting of another mode would be silently without effect."""
+    access = cfg.access
+    settings: tuple[tuple[str, str, object], ...] = (
+        ("localPort", "forward", access.local_port),
+        ("nodePort", "nodePort", access.node_port),
+        ("loadBalancerAnnotations", "loadBalancer", access.load_balancer_annotations or None),
+    )
+    for key, mode, value in settings:
+        if value is not None and access.mode != mode:
+            text = f"has a meaning only with access.mode {mode}, which is {access.mode}"
+            yield Problem(("access", key), value, text, (("access", "mode"),))
+
+
+def _check_etcd(cfg: KinkyConfig) -> Iterator[Problem]:
+    """An ephemeral cluster has no etcd volume that settings could be about."""
+    if cfg.cluster.ephemeral:
+        ephemeral: KeyPath = ("cluster", "ephemeral")
+        asked = cfg.control_plane
+        for key, value in (("etcdStorageClass", asked.etcd_storage_class), ("etcdRetain", asked.etcd_retain or None)):
+            if value is not None:
+                text = "has no meaning with cluster.ephemeral, where etcd has no volume"
+                yield Problem(("controlPlane", key), value, text, (ephemeral,))
+
+
+def _inner_networks(cfg: KinkyConfig) -> Iterator[tuple[KeyPath, Network]]:
+    for key, cidrs in (("podCidrs", cfg.network.pod_cidrs), ("serviceCidrs", cfg.network.service_cidrs)):
+        for index, cidr in enumerate(cidrs):
+            yield ("network", key, index), ipaddress.ip_network(cidr)
+
+
+def _fixed_networks(cfg: KinkyConfig) -> dict[str, str]:
+    fixed = {"the network card of every VM": GUEST_NETWORK}
+    if cfg.host.embedded:
+        fixed |= {f"the embedded host's {what}": cidr for what, cidr in EMBEDDED_HOST_NETWORKS.items()}
+    return fixed
+
+
+def _overlap(one: Network, other: Network) -> bool:
+    return one.version == other.version and one.overlaps(other)
+
+
+def _written(key: KeyPath) -> str:
+    return f"{key[0]}.{key[1]}[{key[2]}]"

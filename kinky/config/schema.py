@@ -1,0 +1,148 @@
+"""What is generated from the model: the JSON schema for editors, the reference page, and Pulumi's project file.
+
+`kinky generate` writes them; `tests/unit/config/test_schema.py` fails when one is stale.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import yaml
+
+from kinky.config.load import NAMESPACE
+from kinky.config.model import KinkyConfig
+
+Schema = dict[str, Any]
+
+DEFINITION: Final = "#/$defs/"
+
+PROJECT_HEAD: Final = """\
+# Pulumi's project file. Everything below `config` is generated from kinky/config/model.py: kinky generate
+# The keys have no `type` on purpose: Pulumi would stop at the first wrong one, KinKy reports all of them together.
+"""
+PROJECT: Final[Mapping[str, object]] = {
+    "name": "kinky",
+    "description": "Kubernetes clusters inside KubeVirt virtual machines",
+    "runtime": {"name": "python", "options": {"toolchain": "pip", "virtualenv": ".venv"}},
+    "stackConfigDir": "stacks",
+}
+
+PAGE_HEAD: Final = """\
+# Configuration
+
+Generated from kinky/config/model.py by `kinky generate`; do not edit it here.
+
+A stack's file is `stacks/Pulumi.<stack>.yaml`. Everything is below `config:`, each section's key has the prefix
+`kinky:`, and only `kinky:cluster` with a `name` is required. `stacks/Pulumi.dev.yaml` is a commented example. Editors
+that read the first line of a stack's file complete and check its keys with `stacks/schema.json`. `kinky` and `pulumi`
+report all problems of a file together before anything is touched.
+"""
+
+
+def schema_text() -> str:
+    """Return stacks/schema.json: the JSON schema of a stack's file."""
+    return json.dumps(build_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def documentation_text() -> str:
+    """Return docs/configuration.md."""
+    return "\n".join([PAGE_HEAD, *_sections()])
+
+
+def project_text() -> str:
+    """Return Pulumi.yaml."""
+    document = {**PROJECT, "config": build_project_config()}
+    return PROJECT_HEAD + yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=True)
+
+
+def build_schema() -> Schema:
+    """Return the JSON schema of a stack's file, which also holds what Pulumi itself puts there."""
+    model = KinkyConfig.model_json_schema(by_alias=True)
+    config = {
+        "type": "object",
+        "properties": {f"{NAMESPACE}{key}": value for key, value in model["properties"].items()},
+        "required": [f"{NAMESPACE}{key}" for key in model["required"]],
+        # Keys of providers are allowed; ours are all known.
+        "patternProperties": {f"^(?!{NAMESPACE})": {}},
+        "additionalProperties": False,
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "The file of a KinKy stack",
+        "type": "object",
+        "properties": {"config": config},
+        "required": ["config"],
+        "$defs": model["$defs"],
+    }
+
+
+def build_project_config() -> dict[str, dict[str, object]]:
+    """Return the section `config` of Pulumi.yaml: description and default of each key."""
+    defaults = KinkyConfig.model_validate({"cluster": {"name": "x"}}).model_dump(mode="json", by_alias=True)
+    # The namespace follows from the cluster's name, so that its default is the empty text.
+    defaults["host"]["namespace"] = ""
+    declared: dict[str, dict[str, object]] = {}
+    for key, section in _top_level():
+        declared[f"{NAMESPACE}{key}"] = {"description": section["description"]}
+        if key != "cluster":
+            declared[f"{NAMESPACE}{key}"]["default"] = defaults[key]
+    return declared
+
+
+def _top_level() -> Iterator[tuple[str, Schema]]:
+    """Yield each key with the schema of its section; for a list, of its items, described as the list is."""
+    model = KinkyConfig.model_json_schema(by_alias=True)
+    for key, found in model["properties"].items():
+        section = _resolve(model, found.get("items", found))
+        yield key, section | ({"description": found["description"], "list": True} if "items" in found else {})
+
+
+def _resolve(model: Schema, schema: Schema) -> Schema:
+    name = schema["$ref"].removeprefix(DEFINITION)
+    found: Schema = model["$defs"][name]
+    return found
+
+
+def _sections() -> Iterator[str]:
+    for key, section in _top_level():
+        yield f"## {NAMESPACE}{key}\n"
+        yield f"{section['description']}{' A list; each item has:' if section.get('list') else ''}\n"
+        yield "| Key | Value | Default | Meaning |"
+        yield "|---|---|---|---|"
+        for name, field in section["properties"].items():
+            cells = (f"`{name}`", _value(field), _default(field), field["description"])
+            yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+        yield ""
+
+
+def _default(field: Schema) -> str:
+    if "default" not in field:
+        return "required" if field.get("type") != "object" else "`{}`"
+    return f"`{json.dumps(field['default'])}`"
+
+
+def _value(field: Schema) -> str:
+    """Return the type of a field in words."""
+    if "anyOf" in field:
+        return " or ".join(_value(choice) for choice in field["anyOf"])
+    if "enum" in field or "const" in field:
+        return ", ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
+    if field["type"] == "array":
+        return f"list of {_value(field['items'])}"
+    return _plain(field)
+
+
+def _plain(field: Schema) -> str:
+    words = {
+        "boolean": "true or false",
+        "integer": "whole number",
+        "null": "`null`",
+        "number": "number",
+        "object": "mapping of text to text",
+        "string": "text",
+    }
+    if "minimum" in field:
+        return f"{words[field['type']]}, {field['minimum']} to {field['maximum']}"
+    return words[field["type"]]

@@ -1,0 +1,118 @@
+"""Types of single values: each says in words what is wrong, and tells the JSON schema what it can."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from kinky import names
+
+LABEL_PREFIX = r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?"
+LABEL_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+LABEL_KEY = re.compile(LABEL_PREFIX + LABEL_NAME)
+LABEL_VALUE = re.compile(f"({LABEL_NAME})?")
+TAINT = re.compile(f"{LABEL_PREFIX}{LABEL_NAME}(={LABEL_NAME})?:(NoSchedule|PreferNoSchedule|NoExecute)")
+SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
+IMAGE = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)+(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule on one value: `problem` returns what is wrong with it, or None."""
+
+    problem: Callable[[Any], str | None]
+    schema: Mapping[str, object] = field(default_factory=dict, hash=False)
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Run the rule after the value has its type."""
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Add what the rule can say in JSON schema's words."""
+        return {**handler(schema), **self.schema}
+
+    def _checked(self, value: object) -> object:
+        problem = self.problem(value)
+        if problem is not None:
+            raise PydanticCustomError("rule", "{problem}", {"problem": problem})
+        return value
+
+
+def within(first: int, last: int, *, because: str | None = None) -> Rule:
+    """Return the rule that a whole number lies between the two, both included."""
+    text = f"must be from {first} to {last}" + (f", because {because}" if because else "")
+    return Rule(lambda value: None if first <= value <= last else text, {"minimum": first, "maximum": last})
+
+
+def matching(pattern: re.Pattern[str], what: str, *, longest: int = 253) -> Rule:
+    """Return the rule that a text is written in a given way; `what` finishes the sentence "must be"."""
+
+    def problem(text: str) -> str | None:
+        if len(text) > longest:
+            return f"must have at most {longest} characters, has {len(text)}"
+        return None if pattern.fullmatch(text) else f"must be {what}"
+
+    return Rule(problem, {"pattern": f"^({pattern.pattern})$", "maxLength": longest})
+
+
+def _cidr_problem(text: str) -> str | None:
+    """Return what keeps the text from being an IPv4 network in its plain form."""
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return "must be a network such as 10.243.0.0/16"
+    if network.version != 4:
+        return "must be an IPv4 network: this release gives nodes one family"
+    if "/" not in text:
+        return f"must tell the prefix length, such as {network.network_address}/16"
+    if str(network) != text:
+        return f"must be the network itself, not an address in it: {network}"
+    return None
+
+
+def _one_family_problem(cidrs: tuple[str, ...]) -> str | None:
+    return (
+        None
+        if len(cidrs) == 1
+        else f"must hold exactly one network, holds {len(cidrs)}: this release gives nodes one family"
+    )
+
+
+Name = Annotated[
+    str,
+    matching(
+        names.DNS_LABEL, "lower-case letters, digits and hyphens, starting with a letter", longest=names.DNS_LABEL_LIMIT
+    ),
+]
+EmptyOrName = Annotated[
+    str,
+    matching(
+        re.compile(f"({names.DNS_LABEL.pattern})?"),
+        "lower-case letters, digits and hyphens, starting with a letter",
+        longest=names.DNS_LABEL_LIMIT,
+    ),
+]
+Subdomain = Annotated[str, matching(SUBDOMAIN, "a DNS name in lower case")]
+Text = Annotated[str, matching(re.compile(r".*\S.*"), "a line of text that is not empty", longest=4096)]
+ImageReference = Annotated[
+    str, matching(IMAGE, "an image with its registry, such as registry.example/kinky/node:v1.36.3", longest=512)
+]
+LabelKey = Annotated[str, matching(LABEL_KEY, "a label key such as example.com/zone", longest=317)]
+LabelValue = Annotated[
+    str, matching(LABEL_VALUE, "a label value: letters, digits, '-', '_' and '.', at most 63", longest=63)
+]
+Taint = Annotated[str, matching(TAINT, "a taint such as dedicated=web:NoSchedule", longest=512)]
+Cidr = Annotated[str, Rule(_cidr_problem, {"pattern": r"^[0-9.]+/[0-9]+$"})]
+OneFamily = Rule(_one_family_problem, {"minItems": 1, "maxItems": 1})
+Port = Annotated[int, within(1, 65535)]
+LocalPort = Annotated[int, within(1024, 65535, because="lower ports need root")]
+NodePort = Annotated[int, within(30000, 32767, because="Kubernetes serves NodePorts there")]
+Cores = Annotated[int, within(1, 256)]
+DiskGib = Annotated[int, within(1, 65536)]

@@ -1,0 +1,126 @@
+"""Every name, label and annotation that KinKy gives to an object; nothing else builds names.
+
+A node's name is at once its VirtualMachine, VMI, hostname, Kubernetes node and Service, so it must be a DNS label.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+DNS_LABEL_LIMIT: Final = 63
+DNS_LABEL: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+"""A DNS label that may also name a Service (it starts with a letter)."""
+
+CONTROL_PLANE: Final = "control-plane"
+WORKER: Final = "worker"
+ROLES: Final = (CONTROL_PLANE, WORKER)
+
+LABEL_CLUSTER: Final = "kinky.dev/cluster"
+LABEL_ROLE: Final = "kinky.dev/role"
+LABEL_POOL: Final = "kinky.dev/pool"
+LABEL_NODE: Final = "kinky.dev/node"
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+MANAGED_BY: Final = "kinky"
+
+NAMESPACE_SYSTEM: Final = "kube-system"
+NAMESPACE_KINKY: Final = "kinky-system"
+NAMESPACE_WORKLOAD: Final = "web"
+
+IMAGE_PREFIX: Final = "kinky.internal"
+ENDPOINT_PORT: Final = 6443
+HASH_LENGTH: Final = 8
+
+FORWARD_PORT_FIRST: Final = 16443
+FORWARD_PORT_COUNT: Final = 1000
+
+
+def node_name(cluster: str, role_or_pool: str, index: int) -> str:
+    """Return the name of a node, its VM and its Service, such as `dev-control-plane-0`."""
+    return f"{cluster}-{role_or_pool}-{index}"
+
+
+def endpoint_service(cluster: str) -> str:
+    """Return the name of the Service in front of all control planes."""
+    return f"{cluster}-endpoint"
+
+
+def endpoint_host(cluster: str) -> str:
+    """Return the DNS name of the inner API, which is also the TLS server name."""
+    return f"api.{cluster}.kinky.internal"
+
+
+def pki_secret(cluster: str) -> str:
+    """Return the name of the host Secret with the certificate authorities."""
+    return f"{cluster}-pki"
+
+
+def user_data_secret(node: str, content_hash: str) -> str:
+    """Return the name of the host Secret with a node's user-data; a change of content changes the name."""
+    return f"{node}-user-data-{content_hash[:HASH_LENGTH]}"
+
+
+def credentials_secret(node: str, content_hash: str) -> str:
+    """Return the name of the host Secret with a worker's kubelet certificates."""
+    return f"{node}-credentials-{content_hash[:HASH_LENGTH]}"
+
+
+def etcd_claim(node: str) -> str:
+    """Return the name of the PersistentVolumeClaim with a control plane's etcd data."""
+    return f"{node}-etcd"
+
+
+def store_secret(cluster: str, name: str) -> str:
+    """Return the name of the host Secret that holds one value of the secrets store."""
+    return f"{cluster}-store-{name}"
+
+
+def store_reader(cluster: str) -> str:
+    """Return the name of the ServiceAccount, Role and RoleBinding that read the store's values."""
+    return f"{cluster}-store-reader"
+
+
+def owner_config_map(cluster: str) -> str:
+    """Return the name of the ConfigMap that says which stack owns the cluster."""
+    return f"{cluster}-owner"
+
+
+def network_policy(cluster: str) -> str:
+    """Return the name of the host NetworkPolicy around the cluster's VMs."""
+    return f"{cluster}-nodes"
+
+
+def image_reference(kubernetes_version: str, content_hash: str) -> str:
+    """Return the reference of a node image, such as `kinky.internal/node:v1.36.3-0123456789ab`."""
+    return f"{IMAGE_PREFIX}/node:{kubernetes_version}-{content_hash[:12]}"
+
+
+def cluster_labels(cluster: str) -> dict[str, str]:
+    """Return the labels of every host object that belongs to the cluster."""
+    return {LABEL_CLUSTER: cluster, LABEL_MANAGED_BY: MANAGED_BY}
+
+
+def node_labels(cluster: str, *, role: str, pool: str, node: str) -> dict[str, str]:
+    """Return the labels of every host object that belongs to one node."""
+    return cluster_labels(cluster) | {LABEL_ROLE: role, LABEL_POOL: pool, LABEL_NODE: node}
+
+
+def cluster_selector(cluster: str) -> str:
+    """Return the label selector that finds every host object of the cluster."""
+    return f"{LABEL_CLUSTER}={cluster},{LABEL_MANAGED_BY}={MANAGED_BY}"
+
+
+def is_dns_label(name: str) -> bool:
+    """Tell whether the name may be a hostname, a node and a Service at once."""
+    return len(name) <= DNS_LABEL_LIMIT and DNS_LABEL.fullmatch(name) is not None
+
+
+def content_hash(content: bytes) -> str:
+    """Return the lower-case hexadecimal SHA-256 of the content; names use its first characters."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def forward_port(cluster: str) -> int:
+    """Return the local port of a cluster's forward: the same on each machine, most likely free of other clusters."""
+    return FORWARD_PORT_FIRST + int(content_hash(cluster.encode())[:8], 16) % FORWARD_PORT_COUNT

@@ -1,0 +1,107 @@
+"""The whole system on one screen: configuration -> checks -> what the host says -> one `InnerCluster` -> exports."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.runtime import config as pulumi_config
+
+from kinky import names, paths
+from kinky.bootstrap.fit import check_fit
+from kinky.components.inner_cluster import InnerCluster, InnerClusterArgs
+from kinky.config.load import decode_values, load_config
+from kinky.config.model import KinkyConfig
+from kinky.embedded.toolchain import tool_path
+from kinky.errors import HostError
+from kinky.kube.access import HostAccess, resolve_access
+from kinky.nodeimage.build import NodeImage, current_node_image
+from kinky.render.node import check_templates
+
+
+def main() -> None:
+    """Run the program of one stack."""
+    source = f"stacks/Pulumi.{pulumi.get_stack()}.yaml"
+    declare(prepare(read_stack_config(), source=source, owner=describe_owner()))
+
+
+def prepare(raw: Mapping[str, object], *, source: str, owner: str) -> InnerClusterArgs:
+    """Check everything that can be checked before anything is touched, and return what an InnerCluster needs.
+
+    Args:
+        raw: The configuration as in a stack file, without the prefix `kinky:`.
+        source: Where it was written, for messages.
+        owner: The stack, by a name that no other stack has; `describe_owner` makes it.
+
+    Raises:
+        KinkyError: The configuration is wrong, or the host does not fit; the message tells all problems.
+    """
+    config = load_config(raw, source=source)
+    check_templates()
+    access = find_host(config)
+    image = current_node_image()
+    fit = check_fit(config, access, owner=owner, image_kubernetes_version=image.kubernetes_version)
+    for warning in fit.warnings:
+        pulumi.log.warn(warning)
+    return InnerClusterArgs(
+        config=config,
+        access=access,
+        owner=owner,
+        image=config.image.reference or image.reference,
+        custom_resource_definitions=json.loads(image.crds.read_text(encoding="utf-8")),
+        cloud_config_schema=read_cloud_config_schema(image),
+        emulated=fit.accelerator == "emulation",
+        kubectl=str(tool_path("kubectl")),
+        kinky_command=str(Path(sys.executable).parent / "kinky"),
+    )
+
+
+def declare(args: InnerClusterArgs) -> InnerCluster:
+    """Declare the cluster and export what its users need."""
+    cluster = InnerCluster(args.config.cluster.name, args)
+    pulumi.export("endpoint", cluster.endpoint)
+    pulumi.export("kubeconfig", cluster.kubeconfig)
+    pulumi.export("nodes", cluster.nodes)
+    pulumi.export("evidence", cluster.evidence)
+    pulumi.export("timings", cluster.timings)
+    return cluster
+
+
+def read_stack_config() -> dict[str, object]:
+    """Read all keys of the stack's configuration that are ours, also unknown ones, so that they can be refused."""
+    # `pulumi.Config` reads keys by name only; this is where it reads them from.
+    values = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
+    return decode_values({key: str(value) for key, value in values.items()})
+
+
+def describe_owner() -> str:
+    """Return who this stack is: two checkouts with a stack of one name are two owners."""
+    checkout = names.content_hash(str(Path(pulumi.get_root_directory() or ".").resolve()).encode())
+    stack = "/".join((pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()))
+    return f"{stack} {checkout[: names.HASH_LENGTH]}"
+
+
+def find_host(config: KinkyConfig) -> HostAccess:
+    """Find the host's kubeconfig; raises HostError when there is none, or more than one file."""
+    kubeconfig = str(paths.host_kubeconfig()) if config.host.embedded else config.host.kubeconfig
+    access = resolve_access(kubeconfig=kubeconfig, context=config.host.context, namespace=config.host.namespace)
+    if os.pathsep in access.kubeconfig:
+        raise HostError(
+            f"host cluster: KUBECONFIG names several files: {access.kubeconfig}",
+            hint="name the one with the host in host.kubeconfig of the stack file",
+        )
+    return access
+
+
+def read_cloud_config_schema(image: NodeImage) -> Mapping[str, Any] | None:
+    """Read the schema of the image's own cloud-init, if its build left it."""
+    path = image.directory / "manifests/cloud-config-schema.json"
+    if not path.exists():
+        return None
+    schema: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return schema
