@@ -1,0 +1,68 @@
+# `make help` lists the targets: those with a text after two hashes.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+STACK ?= dev
+PYTHON ?= python3
+KINKY := .venv/bin/kinky
+PYTEST := .venv/bin/python -m pytest
+
+.NOTPARALLEL:
+.PHONY: help venv packages image host up check down test e2e bench golden generate shell lint
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: host ## everything: tools, node image, embedded host, stack dev, check from outside (root; STACK=ci for another stack)
+	$(KINKY) up --stack $(STACK)
+	@$(MAKE) --no-print-directory check
+
+check: ## look at the inner cluster from outside, through its exported kubeconfig
+	@eval "$$($(KINKY) env --stack $(STACK))"; kubectl get nodes -o wide; kubectl get pods -A
+
+down: venv ## destroy the stacks of the embedded host, stop it, remove its data (root)
+	$(KINKY) down
+
+host: image ## the embedded host with the node image on it, without a stack (root)
+	$(KINKY) host up
+
+image: packages venv ## the programs that KinKy uses, and the node image (root)
+	@setup/go
+	$(KINKY) tools --ensure >/dev/null
+	$(KINKY) image build >/dev/null
+
+test: venv ## unit, program, golden and configuration tests; no root, under five minutes
+	$(PYTEST) -n auto
+
+e2e: image ## the main job on the embedded host: up, replace nodes, destroy, nothing left (root)
+	$(PYTEST) tests/e2e -m 'host or slow' -v -x
+
+bench: host ## measure the phases of up against bare QEMU; one JSON, also in bench/latest.json (root)
+	@$(KINKY) bench --stack $(STACK)
+
+golden: venv ## rewrite the golden files; read the diff before it is committed
+	KINKY_GOLDEN=write $(PYTEST) tests/golden
+
+generate: venv ## rewrite stacks/schema.json and docs/configuration.md from the configuration model
+	$(KINKY) generate
+
+shell: venv ## a shell with pulumi, kubectl and kinky set up for the stack
+	@bash --rcfile <(cat ~/.bashrc 2>/dev/null; $(KINKY) env --stack $(STACK); echo 'PS1="(kinky $(STACK)) $$PS1"') -i
+
+lint: venv ## ruff and mypy
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+packages:
+	@setup/debian-packages setup/packages.txt embedded-host/packages.txt node-image/packages-build.txt
+
+venv: .venv/.ready ## just the virtual environment
+
+.venv/.ready: requirements.txt setup/launcher
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "hint: apt-get install python3-venv" >&2; exit 1; }
+	.venv/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	setup/launcher
+	@touch $@

@@ -1,0 +1,7 @@
+"""The command line: arguments in, exit code out; `main.py` is the one place that prints a KinkyError.
+
+Each module defines `build_parser(command)` for the commands that main.COMMANDS gives it; the parser's default `run`
+does the work. Decisions live in the layers below: a command reads arguments, calls a function, prints what it returned.
+Data goes to standard output, everything else to standard error. Imports that cost time stay inside the functions that
+need them, because kubectl waits for `kinky credential`. Only modules named stack*.py import pulumi.
+"""

@@ -1,0 +1,92 @@
+"""The variables under which Pulumi, kubectl and kinky see one stack, for this program and for the operator's shell."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from kinky import paths
+from kinky.cli import options
+from kinky.cli.passphrase import ensure_passphrase
+from kinky.cli.stack_file import StackFile, read_stack_file
+from kinky.progress import note
+
+PULUMI_PROGRAMS: Final = (
+    "pulumi",
+    "pulumi-language-python",
+    "pulumi-resource-pulumi-python",
+    "pulumi-resource-kubernetes",
+    "kubectl",
+)
+"""What a run of the program needs on PATH: the engine, the launchers of its Python parts, the provider, the forward."""
+
+
+def build_parser(command: str) -> argparse.ArgumentParser:
+    """Return the parser of `kinky env`."""
+    parser = options.command_parser(
+        command, description='Print shell settings for one stack. Use: eval "$(kinky env --stack dev)"'
+    )
+    options.add_stack(parser)
+    options.add_json(parser)
+    options.set_run(parser, run_env)
+    return parser
+
+
+def run_env(arguments: argparse.Namespace) -> int:
+    """Print the settings as shell text, or as JSON."""
+    from kinky.embedded import toolchain
+
+    found = {row.name: row.path for row in toolchain.list_tools() if row.name in PULUMI_PROGRAMS}
+    missing = [name for name in PULUMI_PROGRAMS if found.get(name) is None]
+    if missing:
+        note(f"not made yet: {', '.join(missing)}; kinky tools --ensure makes them")
+    stack_file = read_stack_file(arguments.stack)
+    values = {
+        "PATH": build_search_path([path for path in found.values() if path], environ=os.environ),
+        **build_environment(stack_file, environ=os.environ),
+    }
+    values["KUBECONFIG"] = str(paths.stack_dir(stack_file.cluster) / "kubeconfig.yaml")
+    if arguments.json:
+        print(options.to_json(values))
+    else:
+        print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items()))
+    return 0
+
+
+def build_environment(stack_file: StackFile, *, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables for a run of the program on this stack, except PATH.
+
+    A backend or passphrase that the operator has set stays. KUBECONFIG is not among them: the program reads it to find
+    the host, and only `kinky env` points it at the inner cluster.
+    """
+    backend = environ.get("PULUMI_BACKEND_URL") or f"file://{paths.pulumi_backend_dir()}"
+    return {
+        "PULUMI_STACK": stack_file.stack,
+        "PULUMI_HOME": environ.get("PULUMI_HOME") or str(paths.state_dir() / "pulumi-home"),
+        "PULUMI_BACKEND_URL": backend,
+        **ensure_passphrase(
+            stack_file.stack,
+            embedded=stack_file.embedded,
+            secrets_provider=stack_file.secrets_provider,
+            backend=backend,
+            environ=environ,
+        ),
+        # An f-string over an Output raises instead of writing a help text into the value.
+        "PULUMI_ERROR_OUTPUT_STRING": "1",
+        # Everything that Pulumi runs is resolved by the toolchain; it must not look for more on the network.
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        # The launchers run the program with the interpreter that has its packages.
+        "KINKY_PYTHON": sys.executable,
+    }
+
+
+def build_search_path(tools: Iterable[Path], *, environ: Mapping[str, str]) -> str:
+    """Return PATH with the virtual environment and the tools' folders in front, each folder once."""
+    own = [str(Path(sys.executable).parent), *(str(tool.parent) for tool in tools)]
+    return os.pathsep.join(dict.fromkeys([*own, *environ.get("PATH", os.defpath).split(os.pathsep)]))

@@ -1,0 +1,100 @@
+"""Entry point of the `kinky` command: finds the command's module, runs it, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+from kinky.errors import KinkyError
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130
+
+
+@dataclass(frozen=True)
+class Command:
+    """Where a command lives, and its line in `kinky --help`."""
+
+    module: str
+    help: str
+
+
+COMMANDS: Final = {
+    "up": Command("kinky.cli.stack", "create or update a stack: the same program as pulumi up"),
+    "preview": Command("kinky.cli.stack", "show what up would change"),
+    "destroy": Command("kinky.cli.stack", "remove everything that a stack made"),
+    "outputs": Command("kinky.cli.stack", "print the outputs of a stack"),
+    "env": Command("kinky.cli.environment", 'print shell settings: eval "$(kinky env --stack dev)"'),
+    "kubeconfig": Command("kinky.cli.access", "print the kubeconfig of a stack's inner cluster, which holds no key"),
+    "credential": Command("kinky.cli.access", "print a credential for kubectl (called by the kubeconfig)"),
+    "host": Command("kinky.cli.host", "the embedded host: up, down, status, logs, load"),
+    "down": Command("kinky.cli.down", "destroy a stack of the embedded host, then stop and remove that host"),
+    "tools": Command("kinky.cli.tools", "list or make the programs that KinKy uses"),
+    "image": Command("kinky.cli.image", "the node image: build, show"),
+    "bench": Command("kinky.cli.bench", "measure the phases of up and compare them with bare QEMU"),
+    "generate": Command("kinky.cli.generate", "write the generated files: configuration schema and its page"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except KinkyError as error:
+        print(error, file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    name, *rest = arguments or ["--help"]
+    if name in ("-h", "--help"):
+        # Without arguments the list is an answer to a mistake, so it goes to standard error.
+        print(_overview(), file=sys.stdout if arguments else sys.stderr)
+        return 0 if arguments else EXIT_USAGE
+    if name == "--version":
+        print(_version())
+        return 0
+    if name not in COMMANDS:
+        print(_unknown(name), file=sys.stderr)
+        return EXIT_USAGE
+    build = cast(Callable[[str], argparse.ArgumentParser], importlib.import_module(COMMANDS[name].module).build_parser)
+    parsed = build(name).parse_args(rest)
+    return cast(Callable[[argparse.Namespace], int], parsed.run)(parsed)
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        ["usage: kinky COMMAND [OPTIONS]", "", *lines, "", "kinky COMMAND --help tells more; kinky --version"]
+    )
+
+
+def _unknown(name: str) -> str:
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean {close[0]}?" if close else "kinky --help lists the commands"
+    return f"unknown command: {name}\nhint: {hint}"
+
+
+def _version() -> str:
+    """Return the first version that CHANGELOG.md names, which is where releases are written down."""
+    from kinky import paths
+
+    for line in (paths.project_root() / "CHANGELOG.md").read_text().splitlines():
+        if line.startswith("## "):
+            return f"kinky {line.removeprefix('## ').split()[0]}"
+    return "kinky unknown"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""Options that several commands share, so that they are spelled and explained once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Sequence
+from typing import Final
+
+DEFAULT_STACK: Final = "dev"
+
+
+def command_parser(command: str, *, description: str) -> argparse.ArgumentParser:
+    """Return the empty parser of `kinky <command>`."""
+    return argparse.ArgumentParser(prog=f"kinky {command}", description=description, allow_abbrev=False)
+
+
+def add_stack(parser: argparse.ArgumentParser) -> None:
+    """Add --stack; PULUMI_STACK, which `kinky env` sets, gives its default."""
+    parser.add_argument(
+        "--stack",
+        "-s",
+        default=os.environ.get("PULUMI_STACK", DEFAULT_STACK),
+        help="stack name, which is the middle part of stacks/Pulumi.<stack>.yaml (default: %(default)s)",
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add --json."""
+    parser.add_argument("--json", action="store_true", help="print JSON on standard output")
+
+
+def set_run(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:
+    """Say which function does the work."""
+    parser.set_defaults(run=run)
+
+
+def to_json(value: object) -> str:
+    """Return JSON as every command prints it: indented, keys in the order given."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def to_table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as aligned columns; the last column is not padded."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
+    )

@@ -1,0 +1,77 @@
+"""The passphrase that encrypts a stack's secret values, and the mark that Pulumi leaves in the stack's file.
+
+Only stacks on the embedded host get a passphrase by themselves: they and their state live and die on this machine. For
+any other stack the operator owns it, and a missing one is an error before anything is touched.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from kinky import paths
+from kinky.errors import ConfigError
+
+VALUE: Final = "PULUMI_CONFIG_PASSPHRASE"
+FILE: Final = "PULUMI_CONFIG_PASSPHRASE_FILE"
+_SALT: Final = re.compile(r"^encryptionsalt:.*\n?", re.MULTILINE)
+
+
+def ensure_passphrase(
+    stack: str,
+    *,
+    embedded: bool,
+    secrets_provider: str | None,
+    backend: str,
+    environ: Mapping[str, str],
+) -> dict[str, str]:
+    """Return the variables that give Pulumi the passphrase; the embedded host's file is made at its first use.
+
+    Raises:
+        ConfigError: The stack needs a passphrase and there is none.
+    """
+    if VALUE in environ:
+        return {}
+    own = paths.passphrase_file()
+    if (given := environ.get(FILE)) and Path(given) != own:
+        if not Path(given).is_file():
+            raise ConfigError(f'stack "{stack}": {FILE} names a file that does not exist: {given}', hint=_HINT)
+        return {}
+    if not _needs_passphrase(secrets_provider, backend):
+        return {}
+    if not embedded:
+        raise ConfigError(f'stack "{stack}": no passphrase: {FILE} is not set', hint=_HINT)
+    return {FILE: str(_ensure_file(own))}
+
+
+def forget_salt(stack_file: Path) -> None:
+    """Remove Pulumi's salt from a stack's file, once no state is left that was encrypted with it.
+
+    Pulumi writes it when a stack is made; kept, it would refuse the next passphrase and leave the checkout changed.
+    """
+    text = stack_file.read_text()
+    without = _SALT.sub("", text)
+    if without != text:
+        stack_file.write_text(without)
+
+
+_HINT: Final = f"write the passphrase into a file of mode 0600 and export {FILE}=<that file>"
+
+
+def _needs_passphrase(secrets_provider: str | None, backend: str) -> bool:
+    # A service backend (http, https) keeps the key itself; other providers are named in the stack's file.
+    return secrets_provider in (None, "passphrase") and not backend.startswith("http")
+
+
+def _ensure_file(path: Path) -> Path:
+    if not path.exists():
+        handle = os.open(path.with_suffix(".new"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+        # The rename is what makes a killed first run leave no half passphrase.
+        path.with_suffix(".new").rename(path)
+    return path

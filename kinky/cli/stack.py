@@ -1,0 +1,116 @@
+"""`kinky up`, `preview`, `destroy` and `outputs`: a stack through Pulumi, with the same program as `pulumi up`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, Final
+
+from kinky.cli import options
+from kinky.cli.stack_file import StackFile, read_stack_file
+from kinky.errors import KinkyError
+from kinky.progress import note, phase
+
+DESCRIPTIONS: Final = {
+    "up": "Create or update a stack. Ctrl-C lets Pulumi finish what runs; up or destroy can go on afterwards.",
+    "preview": "Show what up would change, without touching anything.",
+    "destroy": "Remove everything that a stack made on the host, also when it is half made or its inner cluster dead.",
+    "outputs": "Print the outputs of a stack.",
+}
+
+
+def build_parser(command: str) -> argparse.ArgumentParser:
+    """Return the parser of one of the four commands."""
+    parser = options.command_parser(command, description=DESCRIPTIONS[command])
+    options.add_stack(parser)
+    if command != "destroy":
+        options.add_json(parser)
+    if command == "preview":
+        parser.add_argument("--expect-no-changes", action="store_true", help="fail if up would change anything")
+    if command == "outputs":
+        parser.add_argument("name", nargs="?", help="print only this output")
+    runs = {"up": run_up, "preview": run_preview, "destroy": run_destroy, "outputs": run_outputs}
+    options.set_run(parser, runs[command])
+    return parser
+
+
+def run_up(arguments: argparse.Namespace) -> int:
+    """Create or update the stack and tell how to use it."""
+    from kinky.cli.stack_engine import open_engine
+
+    stack_file = read_stack_file(arguments.stack)
+    engine = open_engine(stack_file)
+    with phase(f"stack {stack_file.stack}: pulumi up"):
+        engine.up()
+    outputs = engine.outputs()
+    if arguments.json:
+        print(options.to_json(outputs))
+    _tell_use(stack_file, outputs)
+    return 0
+
+
+def run_preview(arguments: argparse.Namespace) -> int:
+    """Show the plan; with --json, print how often each kind of step stands in it."""
+    from kinky.cli.stack_engine import open_engine
+
+    stack_file = read_stack_file(arguments.stack)
+    steps = open_engine(stack_file).preview(expect_no_changes=arguments.expect_no_changes)
+    if arguments.json:
+        print(options.to_json(steps))
+    return 0
+
+
+def run_destroy(arguments: argparse.Namespace) -> int:
+    """Remove what the stack made; a stack that was never made is no error."""
+    stack_file = read_stack_file(arguments.stack)
+    destroy(stack_file)
+    return 0
+
+
+def destroy(stack_file: StackFile) -> None:
+    """Destroy a stack if it is there."""
+    from kinky.cli.stack_engine import open_engine
+
+    engine = open_engine(stack_file)
+    if not engine.exists():
+        note(f"stack {stack_file.stack} does not exist: nothing to destroy")
+        return
+    with phase(f"stack {stack_file.stack}: pulumi destroy"):
+        engine.destroy()
+
+
+def run_outputs(arguments: argparse.Namespace) -> int:
+    """Print all outputs, or one."""
+    from kinky.cli.stack_engine import open_engine
+
+    stack_file = read_stack_file(arguments.stack)
+    engine = open_engine(stack_file)
+    if not engine.exists():
+        raise KinkyError(
+            f'stack "{stack_file.stack}" does not exist', hint=f"make it: kinky up --stack {stack_file.stack}"
+        )
+    outputs = engine.outputs()
+    if arguments.name is None:
+        print(options.to_json(outputs) if arguments.json else _as_lines(outputs))
+        return 0
+    if arguments.name not in outputs:
+        raise KinkyError(
+            f'stack "{stack_file.stack}": no output "{arguments.name}"',
+            hint=f"there are: {', '.join(outputs) or 'none'}",
+        )
+    value = outputs[arguments.name]
+    print(value if isinstance(value, str) and not arguments.json else options.to_json(value))
+    return 0
+
+
+def _as_lines(outputs: dict[str, Any]) -> str:
+    return "\n".join(
+        f"{name}: {value if isinstance(value, str) else options.to_json(value)}" for name, value in outputs.items()
+    )
+
+
+def _tell_use(stack_file: StackFile, outputs: dict[str, Any]) -> None:
+    """Say where the inner cluster is and which two commands come next."""
+    if "endpoint" in outputs:
+        note(f"inner cluster {stack_file.cluster}: {outputs['endpoint']}")
+    note(f'use it:     eval "$(.venv/bin/kinky env --stack {stack_file.stack})" && kubectl get nodes,pods -A')
+    note(f"remove it:  pulumi destroy, or .venv/bin/kinky destroy --stack {stack_file.stack}")

@@ -1,0 +1,112 @@
+"""One stack driven through Pulumi's Automation API on the project directory: the program that `pulumi up` runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pulumi import automation
+from pulumi.automation.errors import CommandError as EngineError
+
+from kinky import paths
+from kinky.cli.environment import PULUMI_PROGRAMS, build_environment, build_search_path
+from kinky.cli.stack_file import StackFile
+from kinky.cli.stack_interrupt import deferred_interrupts
+from kinky.cli.stack_lock import remove_stale_locks
+from kinky.errors import KinkyError
+
+PROJECT = "kinky"
+"""Name in Pulumi.yaml; state and locks are filed under it."""
+
+T = TypeVar("T")
+
+
+class StackEngine:
+    """Runs Pulumi operations on one stack; what Pulumi prints goes to standard error as it comes."""
+
+    def __init__(self, stack_file: StackFile, *, workspace: automation.LocalWorkspace) -> None:
+        """Keep the workspace; `open_engine` makes one."""
+        self._file = stack_file
+        self._workspace = workspace
+
+    def exists(self) -> bool:
+        """Tell whether the backend knows the stack."""
+        try:
+            automation.Stack.select(self._file.stack, self._workspace)
+        except automation.StackNotFoundError:
+            return False
+        return True
+
+    def up(self, *, on_event: Callable[[Any], None] | None = None) -> None:
+        """Create or update the stack; `on_event` gets each of Pulumi's engine events as it happens."""
+        stack = self._guard("stack init", lambda: automation.Stack.create_or_select(self._file.stack, self._workspace))
+        self._guard("up", lambda: stack.up(on_output=_pass_on, on_error=_pass_on, on_event=on_event, color=_color()))
+
+    def preview(self, *, expect_no_changes: bool) -> dict[str, int]:
+        """Show what `up` would do; return how often each kind of step stands in the plan."""
+        stack = self._guard("stack init", lambda: automation.Stack.create_or_select(self._file.stack, self._workspace))
+        options: dict[str, Any] = {"expect_no_changes": True} if expect_no_changes else {}
+        result = self._guard(
+            "preview", lambda: stack.preview(on_output=_pass_on, on_error=_pass_on, color=_color(), **options)
+        )
+        return {str(getattr(step, "value", step)): count for step, count in result.change_summary.items()}
+
+    def destroy(self) -> None:
+        """Remove everything that the stack made; the stack itself stays, with its history."""
+        stack = automation.Stack.select(self._file.stack, self._workspace)
+        self._guard("destroy", lambda: stack.destroy(on_output=_pass_on, on_error=_pass_on, color=_color()))
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the outputs; a secret one shows as [secret]."""
+        stack = automation.Stack.select(self._file.stack, self._workspace)
+        found = self._guard("stack output", stack.outputs)
+        return {name: "[secret]" if output.secret else output.value for name, output in sorted(found.items())}
+
+    def forget(self) -> None:
+        """Drop the stack and its state, whatever it still lists; its host must be gone, so nothing is orphaned."""
+        self._guard(
+            "stack rm", lambda: self._workspace.remove_stack(self._file.stack, force=True, preserve_config=True)
+        )
+
+    def _guard(self, operation: str, work: Callable[[], T]) -> T:
+        """Run one operation; Pulumi's own output has told the reason of a failure already."""
+        backend = str(self._workspace.env_vars["PULUMI_BACKEND_URL"])
+        remove_stale_locks(backend, project=PROJECT, stack=self._file.stack)
+        with deferred_interrupts():
+            try:
+                return work()
+            except EngineError as error:
+                raise KinkyError(
+                    f'stack "{self._file.stack}": pulumi {operation} failed{_unseen(operation, error)}'
+                ) from None
+
+
+def open_engine(stack_file: StackFile) -> StackEngine:
+    """Make what Pulumi needs on PATH available and return the engine for a stack."""
+    from kinky.embedded import toolchain
+
+    # First what may be refused, then what may take minutes to build.
+    environment = build_environment(stack_file, environ=os.environ)
+    tools = toolchain.ensure_tools(PULUMI_PROGRAMS)
+    workspace = automation.LocalWorkspace(
+        work_dir=str(paths.project_root()),
+        env_vars={**environment, "PATH": build_search_path(tools.values(), environ=os.environ)},
+        # The class appends bin/pulumi to its root.
+        pulumi_command=automation.PulumiCommand(root=str(tools["pulumi"].parent.parent)),
+    )
+    return StackEngine(stack_file, workspace=workspace)
+
+
+def _unseen(operation: str, error: EngineError) -> str:
+    """Return what Pulumi said, for the operations whose output was not passed on."""
+    return f"\n{error}" if operation.startswith("stack") else "; the lines above tell why"
+
+
+def _pass_on(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _color() -> str:
+    return "always" if sys.stderr.isatty() else "never"

@@ -1,0 +1,75 @@
+"""A stack's settings as its file declares them, read without Pulumi."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kinky import paths
+from kinky.config.load import load_config, select_own
+from kinky.config.model import KinkyConfig
+from kinky.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackFile:
+    """One file of stacks/, read and checked."""
+
+    stack: str
+    """Short stack name, such as dev."""
+    path: Path
+    config: KinkyConfig
+    secrets_provider: str | None
+    """Pulumi's setting for who encrypts secrets; None is a passphrase."""
+
+    @property
+    def cluster(self) -> str:
+        """Name of the inner cluster."""
+        return self.config.cluster.name
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the stack lives on the embedded host."""
+        return self.config.host.embedded
+
+
+def stack_path(stack: str) -> Path:
+    """Return the path of a stack's file; `stack` may be qualified, as in organization/kinky/dev."""
+    return paths.project_root() / "stacks" / f"Pulumi.{stack.rsplit('/', 1)[-1]}.yaml"
+
+
+def list_stacks() -> list[str]:
+    """Return the names of the stacks that have a file."""
+    return sorted(found.name.split(".")[1] for found in stack_path("dev").parent.glob("Pulumi.*.yaml"))
+
+
+def read_stack_file(stack: str) -> StackFile:
+    """Read and check a stack's file; raises ConfigError with all problems."""
+    path = stack_path(stack)
+    source = str(path.relative_to(paths.project_root()))
+    if not path.is_file():
+        raise ConfigError(
+            f'stack "{stack}": no file {source}',
+            details=[f"stacks with a file: {', '.join(list_stacks()) or 'none'}"],
+            hint="copy stacks/Pulumi.dev.yaml to that name and edit it, or choose another one: --stack",
+        )
+    document = _parse(path, source)
+    return StackFile(
+        stack=stack.rsplit("/", 1)[-1],
+        path=path,
+        config=load_config(select_own(document.get("config") or {}), source=source),
+        secrets_provider=document.get("secretsprovider"),
+    )
+
+
+def _parse(path: Path, source: str) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source}: not YAML", details=str(error).splitlines()) from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{source}: must be a mapping with the key config")
+    return document

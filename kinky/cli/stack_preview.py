@@ -1,0 +1,72 @@
+"""How long the program takes to declare a cluster of some size, with a mocked host and no engine: `python -m` this."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from typing import Any
+
+import pulumi
+from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, set_mocks
+
+from kinky import program
+from kinky.components.inner_cluster import InnerClusterArgs
+from kinky.config.load import load_config
+from kinky.kube.access import HostAccess
+
+IMAGE = "kinky.internal/node:bench"
+
+
+class MockedHost(Mocks):
+    """Gives every resource back as it was declared, and each Service an address."""
+
+    def __init__(self) -> None:
+        """Count addresses from the start of the host's Service network."""
+        self._numbers = itertools.count(1)
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        """Return an id and the inputs."""
+        state = dict(args.inputs)
+        if args.typ == "kubernetes:core/v1:Service":
+            number = next(self._numbers)
+            state["spec"] = {**state.get("spec", {}), "clusterIP": f"10.96.{number // 250}.{number % 250 + 1}"}
+        return args.name, state
+
+    def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        """Answer no function."""
+        return {}, None
+
+
+def measure(vms: int) -> float:
+    """Return the seconds to declare a cluster of one control plane and `vms` - 1 workers."""
+    settings = {
+        "cluster": {"name": "bench"},
+        "image": {"reference": IMAGE},
+        "workers": [{"pool": "worker", "replicas": vms - 1}],
+    }
+    config = load_config(settings, source="bench")
+    args = InnerClusterArgs(
+        config=config,
+        access=HostAccess(kubeconfig="/mocked", context=None, namespace=config.host.namespace),
+        owner="bench",
+        image=IMAGE,
+        custom_resource_definitions=(),
+        cloud_config_schema=None,
+        emulated=True,
+        kubectl="/mocked/kubectl",
+        kinky_command="/mocked/kinky",
+    )
+
+    def declare() -> None:
+        program.declare(args)
+
+    set_mocks(MockedHost(), project="kinky", stack="bench", preview=True)
+    started = time.monotonic()
+    run_to_end: Any = pulumi.runtime.test
+    run_to_end(declare)()
+    return time.monotonic() - started
+
+
+if __name__ == "__main__":
+    print(round(measure(int(sys.argv[1])), 2))

@@ -1,0 +1,23 @@
+"""What all tests share: no test but the end-to-end ones sees this machine's own state, cache or Pulumi settings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def apart(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Give each test empty state and cache folders of its own."""
+    if request.node.get_closest_marker("host"):
+        return
+    folder: Path = tmp_path_factory.mktemp("apart")
+    monkeypatch.setenv("KINKY_STATE_DIR", str(folder / "state"))
+    monkeypatch.setenv("KINKY_CACHE_DIR", str(folder / "cache"))
+    for name in [*os.environ]:
+        if name.startswith("PULUMI_") or name == "KUBECONFIG":
+            monkeypatch.delenv(name)

@@ -1,0 +1,48 @@
+"""Fixtures of the end-to-end tests: an embedded host with the node image, and a person who uses it.
+
+They run by `make e2e` only, need root, and take the stack dev of this checkout through its whole life. The files are
+numbered because the order is the story: up, replace, destroy; interrupted; inner cluster dead; down.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.person import Person, machine_lists, meet
+
+STACK = os.environ.get("STACK", "dev")
+
+
+@pytest.fixture(scope="session")
+def lists_before(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """What the machine shows before anything is started."""
+    meet(STACK, tmp_path_factory.mktemp("before")).kinky("down", limit_seconds=900)
+    return machine_lists()
+
+
+@pytest.fixture(scope="session")
+def person(lists_before: dict[str, set[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """A person with a running embedded host; it is taken down at the end, also after a failure."""
+    someone = meet(STACK, tmp_path_factory.mktemp("person"))
+    someone.kinky("host", "up", limit_seconds=1800)
+    yield someone
+    someone.kinky("down", limit_seconds=900)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[pytest.TestReport]:
+    """Show the end of what kinky printed when a test fails: that is where the cause is told."""
+    report = yield
+    someone = getattr(item, "funcargs", {}).get("person")
+    if report.failed and isinstance(someone, Person):
+        for log in sorted(someone.scratch.glob("*.log")):
+            report.sections.append((str(log), _tail(log)))
+    return report
+
+
+def _tail(log: Path, lines: int = 60) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

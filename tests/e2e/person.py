@@ -1,0 +1,144 @@
+"""A person at the machine's own shell: kinky, pulumi and kubectl as the README says to call them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kinky import paths, process, retry
+from kinky.cli.stack_file import StackFile, read_stack_file
+
+ROOT = paths.project_root()
+KINKY = ROOT / ".venv" / "bin" / "kinky"
+UP_SECONDS = 1800.0
+DESTROY_SECONDS = 600.0
+ALWAYS_THERE = {"serviceaccount/default", "configmap/kube-root-ca.crt"}
+"""What Kubernetes itself puts into each namespace."""
+KINDS = (
+    "virtualmachines,virtualmachineinstances,pods,services,secrets,configmaps,persistentvolumeclaims,"
+    "serviceaccounts,roles,rolebindings,networkpolicies"
+)
+PROCESS_MARKS = ("qemu", "virt-", "libvirt", "kube", "containerd", "etcd", "pulumi", "kinky.em", "kinky.boot")
+"""What the command line of anything holds that a cluster is made of."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """One stack as its operator handles it."""
+
+    stack: StackFile
+    scratch: Path
+
+    def kinky(self, *arguments: str, limit_seconds: float = 120) -> str:
+        """Run kinky in a shell without special settings."""
+        log = self.scratch / "kinky.log"
+        return process.run([KINKY, *arguments], reason="test", timeout_seconds=limit_seconds, log=log)
+
+    def up(self) -> None:
+        """Run `kinky up` to its end."""
+        self.kinky("up", "--stack", self.stack.stack, limit_seconds=UP_SECONDS)
+
+    def destroy(self) -> None:
+        """Run `kinky destroy` to its end."""
+        self.kinky("destroy", "--stack", self.stack.stack, limit_seconds=DESTROY_SECONDS)
+
+    def environment(self) -> dict[str, str]:
+        """Return what eval "$(kinky env)" sets."""
+        return dict(json.loads(self.kinky("env", "--stack", self.stack.stack, "--json")))
+
+    def pulumi(self, *arguments: str, limit_seconds: float = 600) -> str:
+        """Run plain pulumi in the shell that `kinky env` makes."""
+        command, settings = ["env", "pulumi", *arguments], self.environment()
+        return process.run(command, reason="test", env=settings, cwd=ROOT, timeout_seconds=limit_seconds)
+
+    def kubectl(self, *arguments: str, limit_seconds: float = 60) -> str:
+        """Ask the inner cluster, from outside, through the exported kubeconfig."""
+        return process.run(
+            ["env", "kubectl", *arguments], reason="test", env=self.environment(), timeout_seconds=limit_seconds
+        )
+
+    def host(self, *arguments: str) -> str:
+        """Ask the host cluster, in the stack's namespace."""
+        settings = {"KUBECONFIG": str(paths.host_kubeconfig()), "PATH": self.environment()["PATH"]}
+        command = ["env", "kubectl", "--namespace", self.stack.config.host.namespace, *arguments]
+        return process.run(command, reason="test", env=settings, timeout_seconds=60)
+
+    def left_on_host(self) -> set[str]:
+        """Return what the host namespace holds that Kubernetes did not put there by itself."""
+        namespaces = self.host("get", "namespaces", "--output", "name").split()
+        if f"namespace/{self.stack.config.host.namespace}" not in namespaces:
+            return set()
+        found = self.host("get", KINDS, "--output", "name").split()
+        return {name for name in found if name not in ALWAYS_THERE}
+
+    def host_secrets(self) -> dict[str, dict[str, str]]:
+        """Return the host namespace's Secrets: name to base64 data."""
+        listed = json.loads(self.host("get", "secrets", "--output", "json"))["items"]
+        return {secret["metadata"]["name"]: secret.get("data") or {} for secret in listed}
+
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        """Return the inner cluster's nodes by name."""
+        listed = json.loads(self.kubectl("get", "nodes", "--output", "json"))["items"]
+        return {node["metadata"]["name"]: node for node in listed}
+
+    def vmi_uid(self, node: str) -> str:
+        """Return the identity of a node's running VM instance; empty while there is none."""
+        wanted = ("--ignore-not-found", "--output", "jsonpath={.metadata.uid}")
+        return self.host("get", "virtualmachineinstance", node, *wanted)
+
+    def start_up(self) -> int:
+        """Start `kinky up` without waiting for it; return its process id."""
+        return process.spawn_detached([KINKY, "up", "--stack", self.stack.stack], log=self.scratch / "up.log")
+
+
+def meet(stack: str, scratch: Path) -> Person:
+    """Return the person who handles this stack."""
+    return Person(stack=read_stack_file(stack), scratch=scratch)
+
+
+def wait_for(what: str, check: Callable[[], Any], *, limit_seconds: float) -> None:
+    """Wait until the check returns something true; a failing command counts as not yet."""
+
+    def attempt() -> Any:
+        return check() or retry.Pending("not yet")
+
+    retry.wait_until(
+        attempt, what=what, deadline_seconds=limit_seconds, every_seconds=3, tolerate=(process.CommandError,)
+    )
+
+
+def is_ready(node: dict[str, Any]) -> bool:
+    """Tell whether a Node object says Ready."""
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in node["status"]["conditions"])
+
+
+def machine_lists() -> dict[str, set[str]]:
+    """Return what KinKy could leave on a machine: mounts, interfaces, control groups, processes."""
+    mounts = {line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()}
+    groups = {path for path, _, _ in os.walk("/sys/fs/cgroup")}
+    return {
+        "mounts": {path for path in mounts if not path.startswith("/run/user/")},
+        "interfaces": {path.name for path in Path("/sys/class/net").iterdir()},
+        # A login or a timer of the machine's own makes and removes groups below these two.
+        "control groups": {path for path in groups if not re.search(r"/(user|system)\.slice/", path)},
+        "processes": _own_processes(),
+    }
+
+
+def _own_processes() -> set[str]:
+    """Return the processes that a cluster is made of; others on the machine come and go as they like."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if any(mark in command for mark in PROCESS_MARKS):
+                found.add(f"{entry.name} {command.strip()}")
+    return found

@@ -1,0 +1,108 @@
+"""The main job: a finished cluster, proved from outside; nodes die and return; destroy leaves nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+
+import pytest
+
+from kinky import names
+from kinky.topology.nodes import build_nodes
+from tests.e2e.person import Person, is_ready, wait_for
+
+pytestmark = pytest.mark.host
+
+RETURN_SECONDS = 900.0
+PUBLIC = re.compile(r"\.(crt|pub)$|^(userdata|networkdata)$")
+"""Keys of host Secrets that hold nothing secret: certificates, public keys, user-data."""
+
+
+@pytest.fixture(scope="module")
+def finished(person: Person) -> Person:
+    """The person with a finished stack."""
+    person.up()
+    return person
+
+
+def test_all_nodes_are_ready_under_their_names(finished: Person) -> None:
+    nodes = finished.nodes()
+    assert set(nodes) == {node.name for node in build_nodes(finished.stack.config)}
+    assert all(is_ready(node) for node in nodes.values())
+    versions = {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes.values()}
+    assert versions == {finished.stack.config.cluster.kubernetes_version}
+
+
+def test_logs_and_exec_reach_the_workers(finished: Person) -> None:
+    """A node with a wrong address looks Ready; only what goes through its kubelet shows it."""
+    pods = finished.kubectl("get", "pods", "--namespace", names.NAMESPACE_WORKLOAD, "--output", "name").split()
+    assert pods
+    finished.kubectl("logs", "--namespace", names.NAMESPACE_WORKLOAD, pods[0], "--tail", "1")
+
+
+def test_workload_reads_its_value_from_the_store(finished: Person) -> None:
+    workload = finished.stack.config.workload
+    answer = finished.kubectl("get", "--raw", f"/api/v1/namespaces/{names.NAMESPACE_WORKLOAD}/services/web:http/proxy/")
+    secret = finished.host_secrets()[names.store_secret(finished.stack.cluster, "message")]
+    digests = {hashlib.sha256(base64.b64decode(value)).hexdigest() for value in secret.values()}
+    lines = dict(line.split("=", 1) for line in answer.splitlines())
+    assert lines["greeting"] == workload.greeting
+    assert lines["secret"] in digests
+
+
+def test_second_preview_and_up_change_nothing(finished: Person) -> None:
+    finished.kinky("preview", "--stack", finished.stack.stack, "--expect-no-changes", limit_seconds=300)
+    finished.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+def test_state_holds_no_secret(finished: Person) -> None:
+    state = finished.pulumi("stack", "export", "--show-secrets")
+    assert "PRIVATE KEY" not in state
+    assert base64.b64encode(b"-----BEGIN PRIVATE")[:20].decode() not in state
+    assert not re.search(r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}", state), "a token"
+    for secret, data in finished.host_secrets().items():
+        for key, encoded in data.items():
+            if not PUBLIC.search(key):
+                plain = base64.b64decode(encoded).decode(errors="replace").strip()
+                assert encoded not in state, f"{secret}/{key} in base64"
+                assert plain not in state and json.dumps(plain)[1:-1] not in state, f"{secret}/{key}"
+
+
+def test_worker_that_dies_returns(finished: Person) -> None:
+    worker = next(node.name for node in build_nodes(finished.stack.config) if node.role == names.WORKER)
+    _replace(finished, worker)
+
+
+def test_control_plane_that_dies_returns_with_its_data(finished: Person) -> None:
+    control_plane = next(node.name for node in build_nodes(finished.stack.config) if node.role == names.CONTROL_PLANE)
+    finished.kubectl("create", "configmap", "survivor", "--from-literal=written=before")
+    _replace(finished, control_plane)
+    kept = finished.kubectl("get", "configmap", "survivor", "--output", "jsonpath={.data.written}")
+    assert kept == "before"
+    # The API may go on with what it has in memory; a write proves that etcd is back.
+    finished.kubectl("delete", "configmap", "survivor")
+
+
+def test_nothing_changed_by_replacement(finished: Person) -> None:
+    finished.kinky("preview", "--stack", finished.stack.stack, "--expect-no-changes", limit_seconds=300)
+
+
+def test_destroy_leaves_nothing_on_the_host(finished: Person) -> None:
+    finished.pulumi("destroy", "--yes", "--skip-preview")
+    assert finished.left_on_host() == set()
+
+
+def _replace(person: Person, node: str) -> None:
+    """Delete a node's VM instance and wait until its successor is a Ready node that booted anew."""
+    instance = person.vmi_uid(node)
+    boot = person.nodes()[node]["status"]["nodeInfo"]["bootID"]
+    person.host("delete", "virtualmachineinstance", node, "--wait=false")
+    wait_for(f"a new VM instance of {node}", lambda: person.vmi_uid(node) not in ("", instance), limit_seconds=300)
+
+    def returned() -> bool:
+        seen = person.nodes()[node]
+        return is_ready(seen) and seen["status"]["nodeInfo"]["bootID"] != boot
+
+    wait_for(f"node {node} Ready after a new boot", returned, limit_seconds=RETURN_SECONDS)

@@ -1,0 +1,146 @@
+"""The settings for Pulumi and kubectl: what is set, what of the operator's stays, when a passphrase is needed."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import stat
+from pathlib import Path
+
+import pytest
+
+from kinky import paths
+from kinky.cli import main, passphrase
+from kinky.cli.environment import build_environment, build_search_path
+from kinky.cli.stack_file import list_stacks, read_stack_file
+from kinky.embedded import toolchain
+from kinky.embedded.toolchain import ResolvedTool
+from kinky.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two programs are there, the others are not made yet."""
+    rows = [
+        ResolvedTool(name=name, version="v1", source="build", path=Path("/tools", name, "bin", name))
+        for name in ("pulumi", "kubectl")
+    ]
+    monkeypatch.setattr(toolchain, "list_tools", lambda: rows)
+
+
+def ensure(**changes: object) -> dict[str, str]:
+    arguments: dict[str, object] = {
+        "embedded": True,
+        "secrets_provider": None,
+        "backend": "file:///state",
+        "environ": {},
+    }
+    return passphrase.ensure_passphrase("dev", **{**arguments, **changes})  # type: ignore[arg-type]
+
+
+def test_shell_text_sets_what_the_json_says(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["env", "--stack", "dev", "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert main.main(["env", "--stack", "dev"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
+
+
+def test_stack_dev_needs_no_setting_of_the_operator(capsys: pytest.CaptureFixture[str]) -> None:
+    main.main(["env", "--stack", "dev", "--json"])
+    values = json.loads(capsys.readouterr().out)
+    assert values["PULUMI_STACK"] == "dev"
+    assert values["PULUMI_BACKEND_URL"] == f"file://{paths.pulumi_backend_dir()}"
+    assert values["KUBECONFIG"] == str(paths.stack_dir("dev") / "kubeconfig.yaml")
+    assert values["PULUMI_ERROR_OUTPUT_STRING"] == "1"
+    folders = values["PATH"].split(":")
+    assert folders[1:3] == ["/tools/pulumi/bin", "/tools/kubectl/bin"]
+
+
+def test_missing_tools_are_told_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    main.main(["env", "--stack", "dev"])
+    assert "not made yet: pulumi-language-python" in capsys.readouterr().err
+
+
+def test_program_does_not_see_the_inner_kubeconfig() -> None:
+    assert "KUBECONFIG" not in build_environment(read_stack_file("dev"), environ={})
+
+
+def test_backend_of_the_operator_stays() -> None:
+    values = build_environment(read_stack_file("dev"), environ={"PULUMI_BACKEND_URL": "file:///mine"})
+    assert values["PULUMI_BACKEND_URL"] == "file:///mine"
+
+
+def test_search_path_names_each_folder_once() -> None:
+    first = build_search_path([Path("/tools/bin/a"), Path("/tools/bin/b")], environ={"PATH": "/usr/bin:/bin"})
+    assert build_search_path([Path("/tools/bin/a")], environ={"PATH": first}) == first
+    assert first.endswith("/tools/bin:/usr/bin:/bin")
+
+
+def test_passphrase_is_made_once_and_private() -> None:
+    variables = ensure()
+    path = Path(variables[passphrase.FILE])
+    first = path.read_text()
+    assert path == paths.passphrase_file()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(first.strip()) >= 32
+    assert ensure() == variables
+    assert path.read_text() == first
+
+
+def test_passphrase_of_another_stack_is_the_operators() -> None:
+    with pytest.raises(ConfigError) as error:
+        ensure(embedded=False)
+    assert str(error.value) == (
+        'stack "dev": no passphrase: PULUMI_CONFIG_PASSPHRASE_FILE is not set\n'
+        "hint: write the passphrase into a file of mode 0600 and export PULUMI_CONFIG_PASSPHRASE_FILE=<that file>"
+    )
+    assert not paths.passphrase_file().exists()
+
+
+def test_passphrase_of_the_embedded_host_does_not_serve_other_stacks() -> None:
+    variables = ensure()
+    with pytest.raises(ConfigError):
+        ensure(embedded=False, environ=variables)
+
+
+def test_passphrase_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    missing = str(tmp_path / "none")
+    with pytest.raises(ConfigError) as error:
+        ensure(environ={passphrase.FILE: missing})
+    assert missing in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"environ": {passphrase.VALUE: "given"}},
+        {"secrets_provider": "gcpkms://key"},
+        {"backend": "https://state.example"},
+    ],
+)
+def test_no_passphrase_is_needed(changes: dict[str, object]) -> None:
+    assert ensure(embedded=False, **changes) == {}
+
+
+def test_salt_goes_and_the_rest_of_the_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "Pulumi.dev.yaml"
+    path.write_text("# reference\nencryptionsalt: v1:abc=:v1:def\nconfig:\n  kinky:cluster: {name: dev} # a\n")
+    passphrase.forget_salt(path)
+    assert path.read_text() == "# reference\nconfig:\n  kinky:cluster: {name: dev} # a\n"
+
+
+def test_every_stack_file_is_readable() -> None:
+    found = {name: read_stack_file(name) for name in list_stacks()}
+    assert {"dev", "ci", "prod"} <= set(found)
+    assert found["dev"].embedded and not found["prod"].embedded
+
+
+def test_stack_may_be_qualified() -> None:
+    assert read_stack_file("organization/kinky/dev") == read_stack_file("dev")
+
+
+def test_stack_without_a_file_lists_those_with_one() -> None:
+    with pytest.raises(ConfigError) as error:
+        read_stack_file("lab")
+    assert str(error.value).startswith('stack "lab": no file stacks/Pulumi.lab.yaml\n  stacks with a file: ')

@@ -1,0 +1,162 @@
+"""Around Pulumi: stale locks, Ctrl-C, what `up`, `destroy` and `down` do with an engine that answers as told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kinky import paths
+from kinky.cli import main, stack_engine
+from kinky.cli.stack_file import StackFile
+from kinky.cli.stack_interrupt import deferred_interrupts
+from kinky.cli.stack_lock import remove_stale_locks
+from kinky.embedded import host
+from kinky.errors import KinkyError
+
+NOBODY = 4_000_000
+"""Above the largest process id that Linux gives by default."""
+
+
+class FakeEngine:
+    """Stands for Pulumi; writes down what was asked."""
+
+    def __init__(self, *, exists: bool = True, failing: str = "") -> None:
+        self.calls: list[str] = []
+        self._exists = exists
+        self._failing = failing
+
+    def exists(self) -> bool:
+        return self._exists
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(**options: Any) -> Any:
+            self.calls.append(name)
+            if name == self._failing:
+                raise KinkyError(f"pulumi {name} failed")
+            return {"endpoint": "https://127.0.0.1:1", "nodes": [{"name": "dev-worker-0"}]} if name == "outputs" else {}
+
+        return call
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeEngine]:
+    """Return a function that puts a fake engine in place."""
+
+    def use(**options: Any) -> FakeEngine:
+        engine = FakeEngine(**options)
+
+        def open_engine(stack_file: StackFile) -> FakeEngine:
+            return engine
+
+        monkeypatch.setattr(stack_engine, "open_engine", open_engine)
+        return engine
+
+    return use
+
+
+def test_up_prints_outputs_as_data_and_use_as_words(
+    engines: Callable[..., FakeEngine], capsys: pytest.CaptureFixture[str]
+) -> None:
+    engines()
+    assert main.main(["up", "--stack", "dev", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["endpoint"] == "https://127.0.0.1:1"
+    assert 'eval "$(.venv/bin/kinky env --stack dev)"' in printed.err
+
+
+def test_outputs_one_or_all(engines: Callable[..., FakeEngine], capsys: pytest.CaptureFixture[str]) -> None:
+    engines()
+    assert main.main(["outputs", "endpoint"]) == 0
+    assert capsys.readouterr().out == "https://127.0.0.1:1\n"
+    assert main.main(["outputs", "endpiont"]) == 1
+    assert "hint: there are: endpoint, nodes" in capsys.readouterr().err
+
+
+def test_destroy_of_a_stack_that_never_was_is_no_error(engines: Callable[..., FakeEngine]) -> None:
+    engine = engines(exists=False)
+    assert main.main(["destroy", "--stack", "dev"]) == 0
+    assert engine.calls == []
+
+
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let the embedded host run and be stopped without one; what is called is written down."""
+    calls: list[str] = []
+    monkeypatch.setattr(host, "status", lambda: host.Status(running=True))
+    monkeypatch.setattr(host, "down", lambda *, purge: calls.append(f"down purge={purge}"))
+    monkeypatch.setattr("kinky.cli.down.list_stacks", lambda: ["dev", "prod"])
+    monkeypatch.setattr("kinky.cli.down.forget_salt", lambda path: calls.append(f"forget {path.name}"))
+    return calls
+
+
+def test_down_destroys_stops_and_forgets(engines: Callable[..., FakeEngine], stopped: list[str]) -> None:
+    engine = engines()
+    (paths.pulumi_backend_dir() / ".pulumi").mkdir()
+    assert main.main(["down"]) == 0
+    assert engine.calls == ["destroy", "forget"]
+    assert stopped == ["down purge=True", "forget Pulumi.dev.yaml"]
+
+
+def test_down_stops_the_host_even_if_destroy_fails_and_tells(
+    engines: Callable[..., FakeEngine], stopped: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = engines(failing="destroy")
+    (paths.pulumi_backend_dir() / ".pulumi").mkdir()
+    assert main.main(["down"]) == 1
+    assert engine.calls == ["destroy", "forget"]
+    assert "down purge=True" in stopped
+    assert capsys.readouterr().err.endswith("pulumi destroy failed\n")
+
+
+def test_down_without_state_does_not_ask_pulumi(engines: Callable[..., FakeEngine], stopped: list[str]) -> None:
+    engine = engines()
+    assert main.main(["down"]) == 0
+    assert engine.calls == []
+    assert stopped == ["down purge=True"]
+
+
+def write_lock(folder: Path, *, pid: int, hostname: str) -> Path:
+    lock = folder / ".pulumi" / "locks" / "organization" / "kinky" / "dev" / f"{pid}.json"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_text(json.dumps({"pid": pid, "hostname": hostname, "username": "root", "timestamp": "now"}))
+    return lock
+
+
+def test_lock_of_a_dead_pulumi_is_removed_and_others_stay(tmp_path: Path) -> None:
+    dead = write_lock(tmp_path, pid=NOBODY, hostname=socket.gethostname())
+    elsewhere = write_lock(tmp_path, pid=NOBODY + 1, hostname="another-machine")
+    assert remove_stale_locks(f"file://{tmp_path}", project="kinky", stack="dev") == [NOBODY]
+    assert not dead.exists()
+    assert elsewhere.exists()
+
+
+def test_locks_of_a_service_are_its_own_matter() -> None:
+    assert remove_stale_locks("https://state.example", project="kinky", stack="dev") == []
+
+
+def test_ctrl_c_waits_for_the_work_and_then_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), deferred_interrupts():
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append("work")
+    assert done == ["work"]
+    assert "interrupted: pulumi finishes" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_failure_after_ctrl_c_is_an_interruption() -> None:
+    with pytest.raises(KeyboardInterrupt), deferred_interrupts():
+        os.kill(os.getpid(), signal.SIGINT)
+        raise KinkyError("pulumi up failed")
+
+
+def test_failure_without_ctrl_c_stays() -> None:
+    with pytest.raises(KinkyError), deferred_interrupts():
+        raise KinkyError("pulumi up failed")
