@@ -1,0 +1,201 @@
+"""From created VMs to a cluster that is proved from outside: the tables of requirements, in order."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kinky import names
+from kinky.bootstrap.certificates import build_fingerprint
+from kinky.bootstrap.checks import NodesCheck, StageCheck, VmCheck
+from kinky.bootstrap.credential import connect_inner, write_inner_kubeconfig
+from kinky.bootstrap.diagnose import describe_nodes
+from kinky.bootstrap.exposure import PublishSpec, ensure_published
+from kinky.bootstrap.forward import ensure_recorded_forward
+from kinky.bootstrap.keys import fetch_authority
+from kinky.bootstrap.requirements import Requirement, run_requirements
+from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
+from kinky.progress import phase
+from kinky.retry import Pending
+
+VMS_RUN = "VMs run"
+GUEST_FAR_ENOUGH = "a control plane's guest has started Kubernetes"
+API_ANSWERS = "the inner API answers through the published path with a certificate of the cluster's CA"
+API_READY = "the inner API is ready and knows the operator"
+NODES_REGISTERED = "all nodes have registered with their S-address"
+NODES_READY = "all nodes are Ready"
+
+VM_HINT = "kubectl describe vm -n {namespace} shows more; the VMs stay as they are: pulumi up tries again"
+STAY_HINT = "kubectl describe vmi -n {namespace} shows more; pulumi up tries again, pulumi destroy removes all"
+
+
+@dataclass(frozen=True)
+class VmsRecord:
+    """Seconds after which each VM was seen running."""
+
+    running_seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutsideRecord:
+    """Proof that the inner API answers from outside, and how to reach it."""
+
+    server: str
+    kubeconfig: str
+    cluster_uid: str
+    kubernetes_version: str
+    ca_fingerprint: str
+    tls_seconds: float
+    """Seconds until the published path answered with a verified certificate."""
+    ready_seconds: float
+    """Seconds until /readyz was 200 to an authenticated call."""
+
+
+@dataclass(frozen=True)
+class NodeRow:
+    """One node as the inner API shows it."""
+
+    name: str
+    role: str
+    address: str
+    version: str
+    ready_at: str
+
+
+@dataclass(frozen=True)
+class NodesRecord:
+    """All declared nodes, Ready."""
+
+    nodes: tuple[NodeRow, ...]
+    seconds: float
+
+
+class Outside:
+    """The published path of one inner API: publishes it, heals it, and asks through it."""
+
+    def __init__(self, access: HostAccess, cluster: str, publish: PublishSpec, *, limit_seconds: float) -> None:
+        """Publish nothing yet: before the VMs run there is nothing to reach."""
+        self._access = access
+        self._cluster = cluster
+        self._publish = publish
+        self._limit_seconds = limit_seconds
+        self.server = ""
+
+    def check_answers(self) -> str | Pending:
+        """Ask whether anything answers that the cluster's CA vouches for, ready or not."""
+        self.server = ensure_published(self._access, self._cluster, self._publish, limit_seconds=self._limit_seconds)
+        ready = connect_inner(self._access, self._cluster, self.server).is_ready()
+        return f"{self.server}" + ("" if ready else " (not ready yet)")
+
+    def check_ready(self) -> str | Pending:
+        """Ask whether it is ready and takes our credential."""
+        self.server = ensure_published(self._access, self._cluster, self._publish, limit_seconds=self._limit_seconds)
+        api = connect_inner(self._access, self._cluster, self.server)
+        if not api.is_ready():
+            return Pending(f"{self.server} answers, /readyz is not 200 yet")
+        user = api.fetch_user()
+        if not api.fetch_cluster_uid():
+            return Pending(f"{self.server} is ready, namespace kube-system is not there yet")
+        return f"200 for {user}"
+
+
+def wait_vms_running(access: HostAccess, cluster: str, nodes: Sequence[str], *, limit_seconds: float) -> VmsRecord:
+    """Wait until the VMs of these nodes run; fails early on a state that waiting does not cure."""
+    api = HostApi.connect(access)
+    check = VmCheck(api, cluster, nodes)
+    table = [Requirement(description=VMS_RUN, check=check, hint=VM_HINT.format(namespace=access.namespace))]
+    with phase(f"{len(nodes)} VMs of {cluster} run", limit_seconds=limit_seconds) as running:
+        run_requirements(
+            cluster, table, limit_seconds=limit_seconds, phase=running, explain=lambda: describe_nodes(api, nodes)
+        )
+    return VmsRecord(running_seconds=check.running_seconds)
+
+
+def prove_outside(
+    access: HostAccess,
+    cluster: str,
+    control_planes: Sequence[str],
+    publish: PublishSpec,
+    *,
+    kinky_command: str,
+    limit_seconds: float,
+) -> OutsideRecord:
+    """Publish the inner API, write its kubeconfig, and wait for an authenticated 200 through the published path."""
+    api = HostApi.connect(access)
+    outside = Outside(access, cluster, publish, limit_seconds=limit_seconds)
+    table = build_outside_table(api, cluster, control_planes, outside)
+    with phase(f"inner API of {cluster} answers from outside", limit_seconds=limit_seconds) as running:
+        met = run_requirements(
+            cluster,
+            table,
+            limit_seconds=limit_seconds,
+            phase=running,
+            explain=lambda: describe_nodes(api, control_planes),
+        )
+    kubeconfig = write_inner_kubeconfig(access, cluster, outside.server, kinky_command=kinky_command)
+    inner = connect_inner(access, cluster, outside.server)
+    return OutsideRecord(
+        server=outside.server,
+        kubeconfig=kubeconfig,
+        cluster_uid=inner.fetch_cluster_uid(),
+        kubernetes_version=inner.fetch_version(),
+        ca_fingerprint=build_fingerprint(fetch_authority(api, cluster).certificate),
+        tls_seconds=round(met[API_ANSWERS], 1),
+        ready_seconds=round(met[API_READY], 1),
+    )
+
+
+def build_outside_table(
+    api: HostApi, cluster: str, control_planes: Sequence[str], outside: Outside
+) -> list[Requirement]:
+    """Build the requirements from VMs to an API that is ready, in order."""
+    vms = VM_HINT.format(namespace=api.namespace)
+    stay = STAY_HINT.format(namespace=api.namespace)
+    return [
+        Requirement(description=VMS_RUN, check=VmCheck(api, cluster, control_planes), hint=vms),
+        Requirement(description=GUEST_FAR_ENOUGH, check=StageCheck(api, control_planes), hint=stay, every_seconds=3.0),
+        Requirement(description=API_ANSWERS, check=outside.check_answers, hint=stay, every_seconds=3.0),
+        Requirement(description=API_READY, check=outside.check_ready, hint=stay),
+    ]
+
+
+def prove_nodes_ready(
+    access: HostAccess, cluster: str, nodes: Mapping[str, str], server: str, *, limit_seconds: float
+) -> NodesRecord:
+    """Wait until each node (given with its S-address) is registered under that address and Ready."""
+    host = HostApi.connect(access)
+    check = NodesCheck(host, connect_inner(access, cluster, server), nodes)
+
+    def healing(look: Callable[[], str | Pending]) -> Callable[[], str | Pending]:
+        def healed() -> str | Pending:
+            ensure_recorded_forward(cluster, wait_seconds=0)
+            return look()
+
+        return healed
+
+    table = [
+        Requirement(description=description, check=healing(look), hint=STAY_HINT.format(namespace=access.namespace))
+        for description, look in ((NODES_REGISTERED, check.check_registered), (NODES_READY, check.check_ready))
+    ]
+
+    def explain() -> list[str]:
+        bad = [name for name in nodes if name not in check.found or not check.found[name].ready]
+        return describe_nodes(host, bad)
+
+    with phase(f"{len(nodes)} nodes of {cluster} are Ready", limit_seconds=limit_seconds) as running:
+        met = run_requirements(cluster, table, limit_seconds=limit_seconds, phase=running, explain=explain)
+    return NodesRecord(nodes=_build_rows(check, nodes), seconds=round(met[NODES_READY], 1))
+
+
+def _build_rows(check: NodesCheck, nodes: Mapping[str, str]) -> tuple[NodeRow, ...]:
+    """Build the node table, in the order of the declaration."""
+    found = [check.found[name] for name in nodes]
+    return tuple(
+        NodeRow(
+            name=node.name,
+            role=names.CONTROL_PLANE if node.control_plane else names.WORKER,
+            address=node.internal_ip,
+            version=node.version,
+            ready_at=node.ready_since,
+        )
+        for node in found
+    )

@@ -1,0 +1,61 @@
+"""The namespace on the host: made when it is absent, removed only by who made it and when nobody else lives there."""
+
+from kinky import names
+from kinky.kube import resources
+from kinky.kube.access import HostAccess
+from kinky.kube.connection import JsonObject
+from kinky.kube.host import HostApi
+from kinky.progress import note
+from kinky.retry import Pending, wait_until
+
+
+def ensure_namespace(access: HostAccess, body: JsonObject) -> bool:
+    """Make the namespace, and tell whether it is this cluster's: one that was there before keeps its owner.
+
+    A run that was interrupted leaves a namespace with the cluster's label, which is then still its own.
+    """
+    api = HostApi.connect(access)
+    if api.create(resources.NAMESPACES, body):
+        return True
+    present = api.fetch(resources.NAMESPACES, body["metadata"]["name"]) or {}
+    labels = (present.get("metadata") or {}).get("labels") or {}
+    return bool(labels.get(names.LABEL_CLUSTER) == body["metadata"]["labels"][names.LABEL_CLUSTER])
+
+
+def delete_namespace(access: HostAccess, *, limit_seconds: float) -> None:
+    """Remove the namespace and wait until it is gone; it stays when another cluster lives in it.
+
+    Raises:
+        WaitError: something in it did not go in time.
+    """
+    api = HostApi.connect(access)
+    others = fetch_clusters(api)
+    if others:
+        note(f"namespace {api.namespace} stays: it holds {', '.join(others)}")
+        return
+    api.delete(resources.NAMESPACES, api.namespace)
+
+    def check() -> bool | Pending:
+        body = api.fetch(resources.NAMESPACES, api.namespace)
+        return True if body is None else Pending(describe_remains(body))
+
+    wait_until(
+        check,
+        what=f"namespace {api.namespace} is gone",
+        deadline_seconds=limit_seconds,
+        hint=f"kubectl get namespace {api.namespace} -o yaml says what holds it; pulumi destroy goes on from here",
+    )
+
+
+def fetch_clusters(api: HostApi) -> list[str]:
+    """Fetch the names of the clusters whose owner marker is in the namespace."""
+    markers = api.fetch_all_here(resources.CONFIG_MAPS, selector=f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY}")
+    found = ((body["metadata"]["name"], body["metadata"]["labels"].get(names.LABEL_CLUSTER, "")) for body in markers)
+    return sorted(cluster for name, cluster in found if name == names.owner_config_map(cluster))
+
+
+def describe_remains(body: JsonObject) -> str:
+    """Describe why a namespace is still there, in the API's own words."""
+    conditions = (body.get("status") or {}).get("conditions") or []
+    messages = [str(item.get("message", "")) for item in conditions if item.get("status") == "True"]
+    return "; ".join(messages) or "it is being removed"

@@ -1,0 +1,109 @@
+"""A worker's own kubelet certificates, signed before its VM exists: no join token, so nothing to expire.
+
+The Secret's name is a hash over what the certificates say, so the same request finds the same
+Secret again, and another request gives another name, which rolls the VM.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from kinky import names
+from kinky.bootstrap.certificates import (
+    LeafRequest,
+    Pair,
+    build_fingerprint,
+    fetch_not_after,
+    format_time,
+    make_leaf,
+    parse_time,
+)
+from kinky.bootstrap.keys import fetch_authority
+from kinky.errors import HostError
+from kinky.kube import resources
+from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
+from kinky.kube.objects import build_secret
+
+CERTIFICATE_LIFE = timedelta(days=365)
+CERTIFICATES = ("ca.crt", "kubelet-client.crt", "kubelet-serving.crt")
+
+
+@dataclass(frozen=True)
+class NodeCredentialRecord:
+    """Where a worker's certificates are, what they are, and until when they are valid."""
+
+    secret_name: str
+    not_after: str
+    fingerprints: dict[str, str] = field(default_factory=dict)
+
+
+def ensure_node_credentials(
+    access: HostAccess, cluster: str, node: str, address: str, *, generation: int = 1
+) -> NodeCredentialRecord:
+    """Sign the client and serving certificate of a worker's kubelet, unless the host holds them already.
+
+    Args:
+        address: The node's S-address, which the serving certificate names.
+        generation: A higher number gives new certificates under a new name.
+    """
+    api = HostApi.connect(access)
+    authority = fetch_authority(api, cluster)
+    name = build_secret_name(authority, node, address, generation=generation)
+    if api.fetch_here(resources.SECRETS, name) is None:
+        labels = names.node_labels(cluster, role=names.WORKER, pool=_pool(cluster, node), node=node)
+        body = build_secret(name, make_node_files(authority, node, address), labels=labels, immutable=True)
+        api.create(resources.SECRETS, body, namespace=api.namespace)
+    files = api.fetch_secret_here(name) or {}
+    missing = [file for file in CERTIFICATES if file not in files]
+    if missing:
+        raise HostError(
+            f"host cluster: Secret {api.namespace}/{name} has no {', '.join(missing)}",
+            hint=f"it was edited: kubectl delete secret {name} -n {api.namespace}, then pulumi up",
+        )
+    return NodeCredentialRecord(
+        secret_name=name,
+        not_after=format_time(fetch_not_after(files["kubelet-client.crt"])),
+        fingerprints={file: build_fingerprint(files[file]) for file in CERTIFICATES},
+    )
+
+
+def is_renewal_due(not_after: str) -> bool:
+    """Tell whether certificates are past half of their life; a caller then asks for the next generation."""
+    return datetime.now(UTC) > parse_time(not_after) - CERTIFICATE_LIFE / 2
+
+
+def build_secret_name(authority: Pair, node: str, address: str, *, generation: int) -> str:
+    """Build the name of the Secret from what its certificates say."""
+    said = "\n".join((build_fingerprint(authority.certificate), node, address, str(generation)))
+    return names.credentials_secret(node, names.content_hash(said.encode()))
+
+
+def make_node_files(authority: Pair, node: str, address: str) -> dict[str, bytes]:
+    """Make all files of a worker's Secret anew (secret)."""
+    client = make_leaf(
+        authority,
+        LeafRequest(common_name=f"system:node:{node}", organizations=["system:nodes"], life=CERTIFICATE_LIFE),
+    )
+    serving = make_leaf(
+        authority,
+        LeafRequest(
+            common_name=f"system:node:{node}",
+            organizations=["system:nodes"],
+            dns_names=[node],
+            addresses=[address],
+            server=True,
+            life=CERTIFICATE_LIFE,
+        ),
+    )
+    return {
+        "ca.crt": authority.certificate,
+        "kubelet-client.crt": client.certificate,
+        "kubelet-client.key": client.key,
+        "kubelet-serving.crt": serving.certificate,
+        "kubelet-serving.key": serving.key,
+    }
+
+
+def _pool(cluster: str, node: str) -> str:
+    """Read the pool out of a node's name, which is cluster, pool and index."""
+    return node.removeprefix(f"{cluster}-").rpartition("-")[0]

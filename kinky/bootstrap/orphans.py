@@ -1,0 +1,42 @@
+"""Objects that an interrupted run created before Pulumi could write them down."""
+
+from collections.abc import Sequence
+
+from kinky import names
+from kinky.kube import resources
+from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
+from kinky.progress import note
+
+KINDS = (
+    resources.VIRTUAL_MACHINES,
+    resources.SERVICES,
+    resources.SECRETS,
+    resources.CONFIG_MAPS,
+    resources.PVCS,
+    resources.ROLE_BINDINGS,
+    resources.ROLES,
+    resources.SERVICE_ACCOUNTS,
+    resources.NETWORK_POLICIES,
+)
+"""What KinKy itself creates; what KubeVirt and the host derive from these goes with them."""
+
+
+def delete_orphans(access: HostAccess, cluster: str, *, ignore: Sequence[str] = ()) -> list[str]:
+    """Ask for the deletion of what carries the cluster's labels, and return it as `Kind/name`.
+
+    Call it when Pulumi has deleted all that it knows, and only for the stack that owns the cluster. `ignore` names
+    objects that stay, in the same form.
+    """
+    api = HostApi.connect(access)
+    found = []
+    for kind in KINDS:
+        for body in api.fetch_all_here(kind, selector=names.cluster_selector(cluster)):
+            label = f"{kind.kind}/{body['metadata']['name']}"
+            if label in ignore or body["metadata"].get("deletionTimestamp"):
+                continue
+            if api.delete(kind, body["metadata"]["name"], namespace=api.namespace):
+                found.append(label)
+    if found:
+        note(f"removing what an interrupted run left: {', '.join(found)}")
+    return found

@@ -1,0 +1,168 @@
+"""The secrets store in the host's namespace: its values, the token that reads them, and the proof that it works.
+
+Values go from memory straight into host Secrets; the token goes from the host's answer straight
+into the inner Secret. Neither passes through Pulumi.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from kinky import names
+from kinky.bootstrap.certificates import format_time, parse_time
+from kinky.bootstrap.credential import connect_inner
+from kinky.errors import HostError
+from kinky.kube import resources
+from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
+from kinky.kube.objects import build_secret
+
+TOKEN_SECRET = "host-store-token"  # noqa: S105 - a name, not a token
+TOKEN_HOURS_LIMIT = 168
+EXPIRES_ANNOTATION = "kinky.dev/expires-at"
+FINGERPRINT_ANNOTATION = "kinky.dev/fingerprint"
+READER_ANNOTATION = "kinky.dev/reader-uid"
+
+
+@dataclass(frozen=True)
+class StoreServer:
+    """How pods of the inner cluster reach the host's API: URL and public CA certificate."""
+
+    url: str
+    ca_certificate: str
+
+
+@dataclass(frozen=True)
+class TokenRecord:
+    """Where the token is, which it is, and until when it is valid."""
+
+    secret: str
+    fingerprint: str
+    expires_at: str
+
+
+@dataclass(frozen=True)
+class StoreValueRecord:
+    """Where a value of the store is, and which it is."""
+
+    secret_name: str
+    fingerprint: str
+
+
+def fetch_store_server(access: HostAccess) -> StoreServer:
+    """Read the host API's address as pods see it; the operator's own URL may lead nowhere from a guest."""
+    api = HostApi.connect(access)
+    service = api.fetch(resources.SERVICES, "kubernetes", namespace="default")
+    bundle = api.fetch_here(resources.CONFIG_MAPS, "kube-root-ca.crt")
+    address = ((service or {}).get("spec") or {}).get("clusterIP")
+    certificate = ((bundle or {}).get("data") or {}).get("ca.crt")
+    if not address or not certificate:
+        absent = "Service default/kubernetes" if not address else f"ConfigMap {access.namespace}/kube-root-ca.crt"
+        raise HostError(
+            f"host cluster: {absent} is not there",
+            details=["needed to: tell the secrets store how to reach the host"],
+            hint="the host's controller-manager makes it in each namespace; look at its log",
+        )
+    return StoreServer(url=f"https://{address}:443", ca_certificate=str(certificate))
+
+
+def ensure_store_token(access: HostAccess, cluster: str, server: str, *, hours: int) -> TokenRecord:
+    """Put a token of the store's reader into the inner cluster, unless one with half its life left is there.
+
+    Args:
+        server: URL of the inner API.
+        hours: Life of the token, at most 168; the host may give it a shorter one.
+    """
+    host = HostApi.connect(access)
+    inner = connect_inner(access, cluster, server)
+    reader = _fetch_reader_uid(host, cluster)
+    where = f"{names.NAMESPACE_KINKY}/{TOKEN_SECRET}"
+    present = inner.fetch(resources.SECRETS, TOKEN_SECRET, namespace=names.NAMESPACE_KINKY)
+    kept = ((present or {}).get("metadata") or {}).get("annotations") or {}
+    expires_at = str(kept.get(EXPIRES_ANNOTATION, ""))
+    if expires_at and kept.get(READER_ANNOTATION) == reader and not is_token_renewal_due(expires_at, hours):
+        return TokenRecord(where, str(kept.get(FINGERPRINT_ANNOTATION, "")), expires_at)
+    seconds = min(hours, TOKEN_HOURS_LIMIT) * 3600
+    token, expires = host.request_token(names.store_reader(cluster), seconds=seconds)
+    server_side = fetch_store_server(access)
+    record = TokenRecord(where, _build_fingerprint([token.encode()]), format_time(expires))
+    inner.put(
+        resources.SECRETS,
+        build_secret(
+            TOKEN_SECRET,
+            {"token": token.encode(), "ca.crt": server_side.ca_certificate.encode()},
+            labels={names.LABEL_MANAGED_BY: names.MANAGED_BY},
+            annotations={
+                EXPIRES_ANNOTATION: record.expires_at,
+                FINGERPRINT_ANNOTATION: record.fingerprint,
+                READER_ANNOTATION: reader,
+            },
+        ),
+        namespace=names.NAMESPACE_KINKY,
+    )
+    return record
+
+
+def is_token_renewal_due(expires_at: str, hours: int) -> bool:
+    """Tell whether less than half of the token's life is left."""
+    half = timedelta(hours=min(hours, TOKEN_HOURS_LIMIT)) / 2
+    # A little less than half: the host counts the life from before its answer arrives.
+    return datetime.now(UTC) + half - timedelta(minutes=1) > parse_time(expires_at)
+
+
+def ensure_store_value(
+    access: HostAccess, cluster: str, name: str, *, key: str = "value", nbytes: int = 24
+) -> StoreValueRecord:
+    """Make a random value in the store, unless one of that name is there, which stays as it is."""
+    api = HostApi.connect(access)
+    secret_name = names.store_secret(cluster, name)
+    value = secrets.token_urlsafe(nbytes).encode()
+    body = build_secret(secret_name, {key: value}, labels=names.cluster_labels(cluster))
+    if not api.create(resources.SECRETS, body, namespace=api.namespace):
+        present = api.fetch_secret_here(secret_name) or {}
+        if key not in present:
+            raise HostError(
+                f"host cluster: Secret {api.namespace}/{secret_name} has no key {key}",
+                hint=f"it was edited: add the key, or kubectl delete secret {secret_name} -n {api.namespace}",
+            )
+        value = present[key]
+    return StoreValueRecord(secret_name, _build_fingerprint([value]))
+
+
+def put_store_value(access: HostAccess, cluster: str, name: str, data: Mapping[str, str]) -> StoreValueRecord:
+    """Write given values into the store, over what was there under this name."""
+    api = HostApi.connect(access)
+    secret_name = names.store_secret(cluster, name)
+    encoded = {key: value.encode() for key, value in data.items()}
+    body = build_secret(secret_name, encoded, labels=names.cluster_labels(cluster))
+    api.put(resources.SECRETS, body, namespace=api.namespace)
+    return StoreValueRecord(secret_name, _build_fingerprint([encoded[key] for key in sorted(encoded)]))
+
+
+def delete_store_value(access: HostAccess, cluster: str, name: str) -> None:
+    """Remove one name from the store; one that is gone already is fine."""
+    api = HostApi.connect(access)
+    api.delete(resources.SECRETS, names.store_secret(cluster, name), namespace=api.namespace)
+
+
+def _fetch_reader_uid(host: HostApi, cluster: str) -> str:
+    """Read the identity of the reader's ServiceAccount: a token of an earlier one of that name is worth nothing."""
+    reader = names.store_reader(cluster)
+    body = host.fetch_here(resources.SERVICE_ACCOUNTS, reader)
+    if body is None:
+        raise HostError(
+            f"host cluster: ServiceAccount {host.namespace}/{reader} is not there",
+            details=["needed to: give the inner cluster a token that reads its secrets store"],
+            hint="pulumi up makes it; pulumi refresh if it was deleted by hand",
+        )
+    return str(body["metadata"].get("uid", ""))
+
+
+def _build_fingerprint(values: list[bytes]) -> str:
+    """Build one SHA-256 over values; their lengths go in, so that no two lists give the same."""
+    digest = hashlib.sha256()
+    for value in values:
+        digest.update(len(value).to_bytes(8, "big") + value)
+    return digest.hexdigest()

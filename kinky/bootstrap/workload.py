@@ -1,0 +1,86 @@
+"""The proof that a workload of the inner cluster answers from outside, with a secret from the store.
+
+The question goes the operator's way: published endpoint, inner API, Service, pod. So one answer proves the pod network,
+the Service and the store at once, and needs no port of a node to be reachable.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from time import monotonic
+
+from kinky import names
+from kinky.bootstrap.credential import connect_inner
+from kinky.errors import HostError
+from kinky.kube.access import HostAccess
+from kinky.kube.connection import ApiError
+from kinky.kube.host import HostApi
+from kinky.progress import phase
+from kinky.retry import Pending, wait_until
+
+SERVICE = "web"
+PORT_NAME = "http"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadRecord:
+    """What the workload answered."""
+
+    node: str
+    secret_fingerprint: str
+    """SHA-256 of the secret that the workload read: the same as the store's."""
+    seconds: float
+
+
+def prove_workload(
+    access: HostAccess, cluster: str, server: str, *, greeting: str, value: str, key: str, limit_seconds: float
+) -> WorkloadRecord:
+    """Wait until the workload answers with this greeting and the store's secret; raises WaitError if it does not.
+
+    Args:
+        server: URL of the inner API.
+        value: Name of the store's value that the workload reads, with the key in it.
+    """
+    started = monotonic()
+    fingerprint = fetch_fingerprint(HostApi.connect(access), cluster, value, key=key)
+
+    def check() -> dict[str, str] | Pending:
+        page = connect_inner(access, cluster, server).fetch_service_page(
+            names.NAMESPACE_WORKLOAD, SERVICE, port=PORT_NAME
+        )
+        return check_answer(page, greeting=greeting, fingerprint=fingerprint)
+
+    with phase("workload answers from outside", limit_seconds=limit_seconds) as running:
+        answer = wait_until(
+            check,
+            what=f'inner cluster "{cluster}": the workload {names.NAMESPACE_WORKLOAD}/{SERVICE} answers with the '
+            "store's secret",
+            deadline_seconds=limit_seconds,
+            hint=f"kubectl get pods,externalsecrets -n {names.NAMESPACE_WORKLOAD}; pulumi up tries again",
+            on_change=running.note,
+            tolerate=(ApiError,),
+        )
+    seconds = round(monotonic() - started, 1)
+    return WorkloadRecord(node=answer["node"], secret_fingerprint=answer["secret"], seconds=seconds)
+
+
+def fetch_fingerprint(api: HostApi, cluster: str, value: str, *, key: str) -> str:
+    """Fetch a value of the store and return its SHA-256, which is all that leaves this function."""
+    name = names.store_secret(cluster, value)
+    found = (api.fetch_secret_here(name) or {}).get(key)
+    if found is None:
+        raise HostError(
+            f"host cluster: Secret {api.namespace}/{name} has no key {key}",
+            details=["needed to: compare it with what the workload read"],
+            hint="pulumi refresh, then pulumi up makes it again",
+        )
+    return hashlib.sha256(found).hexdigest()
+
+
+def check_answer(page: str, *, greeting: str, fingerprint: str) -> dict[str, str] | Pending:
+    """Return what the page says, or what is still wrong with it."""
+    said = dict(line.partition("=")[::2] for line in page.splitlines())
+    if said.get("greeting") != greeting:
+        return Pending(f"it answers with the greeting {said.get('greeting', '')!r}, not {greeting!r}")
+    if said.get("secret") != fingerprint:
+        return Pending("its secret is not the store's")
+    return {"node": said.get("node", ""), "secret": fingerprint}

@@ -1,0 +1,64 @@
+"""Where the two APIs are, as plain values; nothing here opens a connection."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kinky import paths
+from kinky.errors import HostError
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostAccess:
+    """How to reach the host cluster, and the one namespace that this inner cluster uses there."""
+
+    kubeconfig: str
+    """Absolute path of the kubeconfig file; several paths are joined by a colon, as kubectl has it."""
+    context: str | None
+    """Context inside the file; None is the file's current context."""
+    namespace: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class InnerAccess:
+    """How to reach the inner API from the operator's side."""
+
+    cluster: str
+    server: str
+    """URL of the published path, which differs from the name in the certificate."""
+    tls_server_name: str
+    ca_file: Path
+    credential_file: Path
+    """Client certificate and key in one PEM file, mode 0600."""
+
+
+def resolve_access(*, kubeconfig: str | None, context: str | None, namespace: str) -> HostAccess:
+    """Find the kubeconfig of the host cluster; raises HostError when there is none."""
+    candidates = [Path(kubeconfig)] if kubeconfig else list(_default_kubeconfigs())
+    found = [path.expanduser().absolute() for path in candidates if path.expanduser().is_file()]
+    if not found:
+        raise _no_kubeconfig(kubeconfig, candidates)
+    joined = os.pathsep.join(str(path) for path in found)
+    return HostAccess(kubeconfig=joined, context=context, namespace=namespace)
+
+
+def _default_kubeconfigs() -> Iterator[Path]:
+    """Yield what kubectl would read, without the kubeconfigs of inner clusters.
+
+    `kinky env` points KUBECONFIG at an inner cluster. The program must not take that one for
+    its host when it runs again in the same shell.
+    """
+    inner = paths.state_dir() / "clusters"
+    named = [Path(part) for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    outside = [path for path in named if not path.absolute().is_relative_to(inner)]
+    yield from outside or [Path("~/.kube/config")]
+
+
+def _no_kubeconfig(asked: str | None, candidates: list[Path]) -> HostError:
+    looked = ", ".join(str(path) for path in candidates)
+    where = "host.kubeconfig names a file that does not exist" if asked else "no kubeconfig found"
+    return HostError(
+        f"host cluster: {where}: {looked}",
+        hint="set host.kubeconfig in the stack file, or start a local host: kinky host up",
+    )

@@ -1,0 +1,183 @@
+"""One HTTP connection to one Kubernetes API: timeouts, and errors with verb and object.
+
+The `kubernetes` package (and urllib3, which it brings) is imported inside functions, here and nowhere
+else: it takes about a second, and kubectl runs `kinky credential` before each of its own calls.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from kinky.errors import HostError
+from kinky.kube.access import HostAccess, InnerAccess
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+JsonObject = dict[str, Any]
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+CALL_TIMEOUT_SECONDS = 20.0
+"""An emulated API server answers slowly, but one that takes longer than this counts as silent."""
+
+MERGE_PATCH = "application/merge-patch+json"
+_CONTENT_REFUSALS = (400, 422)
+
+
+class ApiError(HostError):
+    """An API refused a call, or did not answer; `status` is None when there was no answer."""
+
+    def __init__(
+        self, message: str, *, status: int | None = None, details: Sequence[str] = (), hint: str | None = None
+    ) -> None:
+        """Keep the HTTP status beside the text."""
+        super().__init__(message, details=details, hint=hint)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Status and body of an answer that was not refused."""
+
+    status: int
+    body: bytes
+
+    def parse(self) -> JsonObject:
+        """Parse the body as one JSON object."""
+        parsed = json.loads(self.body or b"{}")
+        return parsed if isinstance(parsed, dict) else {}
+
+
+class Connection:
+    """A caller of one API by path; it knows nothing about kinds of object."""
+
+    def __init__(self, client: "ApiClient", *, target: str) -> None:
+        """Keep the client; `target` is the cluster's name for messages."""
+        self._configuration = client.configuration
+        self._pool = client.rest_client.pool_manager
+        self.target = target
+
+    @property
+    def server(self) -> str:
+        """The URL of the API server, which holds no credential."""
+        return str(self._configuration.host)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        what: str,
+        query: Mapping[str, str | int] | None = None,
+        body: JsonObject | None = None,
+        content_type: str = "application/json",
+        allowed: tuple[int, ...] = (),
+        timeout_seconds: float = CALL_TIMEOUT_SECONDS,
+    ) -> Reply:
+        """Make one call; `what` is verb and object for the message, `allowed` are no errors.
+
+        The client's own `call_api` is not used: it writes answers, Secrets among them, to its debug log.
+
+        Raises:
+            ApiError: the API refused the call, or did not answer in time.
+        """
+        import urllib3
+
+        try:
+            answer = self._pool.request(
+                method,
+                self.server + path + (f"?{urlencode(query)}" if query else ""),
+                body=None if body is None else json.dumps(body),
+                headers=self._build_headers(content_type if body is not None else None),
+                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=timeout_seconds),
+                retries=urllib3.Retry(connect=1, read=0, redirect=0, status=0, other=0),
+            )
+            reply = Reply(status=int(answer.status), body=bytes(answer.data or b""))
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ApiError(f"{self.target}: cannot {what}: {_short_reason(error)}") from None
+        if 200 <= reply.status < 300 or reply.status in allowed:
+            return reply
+        raise _refusal(self.target, what, reply)
+
+    def _build_headers(self, content_type: str | None) -> dict[str, str]:
+        """Build the headers of a call; the token, where there is one, may be a fresh one each time."""
+        headers = {"Accept": "application/json, */*", "User-Agent": "kinky"}
+        headers |= {"Content-Type": content_type} if content_type else {}
+        for setting in self._configuration.auth_settings().values():
+            if setting["in"] == "header" and setting["value"]:
+                headers[setting["key"]] = setting["value"]
+        return headers
+
+
+def _short_reason(error: BaseException) -> str:
+    """Tell in a few words why there was no answer; urllib3's own text carries object addresses."""
+    text = str(error)
+    for sign, reason in (
+        ("timed out", "no answer in time"),
+        ("Connection refused", "connection refused"),
+        ("Name or service not known", "the server's name is unknown"),
+        ("CERTIFICATE_VERIFY_FAILED", "its TLS certificate is not the expected one"),
+        ("reset by peer", "connection reset"),
+        ("No route to host", "no route to host"),
+    ):
+        if sign.lower() in text.lower():
+            return reason
+    return type(error).__name__
+
+
+def _refusal(target: str, what: str, reply: Reply) -> ApiError:
+    """Build the error for an answer with an error status.
+
+    A 400 or 422 may quote what was sent, which may be a Secret, so of those only the reason is
+    told.
+    """
+    try:
+        status = reply.parse()
+    except ValueError:
+        status = {}
+    reason = str(status.get("reason") or "refused")
+    message = "" if reply.status in _CONTENT_REFUSALS and "Secret" in what else status.get("message", "")
+    told = f"{reason} ({reply.status})" + (f": {message}" if message else "")
+    return ApiError(f"{target}: cannot {what}: {told}", status=reply.status)
+
+
+def open_host(access: HostAccess) -> Connection:
+    """Open the host cluster's API as the operator's kubeconfig says; sends nothing yet."""
+    from kubernetes.client import Configuration
+    from kubernetes.config import ConfigException, new_client_from_config
+
+    configuration = Configuration()
+    try:
+        client = new_client_from_config(
+            config_file=access.kubeconfig,
+            context=access.context,
+            persist_config=False,
+            client_configuration=configuration,
+        )
+    except ConfigException as error:
+        raise HostError(
+            f"host cluster: the kubeconfig {access.kubeconfig} cannot be used: {error}",
+            hint="choose another with host.kubeconfig and host.context in the stack file",
+        ) from None
+    except Exception as error:  # the loader fails in many ways on a damaged file, YAML's own included
+        raise HostError(
+            f"host cluster: the kubeconfig {access.kubeconfig} cannot be read: {type(error).__name__}",
+            hint="check it with: kubectl config view",
+        ) from None
+    return Connection(client, target="host cluster")
+
+
+def open_inner(access: InnerAccess) -> Connection:
+    """Open the inner cluster's API through its published path, verified against our own CA."""
+    from kubernetes.client import ApiClient, Configuration
+
+    configuration = Configuration(host=access.server)
+    configuration.ssl_ca_cert = str(access.ca_file)
+    configuration.cert_file = str(access.credential_file)
+    configuration.key_file = str(access.credential_file)
+    configuration.tls_server_name = access.tls_server_name
+    # A proxy from the environment is for the outside, the published path is not.
+    configuration.proxy = None
+    return Connection(ApiClient(configuration=configuration), target=f'inner cluster "{access.cluster}"')

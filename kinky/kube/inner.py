@@ -1,0 +1,60 @@
+"""`InnerApi`: what KinKy reads and writes inside the cluster that it formed."""
+
+from kinky.kube import resources
+from kinky.kube.access import InnerAccess
+from kinky.kube.connection import JsonObject, open_inner
+from kinky.kube.objects import ObjectApi
+from kinky.kube.records import NodeStatus
+
+
+class InnerApi(ObjectApi):
+    """The inner cluster's API, reached through the published path with the operator's credential."""
+
+    @classmethod
+    def connect(cls, access: InnerAccess) -> "InnerApi":
+        """Open the API; sends nothing yet."""
+        return cls(open_inner(access))
+
+    def is_ready(self) -> bool:
+        """Tell whether `/readyz` answers 200; raises ApiError when there is no answer at all."""
+        reply = self._connection.call("GET", "/readyz", what="get /readyz", allowed=(500,), timeout_seconds=10)
+        return reply.status == 200
+
+    def fetch_user(self) -> str:
+        """Fetch the name under which the API knows us: proof that the answer is an authenticated one."""
+        reply = self._connection.call(
+            "POST",
+            resources.SELF_REVIEWS.build_path(None),
+            what="review the own identity",
+            body={
+                "apiVersion": resources.SELF_REVIEWS.api_version,
+                "kind": resources.SELF_REVIEWS.kind,
+                "metadata": {},
+            },
+        )
+        info = (reply.parse().get("status") or {}).get("userInfo") or {}
+        return str(info.get("username", ""))
+
+    def fetch_version(self) -> str:
+        """Fetch the Kubernetes version of the API server that answered."""
+        reply = self._connection.call("GET", "/version", what="get the version")
+        return str(reply.parse().get("gitVersion", ""))
+
+    def fetch_cluster_uid(self) -> str:
+        """Fetch the identity of the cluster: the UID of kube-system, or empty before it exists."""
+        body: JsonObject | None = self.fetch(resources.NAMESPACES, "kube-system")
+        return str(((body or {}).get("metadata") or {}).get("uid", ""))
+
+    def fetch_nodes(self) -> dict[str, NodeStatus]:
+        """Fetch the state of all nodes, by name."""
+        return {status.name: status for status in map(NodeStatus.parse, self.fetch_all(resources.NODES))}
+
+    def fetch_service_page(self, namespace: str, service: str, *, port: str) -> str:
+        """Fetch the first page of a Service through the API server's proxy."""
+        reply = self._connection.call(
+            "GET",
+            f"/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy/",
+            what=f"ask Service {namespace}/{service}",
+            timeout_seconds=10,
+        )
+        return reply.body.decode(errors="replace")

@@ -1,0 +1,79 @@
+"""The kubeconfig of an inner cluster: an exec credential instead of a key, so the file holds no secret."""
+
+import base64
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from kinky.kube.connection import JsonObject
+
+EXEC_API_VERSION = "client.authentication.k8s.io/v1"
+
+
+def build_kubeconfig(
+    cluster: str,
+    *,
+    server: str,
+    tls_server_name: str,
+    ca_certificate: bytes,
+    command: str,
+    arguments: Sequence[str],
+) -> JsonObject:
+    """Build a kubeconfig whose user is the output of a command; cluster, user and context have one name."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": cluster,
+        "clusters": [
+            {
+                "name": cluster,
+                "cluster": {
+                    "server": server,
+                    "tls-server-name": tls_server_name,
+                    "certificate-authority-data": base64.b64encode(ca_certificate).decode(),
+                },
+            }
+        ],
+        "users": [{"name": cluster, "user": {"exec": build_exec(command, arguments)}}],
+        "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": cluster}}],
+    }
+
+
+def build_exec(command: str, arguments: Sequence[str]) -> JsonObject:
+    """Build the exec section; the command needs no terminal and nothing about the cluster."""
+    return {
+        "apiVersion": EXEC_API_VERSION,
+        "command": command,
+        "args": list(arguments),
+        "interactiveMode": "Never",
+        "provideClusterInfo": False,
+        "installHint": "this kubeconfig was written by kinky; run make venv in its checkout, or pulumi up again",
+    }
+
+
+def build_exec_credential(*, certificate: str, key: str, expires_at: str) -> JsonObject:
+    """Build what the command prints: a client certificate and when to ask for another (secret)."""
+    return {
+        "apiVersion": EXEC_API_VERSION,
+        "kind": "ExecCredential",
+        "status": {
+            "expirationTimestamp": expires_at,
+            "clientCertificateData": certificate,
+            "clientKeyData": key,
+        },
+    }
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file with mode 0600 in one step, so that a reader sees the old or the new content."""
+    staged = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+    staged.replace(path)
+
+
+def write_kubeconfig(path: Path, body: JsonObject) -> None:
+    """Write a kubeconfig as JSON, which every reader of YAML accepts."""
+    write_private(path, (json.dumps(body, indent=2) + "\n").encode())

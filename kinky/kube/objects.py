@@ -1,0 +1,162 @@
+"""The few operations on objects that both APIs share."""
+
+import base64
+from collections.abc import Mapping, Sequence
+
+from kinky.kube.connection import MERGE_PATCH, ApiError, Connection, JsonObject
+from kinky.kube.resources import SECRETS, Resource
+
+_PAGE = 500
+
+
+class ObjectApi:
+    """Objects read and written by kind and name; the base of `HostApi` and `InnerApi`."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Use this connection, which decides whose objects these are."""
+        self._connection = connection
+
+    @property
+    def target(self) -> str:
+        """The cluster's name for messages."""
+        return self._connection.target
+
+    @property
+    def server(self) -> str:
+        """URL of the API server."""
+        return self._connection.server
+
+    def fetch(self, resource: Resource, name: str, *, namespace: str | None = None) -> JsonObject | None:
+        """Fetch one object, or None when it (or its kind) is not there."""
+        reply = self._connection.call(
+            "GET",
+            resource.build_path(namespace, name),
+            what=f"get {resource.kind} {name}",
+            allowed=(404,),
+        )
+        return None if reply.status == 404 else reply.parse()
+
+    def fetch_all(
+        self,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        selector: str = "",
+        fields: str = "",
+    ) -> list[JsonObject]:
+        """List objects by label and field selector; a kind that is not served has none."""
+        query: dict[str, str | int] = {"limit": _PAGE}
+        query |= {"labelSelector": selector} if selector else {}
+        query |= {"fieldSelector": fields} if fields else {}
+        items: list[JsonObject] = []
+        while True:
+            reply = self._connection.call(
+                "GET",
+                resource.build_path(namespace),
+                what=f"list {resource.plural}",
+                query=query,
+                allowed=(404,),
+            )
+            page = reply.parse() if reply.status != 404 else {}
+            items += page.get("items") or []
+            token = (page.get("metadata") or {}).get("continue")
+            if not token:
+                return items
+            query["continue"] = str(token)
+
+    def fetch_sample(self, resource: Resource, *, limit: int) -> list[JsonObject]:
+        """List at most this many objects of all namespaces, whichever the API gives first."""
+        reply = self._connection.call(
+            "GET", resource.build_path(None), what=f"list {resource.plural}", query={"limit": limit}
+        )
+        items: list[JsonObject] = reply.parse().get("items") or []
+        return items
+
+    def create(self, resource: Resource, body: JsonObject, *, namespace: str | None = None) -> bool:
+        """Create one object; False when one of that name is there already, which is left as it is."""
+        reply = self._connection.call(
+            "POST",
+            resource.build_path(namespace),
+            what=f"create {resource.kind} {body['metadata']['name']}",
+            body=_typed(resource, body),
+            allowed=(409,),
+        )
+        return reply.status != 409
+
+    def put(self, resource: Resource, body: JsonObject, *, namespace: str | None = None) -> None:
+        """Create one object, or replaces the one of that name."""
+        if self.create(resource, body, namespace=namespace):
+            return
+        name = str(body["metadata"]["name"])
+        self._connection.call(
+            "PUT",
+            resource.build_path(namespace, name),
+            what=f"update {resource.kind} {name}",
+            body=_typed(resource, body),
+        )
+
+    def patch(self, resource: Resource, name: str, body: JsonObject, *, namespace: str | None = None) -> JsonObject:
+        """Merge fields into one object and return the result."""
+        return self._connection.call(
+            "PATCH",
+            resource.build_path(namespace, name),
+            what=f"patch {resource.kind} {name}",
+            body=body,
+            content_type=MERGE_PATCH,
+        ).parse()
+
+    def delete(self, resource: Resource, name: str, *, namespace: str | None = None) -> bool:
+        """Ask for the deletion of one object; False when it is gone already."""
+        reply = self._connection.call(
+            "DELETE",
+            resource.build_path(namespace, name),
+            what=f"delete {resource.kind} {name}",
+            query={"propagationPolicy": "Background"},
+            allowed=(404,),
+        )
+        return reply.status != 404
+
+    def fetch_secret_data(self, name: str, *, namespace: str | None = None) -> dict[str, bytes] | None:
+        """Fetch the decoded values of one Secret; the caller must not log or return them."""
+        secret = self.fetch(SECRETS, name, namespace=namespace)
+        if secret is None:
+            return None
+        return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
+
+
+def build_secret(
+    name: str,
+    data: Mapping[str, bytes],
+    *,
+    labels: Mapping[str, str],
+    immutable: bool = False,
+    annotations: Mapping[str, str] | None = None,
+) -> JsonObject:
+    """Build the body of an opaque Secret."""
+    body: JsonObject = {
+        "metadata": {"name": name, "labels": dict(labels), "annotations": dict(annotations or {})},
+        "type": "Opaque",
+        "data": {key: base64.b64encode(value).decode() for key, value in sorted(data.items())},
+    }
+    return body | ({"immutable": True} if immutable else {})
+
+
+def is_condition_true(status: JsonObject, name: str) -> bool:
+    """Tell whether an object's status has this condition with status True."""
+    return (fetch_condition(status, name) or {}).get("status") == "True"
+
+
+def fetch_condition(status: JsonObject, name: str) -> JsonObject | None:
+    """Return one condition of an object's status."""
+    conditions: Sequence[JsonObject] = status.get("conditions") or []
+    return next((item for item in conditions if item.get("type") == name), None)
+
+
+def is_absent(error: ApiError) -> bool:
+    """Tell whether a call failed because the object or its namespace is not there."""
+    return error.status == 404
+
+
+def _typed(resource: Resource, body: JsonObject) -> JsonObject:
+    """Add kind and version, so that no caller writes them twice."""
+    return {"apiVersion": resource.api_version, "kind": resource.kind} | body

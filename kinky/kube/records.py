@@ -1,0 +1,180 @@
+"""What is read from the APIs, as small frozen records; the parsing of statuses happens here only."""
+
+from dataclasses import dataclass
+
+from kinky.kube.connection import JsonObject
+from kinky.kube.objects import fetch_condition, is_condition_true
+
+
+@dataclass(frozen=True)
+class VmStatus:
+    """State of a VirtualMachine object, which lives on when its VMI restarts."""
+
+    name: str
+    printable: str
+    """KubeVirt's own summary, such as Running, Starting or ErrorUnschedulable."""
+    ready: bool
+    failure: str
+    """Message of the condition Failure, or empty."""
+
+    @classmethod
+    def parse(cls, body: JsonObject) -> "VmStatus":
+        """Parse a VirtualMachine as the API returned it."""
+        status = body.get("status") or {}
+        failure = fetch_condition(status, "Failure") or {}
+        return cls(
+            name=body["metadata"]["name"],
+            printable=status.get("printableStatus") or "not seen by KubeVirt yet",
+            ready=is_condition_true(status, "Ready"),
+            failure=str(failure.get("message", "")) if failure.get("status") == "True" else "",
+        )
+
+
+@dataclass(frozen=True)
+class VmiStatus:
+    """State of a VirtualMachineInstance, one run of a VM."""
+
+    name: str
+    uid: str
+    phase: str
+    ready: bool
+    running_since: str
+    """Time at which the phase became Running (RFC 3339), or empty."""
+    conditions: tuple[str, ...]
+    """Conditions that are not as they should be, as `Type=Status reason: message`."""
+
+    @classmethod
+    def parse(cls, body: JsonObject) -> "VmiStatus":
+        """Parse a VirtualMachineInstance as the API returned it."""
+        status = body.get("status") or {}
+        transitions = status.get("phaseTransitionTimestamps") or []
+        return cls(
+            name=body["metadata"]["name"],
+            uid=body["metadata"].get("uid", ""),
+            phase=status.get("phase") or "not seen by KubeVirt yet",
+            ready=is_condition_true(status, "Ready"),
+            running_since=next(
+                (str(item["phaseTransitionTimestamp"]) for item in transitions if item.get("phase") == "Running"),
+                "",
+            ),
+            conditions=tuple(_describe_conditions(status)),
+        )
+
+
+@dataclass(frozen=True)
+class PodStatus:
+    """State of a pod, as far as it explains why something does not start."""
+
+    name: str
+    phase: str
+    ready: bool
+    deleting: bool
+    containers: tuple[str, ...]
+    waiting: tuple[str, ...]
+    """`container: Reason message` of each container that waits."""
+
+    @classmethod
+    def parse(cls, body: JsonObject) -> "PodStatus":
+        """Parse a Pod as the API returned it."""
+        status = body.get("status") or {}
+        states = (status.get("initContainerStatuses") or []) + (status.get("containerStatuses") or [])
+        waiting = [
+            f"{item['name']}: {state.get('reason', 'waiting')} {state.get('message', '')}".strip()
+            for item in states
+            if (state := (item.get("state") or {}).get("waiting"))
+        ]
+        spec = body.get("spec") or {}
+        return cls(
+            name=body["metadata"]["name"],
+            phase=status.get("phase", "Unknown"),
+            ready=is_condition_true(status, "Ready"),
+            deleting=body["metadata"].get("deletionTimestamp") is not None,
+            containers=tuple(
+                item["name"] for item in (spec.get("initContainers") or []) + (spec.get("containers") or [])
+            ),
+            waiting=tuple(waiting),
+        )
+
+
+@dataclass(frozen=True)
+class EventRecord:
+    """One event of the API, shortened."""
+
+    time: str
+    kind: str
+    reason: str
+    message: str
+    object_name: str
+
+    @classmethod
+    def parse(cls, body: JsonObject) -> "EventRecord":
+        """Parse an Event as the API returned it."""
+        return cls(
+            time=str(body.get("lastTimestamp") or body.get("eventTime") or ""),
+            kind=str(body.get("type", "")),
+            reason=str(body.get("reason", "")),
+            message=str(body.get("message", "")).strip(),
+            object_name=str((body.get("involvedObject") or {}).get("name", "")),
+        )
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    """State of a Kubernetes Node."""
+
+    name: str
+    ready: bool
+    reason: str
+    """Why it is not Ready, or empty."""
+    internal_ip: str
+    version: str
+    ready_since: str
+    boot_id: str
+    control_plane: bool
+
+    @classmethod
+    def parse(cls, body: JsonObject) -> "NodeStatus":
+        """Parse a Node as the API returned it."""
+        status = body.get("status") or {}
+        info = status.get("nodeInfo") or {}
+        condition = fetch_condition(status, "Ready") or {}
+        ready = condition.get("status") == "True"
+        addresses = status.get("addresses") or []
+        labels = body["metadata"].get("labels") or {}
+        return cls(
+            name=body["metadata"]["name"],
+            ready=ready,
+            reason="" if ready else str(condition.get("message") or "kubelet has not reported yet"),
+            internal_ip=next((str(item["address"]) for item in addresses if item["type"] == "InternalIP"), ""),
+            version=str(info.get("kubeletVersion", "")),
+            ready_since=str(condition.get("lastTransitionTime", "")) if ready else "",
+            boot_id=str(info.get("bootID", "")),
+            control_plane="node-role.kubernetes.io/control-plane" in labels,
+        )
+
+
+@dataclass(frozen=True)
+class QuotaStatus:
+    """One ResourceQuota: what the namespace may use, and uses."""
+
+    name: str
+    hard: dict[str, str]
+    used: dict[str, str]
+
+    @classmethod
+    def parse(cls, body: JsonObject) -> "QuotaStatus":
+        """Parse a ResourceQuota as the API returned it."""
+        status = body.get("status") or {}
+        hard = status.get("hard") or (body.get("spec") or {}).get("hard") or {}
+        return cls(name=body["metadata"]["name"], hard=dict(hard), used=dict(status.get("used") or {}))
+
+
+def _describe_conditions(status: JsonObject) -> list[str]:
+    """Describe the conditions that say that something is wrong."""
+    described = []
+    for item in status.get("conditions") or []:
+        if item.get("status") == "True" or item.get("type") in ("LiveMigratable", "StorageLiveMigratable"):
+            continue
+        text = f"{item.get('type')}={item.get('status')} {item.get('reason', '')}: {item.get('message', '')}"
+        described.append(text.rstrip(": "))
+    return described

@@ -1,0 +1,63 @@
+"""The kinds of object that KinKy touches, and their paths in the API."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind of object: where the API serves it, and the word for people."""
+
+    kind: str
+    group: str
+    version: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """Group and version as an object's `apiVersion` has it."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def group_path(self) -> str:
+        """Path of the group and version, where discovery answers."""
+        return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+
+    def build_path(self, namespace: str | None, name: str | None = None, subresource: str = "") -> str:
+        """Build the path of the collection, or of one object."""
+        parts = [self.group_path]
+        if self.namespaced and namespace is not None:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        parts += [part for part in (name, subresource) if part]
+        return "/".join(parts)
+
+
+CONFIG_MAPS = Resource("ConfigMap", "", "v1", "configmaps")
+ENDPOINT_SLICES = Resource("EndpointSlice", "discovery.k8s.io", "v1", "endpointslices")
+EVENTS = Resource("Event", "", "v1", "events")
+NAMESPACES = Resource("Namespace", "", "v1", "namespaces", namespaced=False)
+NETWORK_POLICIES = Resource("NetworkPolicy", "networking.k8s.io", "v1", "networkpolicies")
+NODES = Resource("Node", "", "v1", "nodes", namespaced=False)
+POD_DISRUPTION_BUDGETS = Resource("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets")
+PODS = Resource("Pod", "", "v1", "pods")
+PVCS = Resource("PersistentVolumeClaim", "", "v1", "persistentvolumeclaims")
+RESOURCE_QUOTAS = Resource("ResourceQuota", "", "v1", "resourcequotas")
+ROLE_BINDINGS = Resource("RoleBinding", "rbac.authorization.k8s.io", "v1", "rolebindings")
+ROLES = Resource("Role", "rbac.authorization.k8s.io", "v1", "roles")
+SECRETS = Resource("Secret", "", "v1", "secrets")
+SERVICE_ACCOUNTS = Resource("ServiceAccount", "", "v1", "serviceaccounts")
+SERVICES = Resource("Service", "", "v1", "services")
+SELF_REVIEWS = Resource("SelfSubjectReview", "authentication.k8s.io", "v1", "selfsubjectreviews", namespaced=False)
+ACCESS_REVIEWS = Resource(
+    "SelfSubjectAccessReview", "authorization.k8s.io", "v1", "selfsubjectaccessreviews", namespaced=False
+)
+
+VIRTUAL_MACHINES = Resource("VirtualMachine", "kubevirt.io", "v1", "virtualmachines")
+VIRTUAL_MACHINE_INSTANCES = Resource("VirtualMachineInstance", "kubevirt.io", "v1", "virtualmachineinstances")
+KUBEVIRTS = Resource("KubeVirt", "kubevirt.io", "v1", "kubevirts")
+
+EXTERNAL_SECRETS = Resource("ExternalSecret", "external-secrets.io", "v1", "externalsecrets")
+CLUSTER_SECRET_STORES = Resource(
+    "ClusterSecretStore", "external-secrets.io", "v1", "clustersecretstores", namespaced=False
+)

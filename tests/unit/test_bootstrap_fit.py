@@ -1,0 +1,279 @@
+"""Fit: each thing that can be wrong with a host, told before anything is touched."""
+
+import io
+import json
+import tarfile
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kinky.bootstrap import fit, fit_image, fit_quota
+from kinky.config.load import load_config
+from kinky.config.model import KinkyConfig
+from kinky.errors import HostError
+from kinky.kube.access import HostAccess
+from tests.unit.fake_api import FakeConnection
+
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+SERVED = {"kubevirt.io/v1": ["virtualmachines", "virtualmachineinstances"]}
+
+
+def make_config(**sections: dict[str, Any]) -> KinkyConfig:
+    host = {"namespace": "ns"} | sections.pop("host", {})
+    image = {"reference": "example.test/node:1"} | sections.pop("image", {})
+    return load_config({"cluster": {"name": "dev"}, "host": host, "image": image, **sections}, source="test")
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
+    """A host where everything fits."""
+    connection = FakeConnection()
+    connection.served = dict(SERVED)
+    connection.answer("GET", "/version", {"gitVersion": "v1.36.3"})
+    connection.add("/api/v1/namespaces", "ns", status={"phase": "Active"})
+    add_node(connection, kvm="110")
+    connection.add("/api/v1/namespaces/default/services", "kubernetes", spec={"clusterIP": "10.96.0.1"})
+    add_kubevirt(connection, emulates=False)
+    monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
+    return connection
+
+
+def add_node(host: FakeConnection, *, kvm: str) -> None:
+    status = {
+        "allocatable": {"devices.kubevirt.io/kvm": kvm},
+        "addresses": [{"type": "InternalIP", "address": "10.84.0.1"}, {"type": "Hostname", "address": "n"}],
+    }
+    host.add("/api/v1/nodes", "n", spec={"podCIDRs": ["10.85.0.0/16"]}, status=status)
+
+
+def add_kubevirt(host: FakeConnection, *, emulates: bool, phase: str = "Deployed") -> None:
+    host.add(
+        "/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts",
+        "kubevirt",
+        spec={"configuration": {"developerConfiguration": {"useEmulation": emulates}}},
+        status={"phase": phase, "observedKubeVirtVersion": "v1.7.0"},
+    )
+
+
+def refuse(config: KinkyConfig, **arguments: Any) -> str:
+    with pytest.raises(HostError) as caught:
+        fit.check_fit(config, ACCESS, **({"owner": "me"} | arguments))
+    return str(caught.value)
+
+
+def test_a_host_that_fits(host: FakeConnection) -> None:
+    before = dict(host.objects)
+    assert fit.check_fit(make_config(), ACCESS, owner="me") == fit.HostFit(
+        kubernetes_version="v1.36.3", kubevirt_version="v1.7.0", accelerator="kvm", namespace_exists=True, warnings=()
+    )
+    assert host.objects == before
+    assert {method for method, path in host.calls if not path.endswith("accessreviews")} == {"GET"}
+
+
+def test_host_that_does_not_answer(host: FakeConnection) -> None:
+    host.down = True
+    assert refuse(make_config()) == (
+        "the host cluster does not fit: 1 problem; nothing was touched\n"
+        "  host cluster: cannot get the version: connection refused (server https://host.test:6443)\n"
+        "hint: check that the host runs: kinky host status, or kubectl version with its kubeconfig"
+    )
+
+
+def test_host_without_kubevirt(host: FakeConnection) -> None:
+    host.served = {}
+    message = refuse(make_config())
+    assert "cannot create virtual machines: the API kubevirt.io/v1 is not served" in message
+    assert "kinky host up" in message
+
+
+def test_missing_rights_are_named_by_verb_and_kind(host: FakeConnection) -> None:
+    host.denied = {("create", "virtualmachines"), ("delete", "virtualmachines"), ("create", "pods/portforward")}
+    message = refuse(make_config())
+    assert "namespace ns: no right to create, delete virtualmachines.kubevirt.io\n" in message
+    assert "namespace ns: no right to create pods/portforward\n" in message
+    assert "2 problems" in message
+
+
+def test_rights_that_are_not_needed_are_not_asked(host: FakeConnection) -> None:
+    host.denied = {
+        ("create", "pods/portforward"),
+        ("create", "persistentvolumeclaims"),
+        ("create", "namespaces"),
+        ("get", "pods/log"),
+    }
+    config = make_config(
+        cluster={"name": "dev", "ephemeral": True},
+        access={"mode": "nodePort"},
+        virtualMachine={"serialConsoleLog": False},
+    )
+    fit.check_fit(config, ACCESS, owner="me")
+
+
+def test_namespace_that_may_not_be_made(host: FakeConnection) -> None:
+    del host.objects["/api/v1/namespaces/ns"]
+    message = refuse(make_config(host={"createNamespace": False}))
+    assert "namespace ns is not there, and host.createNamespace is false" in message
+    host.denied = {("create", "namespaces")}
+    assert "no right to create namespaces" in refuse(make_config())
+
+
+def test_namespace_that_is_being_deleted(host: FakeConnection) -> None:
+    host.objects["/api/v1/namespaces/ns"]["status"] = {"phase": "Terminating"}
+    assert "namespace ns is being deleted" in refuse(make_config())
+
+
+def test_namespace_that_may_not_be_read_is_taken_as_there(host: FakeConnection) -> None:
+    host.answer("GET", "/api/v1/namespaces/ns", {"reason": "Forbidden"}, status=403)
+    assert fit.check_fit(make_config(), ACCESS, owner="me").namespace_exists
+
+
+def test_quota_too_small_names_the_numbers(host: FakeConnection) -> None:
+    hard = {"requests.memory": "4Gi", "pods": "10", "requests.storage": "1Gi", "example.test/gpu": "0"}
+    host.add("/api/v1/namespaces/ns/resourcequotas", "small", status={"hard": hard, "used": {"pods": "9"}})
+    message = refuse(make_config())
+    assert "quota small: requests.memory leaves 4096 MiB of 4Gi, 2 VMs need at least 5520 MiB" in message
+    assert "quota small: pods leaves 1 of 10, 2 VMs need at least 2" in message
+    assert "quota small: requests.storage leaves 1024 MiB of 1Gi, 2 VMs need at least 2048 MiB" in message
+
+
+def test_quota_counts_only_what_is_still_to_be_made(host: FakeConnection) -> None:
+    labels = {"kinky.dev/cluster": "dev", "app.kubernetes.io/managed-by": "kinky"}
+    for name in ("dev-control-plane-0", "dev-worker-0"):
+        host.add("/apis/kubevirt.io/v1/namespaces/ns/virtualmachines", name, metadata={"labels": labels})
+    hard = {"pods": "2"}
+    host.add("/api/v1/namespaces/ns/resourcequotas", "full", status={"hard": hard, "used": {"pods": "2"}})
+    fit.check_fit(make_config(), ACCESS, owner="me")
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        (
+            {"podCidrs": ["10.85.0.0/16"]},
+            "network.podCidrs = 10.85.0.0/16: overlaps 10.85.0.0/16 of pods of host node n",
+        ),
+        ({"podCidrs": ["10.84.0.0/16"]}, "network.podCidrs = 10.84.0.0/16: overlaps 10.84.0.1 of host node n"),
+        (
+            {"serviceCidrs": ["10.96.0.0/16"]},
+            "network.serviceCidrs = 10.96.0.0/16: overlaps 10.96.0.1 of the host's Service kubernetes",
+        ),
+    ],
+)
+def test_inner_networks_that_the_host_uses(host: FakeConnection, network: dict[str, Any], expected: str) -> None:
+    assert expected in refuse(make_config(network=network))
+
+
+def test_pods_tell_a_network_that_no_node_tells(host: FakeConnection) -> None:
+    host.objects["/api/v1/nodes/n"]["spec"] = {}
+    for number in (1, 2):
+        pods = "/api/v1/namespaces/kube-system/pods"
+        host.add(pods, f"p{number}", spec={}, status={"podIP": f"10.243.0.{number}"})
+    host.add("/api/v1/namespaces/kube-system/pods", "host", spec={"hostNetwork": True}, status={"podIP": "10.95.0.1"})
+    message = refuse(make_config())
+    assert "overlaps 10.243.0.1 of a pod of the host" in message
+    assert "1 problem" in message
+
+
+def test_the_hosts_own_service_networks_are_used_where_it_tells(host: FakeConnection) -> None:
+    host.add("/apis/networking.k8s.io/v1/servicecidrs", "kubernetes", spec={"cidrs": ["10.95.128.0/20"]})
+    assert "overlaps 10.95.128.0/20 of the host's Services" in refuse(make_config())
+
+
+def test_what_cannot_be_read_is_a_warning(host: FakeConnection) -> None:
+    forbidden = {"reason": "Forbidden", "message": "no"}
+    for path in ("/api/v1/nodes", "/apis/kubevirt.io/v1/kubevirts", "/api/v1/namespaces/ns/resourcequotas"):
+        host.answer("GET", path, forbidden, status=403)
+    found = fit.check_fit(make_config(), ACCESS, owner="me")
+    assert found.accelerator == "unknown"
+    assert len(found.warnings) == 2
+    assert any("pod networks are unknown" in warning for warning in found.warnings)
+
+
+def test_cluster_of_another_stack(host: FakeConnection) -> None:
+    host.add("/api/v1/namespaces/ns/configmaps", "dev-owner", data={"stack": "organization/kinky/other"})
+    expected = "namespace ns already holds a cluster dev of another stack: organization/kinky/other"
+    assert expected in refuse(make_config())
+    fit.check_fit(make_config(), ACCESS, owner="organization/kinky/other")
+    fit.check_fit(make_config(), ACCESS, owner=None)
+
+
+@pytest.mark.parametrize(
+    ("kvm", "emulates", "asked", "expected"),
+    [
+        ("110", False, "auto", "kvm"),
+        ("110", False, "kvm", "kvm"),
+        ("110", True, "auto", "emulation"),
+        ("0", True, "emulation", "emulation"),
+        ("0", False, "auto", "VMs cannot start: no node offers devices.kubevirt.io/kvm"),
+        ("110", True, "kvm", "host.accelerator = kvm: KubeVirt's useEmulation is on, so VMs run by emulation"),
+        ("110", False, "emulation", "host.accelerator = emulation: KubeVirt's useEmulation is not on"),
+    ],
+)
+def test_accelerator(host: FakeConnection, kvm: str, emulates: bool, asked: str, expected: str) -> None:
+    add_node(host, kvm=kvm)
+    add_kubevirt(host, emulates=emulates)
+    config = make_config(host={"accelerator": asked})
+    if expected in ("kvm", "emulation"):
+        assert fit.check_fit(config, ACCESS, owner="me").accelerator == expected
+    else:
+        assert expected in refuse(config)
+
+
+def test_kubevirt_that_is_not_deployed_yet(host: FakeConnection) -> None:
+    add_kubevirt(host, emulates=True, phase="Deploying")
+    assert "KubeVirt is not ready: phase Deploying" in refuse(make_config())
+
+
+def test_all_problems_are_told_together(host: FakeConnection, tmp_path: Path) -> None:
+    host.denied = {("create", "virtualmachines")}
+    host.add("/api/v1/namespaces/ns/configmaps", "dev-owner", data={"stack": "other"})
+    archive = write_archive(tmp_path / "image.tar", "v1.35.0")
+    message = refuse(
+        make_config(image={"archive": str(archive)}, network={"podCidrs": ["10.85.0.0/16"]}),
+        image_kubernetes_version="v1.34.0",
+    )
+    assert message.startswith("the host cluster does not fit: 5 problems; nothing was touched\n")
+
+
+def write_archive(path: Path, version: str | None) -> Path:
+    labels = {fit_image.VERSION_LABEL: version} if version else {}
+    files = {
+        "manifest.json": [{"Config": "abc.json", "Layers": []}],
+        "abc.json": {"config": {"Labels": labels}},
+    }
+    with tarfile.open(path, "w") as archive:
+        for name, body in files.items():
+            content = json.dumps(body).encode()
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_image_archive(tmp_path: Path) -> None:
+    good = make_config(image={"archive": str(write_archive(tmp_path / "good.tar", "v1.36.3"))})
+    assert fit_image.check_image(good, kubernetes_version="v1.36.3") == []
+    old = make_config(image={"archive": str(write_archive(tmp_path / "old.tar", "v1.35.0"))})
+    (problem,) = fit_image.check_image(old, kubernetes_version=None)
+    assert problem.endswith("built for Kubernetes v1.35.0, cluster.kubernetesVersion is v1.36.3")
+    bare = make_config(image={"archive": str(write_archive(tmp_path / "bare.tar", None))})
+    assert "(no label)" in fit_image.check_image(bare, kubernetes_version=None)[0]
+
+
+@pytest.mark.parametrize("content", [None, b"not a tar", b""])
+def test_image_archive_that_is_none(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "image.tar"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(HostError, match="there is no such file" if content is None else "not an image archive"):
+        fit_image.read_archive_version(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("500m", Fraction(1, 2)), ("2Gi", Fraction(2 * 1024**3)), ("1e3", Fraction(1000)), ("4G", Fraction(4 * 10**9))],
+)
+def test_quantities(text: str, expected: Fraction) -> None:
+    assert fit_quota.parse_quantity(text) == expected

@@ -1,0 +1,303 @@
+"""The forward: when kubectl is started, ended and left, and the process around it."""
+
+import json
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from kinky import paths, process
+from kinky.bootstrap import forward, forward_daemon
+from kinky.bootstrap.forward_daemon import Sight
+from kinky.errors import HostError
+from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
+from kinky.retry import Pending, wait_until
+from tests.unit.fake_api import FakeConnection
+
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+
+
+HEALTHY = Sight(has_service=True, ready=("a",), running=("a",))
+
+
+@dataclass
+class World:
+    """What the supervisor sees and does, second by second."""
+
+    alive: set[int] = field(default_factory=set)
+    started: list[float] = field(default_factory=list)
+    pods: list[str] = field(default_factory=list)
+    """The pods that kubectl was started on."""
+    stopped: list[int] = field(default_factory=list)
+    sight: Sight | None = HEALTHY
+    answering: bool = True
+    now: float = 0.0
+
+    def start(self, pod: str) -> int:
+        self.started.append(self.now)
+        self.pods.append(pod)
+        self.alive.add(len(self.started))
+        return len(self.started)
+
+    def stop(self, pid: int) -> None:
+        self.stopped.append(pid)
+        self.alive.discard(pid)
+
+    def supervisor(self) -> forward_daemon.Supervisor:
+        actions = forward_daemon.Actions(
+            start=self.start,
+            is_alive=lambda pid: pid in self.alive,
+            stop=self.stop,
+            answers=lambda: self.answering,
+            look=lambda: self.sight,
+        )
+        return forward_daemon.Supervisor(actions, now=0.0)
+
+    def run(self, supervisor: forward_daemon.Supervisor, seconds: int) -> float | None:
+        """Tick for some seconds; returns when it ended, or None while it goes on."""
+        for _ in range(seconds):
+            self.now += 1
+            if not supervisor.tick(self.now):
+                return self.now
+        return None
+
+
+def test_kubectl_is_started_once_and_left_alone() -> None:
+    world = World()
+    assert world.run(world.supervisor(), 3600) is None
+    assert world.started == [1]
+
+
+def test_kubectl_that_died_is_started_again_soon() -> None:
+    world = World()
+    supervisor = world.supervisor()
+    world.run(supervisor, 100)
+    world.alive.clear()
+    world.run(supervisor, 5)
+    assert len(world.started) == 2
+    assert world.started[1] <= 103
+
+
+def test_kubectl_that_cannot_stay_is_started_ever_slower() -> None:
+    world = World()
+    supervisor = world.supervisor()
+    for _ in range(100):
+        world.run(supervisor, 1)
+        world.alive.clear()
+    assert 10 < len(world.started) < 30
+    assert world.started[-1] - world.started[-2] >= forward_daemon.BACKOFF_LIMIT_SECONDS
+
+
+def test_ends_when_the_service_is_gone_for_a_minute() -> None:
+    world = World()
+    supervisor = world.supervisor()
+    world.run(supervisor, 100)
+    world.sight = Sight(has_service=False)
+    ended = world.run(supervisor, 200)
+    assert ended is not None
+    assert 60 <= ended - 100 <= 60 + 2 * forward_daemon.LOOK_EVERY_SECONDS
+
+
+def test_a_service_that_comes_back_keeps_it() -> None:
+    world = World()
+    supervisor = world.supervisor()
+    world.sight = Sight(has_service=False)
+    assert world.run(supervisor, 40) is None
+    world.sight = HEALTHY
+    assert world.run(supervisor, 300) is None
+
+
+def test_a_silent_host_is_not_a_gone_service() -> None:
+    world = World(sight=None)
+    supervisor = world.supervisor()
+    assert world.run(supervisor, 250) is None
+    assert world.run(supervisor, 100) is not None
+
+
+def test_kubectl_that_leads_nowhere_is_ended_after_several_probes() -> None:
+    world = World()
+    supervisor = world.supervisor()
+    world.run(supervisor, 61)
+    world.answering = False
+    world.run(supervisor, 60)
+    assert world.stopped == []
+    world.run(supervisor, 70)
+    assert world.stopped == [1]
+    assert len(world.started) == 2
+
+
+def test_kubectl_follows_when_its_pod_is_replaced() -> None:
+    world = World()
+    supervisor = world.supervisor()
+    world.run(supervisor, 10)
+    world.sight = Sight(has_service=True, running=("b",))
+    world.run(supervisor, 10)
+    assert (world.pods, world.stopped) == (["a", "b"], [1])
+    assert world.started[1] <= 17
+
+
+def test_nothing_is_started_while_there_is_no_pod() -> None:
+    world = World(sight=Sight(has_service=True))
+    supervisor = world.supervisor()
+    world.run(supervisor, 100)
+    assert world.started == []
+    world.sight = Sight(has_service=True, running=("a",))
+    world.run(supervisor, 10)
+    assert world.pods == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("ready", "running", "current", "chosen"),
+    [
+        ((), ("a",), None, "a"),
+        (("b", "c"), ("a", "b", "c"), None, "b"),
+        (("b", "c"), ("a", "b", "c"), "c", "c"),
+        (("b",), ("a", "b"), "a", "b"),
+        ((), ("a", "b"), "b", "b"),
+        ((), (), "a", None),
+    ],
+)
+def test_choice_of_the_pod(
+    ready: tuple[str, ...], running: tuple[str, ...], current: str | None, chosen: str | None
+) -> None:
+    assert Sight(has_service=True, ready=ready, running=running).choose(current) == chosen
+
+
+def test_sight_leaves_out_pods_that_end() -> None:
+    connection = FakeConnection()
+    api = HostApi(connection, namespace="ns")
+    assert forward_daemon.fetch_sight(api, "dev-endpoint") == Sight(has_service=False)
+    connection.add("/api/v1/namespaces/ns/services", "dev-endpoint", spec={"selector": {"role": "cp"}})
+    for name, phase, ready, extra in (
+        ("done", "Succeeded", "False", {}),
+        ("ending", "Running", "True", {"deletionTimestamp": "T"}),
+        ("starting", "Running", "False", {}),
+        ("fine", "Running", "True", {}),
+    ):
+        metadata = {"labels": {"role": "cp"}, **extra}
+        status = {"phase": phase, "conditions": [{"type": "Ready", "status": ready}]}
+        connection.add("/api/v1/namespaces/ns/pods", name, metadata=metadata, status=status)
+    sight = forward_daemon.fetch_sight(api, "dev-endpoint")
+    assert sight == Sight(has_service=True, ready=("fine",), running=("starting", "fine"))
+
+
+def test_close_ends_kubectl() -> None:
+    world = World()
+    supervisor = world.supervisor()
+    world.run(supervisor, 1)
+    supervisor.close()
+    supervisor.close()
+    assert world.stopped == [1]
+
+
+KUBECTL = """#!{python}
+import socket, sys, time
+assert sys.argv[1:3] == ["port-forward", "pod/launcher"], sys.argv
+assert "--address=127.0.0.1" in sys.argv and "--namespace=ns" in sys.argv
+server = socket.create_server(("127.0.0.1", int(sys.argv[3].partition(":")[0])))
+while True:
+    server.accept()[0].close()
+"""
+
+
+BODIES = {
+    "/api/v1/namespaces/ns/services/dev-endpoint": {"spec": {"selector": {"a": "b"}}},
+    "/api/v1/namespaces/ns/pods": {"items": [{"metadata": {"name": "launcher"}, "status": {"phase": "Running"}}]},
+}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """A host with an endpoint Service and one pod behind it."""
+
+    def do_GET(self) -> None:
+        content = json.dumps(BODIES[self.path.partition("?")[0]]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def access(tmp_path: Path) -> Iterator[HostAccess]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        path = tmp_path / "kubeconfig.yaml"
+        cluster = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_address[1]}"}}
+        context = {"name": "c", "context": {"cluster": "c", "user": "c"}}
+        body = {"clusters": [cluster], "users": [{"name": "c", "user": {}}], "contexts": [context]}
+        path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "c", **body}))
+        yield HostAccess(kubeconfig=str(path), context=None, namespace="ns")
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A kubectl that only listens, run by the real process."""
+    monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
+    program = tmp_path / "kubectl"
+    program.write_text(KUBECTL.format(python=sys.executable))
+    program.chmod(0o755)
+    yield program
+    forward.stop_all_forwards()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_process_starts_heals_and_stops(kubectl: Path, access: HostAccess) -> None:
+    port = free_port()
+    pid = forward.ensure_forward(access, "dev", local_port=port, kubectl=str(kubectl), wait_seconds=30)
+    assert forward.is_listening(port)
+    assert forward.ensure_forward(access, "dev", local_port=port, kubectl=str(kubectl)) == pid
+
+    directory = paths.stack_dir("dev")
+    child = int((directory / forward.KUBECTL_PID_FILE).read_text())
+    process.terminate(child, expect="pod/launcher")
+    wait_until(
+        lambda: forward.is_listening(port) or Pending("down"),
+        what="kubectl again",
+        deadline_seconds=30,
+        every_seconds=0.2,
+    )
+
+    # Killed without a chance to clean up: the next credential brings it back and ends the orphan.
+    orphan = int((directory / forward.KUBECTL_PID_FILE).read_text())
+    process.terminate(pid, expect=str(directory), grace_seconds=5)
+    assert forward.ensure_recorded_forward("dev", wait_seconds=30)
+    assert not process.is_alive(orphan, expect="pod/launcher")
+
+    forward.stop_forward("dev")
+    assert not forward.is_listening(port)
+    assert not forward.ensure_recorded_forward("dev", wait_seconds=1)
+
+
+def test_port_of_another_program_is_refused(kubectl: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(HostError, match=f"local port {port} cannot be used") as caught:
+            forward.ensure_forward(ACCESS, "dev", local_port=port, kubectl=str(kubectl))
+    assert "access.localPort" in str(caught.value)
+
+
+def test_damaged_record_is_no_record(kubectl: Path) -> None:
+    (paths.stack_dir("dev") / forward.SPEC_FILE).write_text('{"cluster": "dev"}')
+    assert not forward.ensure_recorded_forward("dev", wait_seconds=1)
+    assert forward_daemon.run(paths.stack_dir("dev") / forward.SPEC_FILE, threading.Event()) == 1
+
+
+def test_something_without_tls_does_not_answer(tmp_path: Path) -> None:
+    assert not forward_daemon.is_answering(free_port(), "api.dev.kinky.internal", ca_file=tmp_path / "absent")

@@ -1,0 +1,78 @@
+"""The namespace belongs to who made it; orphans are what an interrupted run of its owner left."""
+
+from typing import Any
+
+import pytest
+
+from kinky import names, retry
+from kinky.bootstrap import namespace, orphans, owner
+from kinky.errors import WaitError
+from kinky.kube.access import HostAccess
+from tests.unit.fake_api import FakeConnection
+
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+NAMESPACES = "/api/v1/namespaces"
+BODY: dict[str, Any] = {"metadata": {"name": "ns", "labels": names.cluster_labels("dev")}}
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
+    connection = FakeConnection()
+    monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
+    monkeypatch.setattr(retry, "pause", lambda _seconds: None)
+    monkeypatch.setenv("KINKY_PROGRESS", "quiet")
+    return connection
+
+
+def test_an_absent_namespace_is_made(host: FakeConnection) -> None:
+    assert namespace.ensure_namespace(ACCESS, BODY)
+    assert host.objects[f"{NAMESPACES}/ns"]["metadata"]["labels"] == names.cluster_labels("dev")
+
+
+def test_one_that_an_interrupted_run_made_is_still_its_own(host: FakeConnection) -> None:
+    host.add(NAMESPACES, "ns", metadata={"labels": names.cluster_labels("dev")})
+    assert namespace.ensure_namespace(ACCESS, BODY)
+
+
+@pytest.mark.parametrize("labels", [{}, names.cluster_labels("other")], ids=["a person's", "another cluster's"])
+def test_a_namespace_of_somebody_else_is_left_as_it_is(host: FakeConnection, labels: dict[str, str]) -> None:
+    host.add(NAMESPACES, "ns", metadata={"labels": labels})
+    assert not namespace.ensure_namespace(ACCESS, BODY)
+    assert host.objects[f"{NAMESPACES}/ns"]["metadata"]["labels"] == labels
+
+
+def test_the_namespace_goes(host: FakeConnection) -> None:
+    host.add(NAMESPACES, "ns")
+    namespace.delete_namespace(ACCESS, limit_seconds=5)
+    assert f"{NAMESPACES}/ns" not in host.objects
+    namespace.delete_namespace(ACCESS, limit_seconds=5)
+
+
+def test_it_stays_while_another_cluster_lives_in_it(host: FakeConnection) -> None:
+    host.add(NAMESPACES, "ns")
+    owner.ensure_owner(ACCESS, "other", "organization/kinky/other 01234567")
+    namespace.delete_namespace(ACCESS, limit_seconds=5)
+    assert f"{NAMESPACES}/ns" in host.objects
+
+
+def test_a_namespace_that_does_not_go_is_told_with_the_reason(host: FakeConnection) -> None:
+    condition = {"type": "NamespaceContentRemaining", "status": "True", "message": "pods has 1 resource instances"}
+    host.add(NAMESPACES, "ns", status={"conditions": [condition]})
+    host.answer("DELETE", f"{NAMESPACES}/ns", {})
+    with pytest.raises(WaitError, match="pods has 1 resource instances"):
+        namespace.delete_namespace(ACCESS, limit_seconds=0.05)
+
+
+def test_only_own_objects_are_orphans(host: FakeConnection) -> None:
+    secrets, services = f"{NAMESPACES}/ns/secrets", f"{NAMESPACES}/ns/services"
+    host.add(secrets, "dev-worker-0-user-data-01234567", metadata={"labels": names.cluster_labels("dev")})
+    host.add(services, "dev-worker-0", metadata={"labels": names.cluster_labels("dev")})
+    host.add(secrets, "dev-pki", metadata={"labels": names.cluster_labels("dev")})
+    host.add(secrets, "other-pki", metadata={"labels": names.cluster_labels("other")})
+    host.add(secrets, "mine", metadata={"labels": {names.LABEL_CLUSTER: "dev"}})
+    going = {"labels": names.cluster_labels("dev"), "deletionTimestamp": "2026-11-22T00:00:00Z"}
+    host.add(services, "dev-endpoint", metadata=going)
+    found = orphans.delete_orphans(ACCESS, "dev", ignore=["Secret/dev-pki"])
+    assert sorted(found) == ["Secret/dev-worker-0-user-data-01234567", "Service/dev-worker-0"]
+    left = {path.rpartition("/")[2] for path in host.objects}
+    assert left == {"dev-pki", "other-pki", "mine", "dev-endpoint"}

@@ -1,0 +1,82 @@
+"""The proof of the workload compares what was read with what the store holds, and tells no secret."""
+
+import base64
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from kinky import retry
+from kinky.bootstrap import keys, workload
+from kinky.errors import HostError, WaitError
+from kinky.kube.access import HostAccess
+from tests.unit.fake_api import FakeConnection
+
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+SERVER = "https://127.0.0.1:16443"
+PAGE = "/api/v1/namespaces/web/services/web:http/proxy/"
+VALUE = "a value of the store"
+FINGERPRINT = hashlib.sha256(VALUE.encode()).hexdigest()
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeConnection:
+    connection = FakeConnection()
+    monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
+    monkeypatch.setattr(retry, "pause", lambda _seconds: None)
+    monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("KINKY_PROGRESS", "quiet")
+    keys.ensure_cluster_keys(ACCESS, "dev")
+    data = {"message": base64.b64encode(VALUE.encode()).decode()}
+    connection.add("/api/v1/namespaces/ns/secrets", "dev-store-message", data=data)
+    return connection
+
+
+@pytest.fixture
+def inner(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
+    connection = FakeConnection(target='inner cluster "dev"')
+    monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: connection)
+    return connection
+
+
+def prove(*, limit_seconds: float = 5.0) -> workload.WorkloadRecord:
+    return workload.prove_workload(
+        ACCESS, "dev", SERVER, greeting="hello", value="message", key="message", limit_seconds=limit_seconds
+    )
+
+
+def test_the_answer_is_compared_with_the_store(host: FakeConnection, inner: FakeConnection) -> None:
+    inner.answer("GET", PAGE, f"greeting=hello\nsecret={FINGERPRINT}\nnode=dev-worker-0\n")
+    record = prove()
+    assert record.node == "dev-worker-0"
+    assert record.secret_fingerprint == FINGERPRINT
+    assert VALUE not in repr(record)
+
+
+@pytest.mark.parametrize(
+    ("page", "seen"),
+    [
+        (f"greeting=hello\nsecret={'0' * 64}\nnode=n\n", "its secret is not the store's"),
+        (f"greeting=bye\nsecret={FINGERPRINT}\nnode=n\n", "greeting 'bye', not 'hello'"),
+        ("", "greeting '', not 'hello'"),
+    ],
+    ids=["another secret", "another greeting", "nothing"],
+)
+def test_another_answer_is_no_proof(host: FakeConnection, inner: FakeConnection, page: str, seen: str) -> None:
+    inner.answer("GET", PAGE, page)
+    with pytest.raises(WaitError, match=seen) as caught:
+        prove(limit_seconds=0.05)
+    assert "kubectl get pods,externalsecrets -n web" in str(caught.value)
+    assert VALUE not in str(caught.value)
+
+
+def test_no_answer_yet_is_waited_for(host: FakeConnection, inner: FakeConnection) -> None:
+    inner.down = True
+    with pytest.raises(WaitError, match="connection refused"):
+        prove(limit_seconds=0.05)
+
+
+def test_a_store_without_the_value_is_told_at_once(host: FakeConnection, inner: FakeConnection) -> None:
+    host.objects.clear()
+    with pytest.raises(HostError, match="dev-store-message has no key message"):
+        prove()

@@ -1,0 +1,56 @@
+"""Which kubeconfig is the host's."""
+
+from pathlib import Path
+
+import pytest
+
+from kinky.errors import HostError
+from kinky.kube.access import resolve_access
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    return tmp_path
+
+
+def make(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}")
+    return path
+
+
+def resolve(kubeconfig: str | None = None) -> str:
+    return resolve_access(kubeconfig=kubeconfig, context=None, namespace="ns").kubeconfig
+
+
+def test_named_file_wins(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(make(home / "other")))
+    assert resolve(str(make(home / "named"))) == str(home / "named")
+
+
+def test_named_file_that_is_missing_is_an_error(home: Path) -> None:
+    make(home / ".kube" / "config")
+    with pytest.raises(HostError, match=r"host\.kubeconfig names a file that does not exist"):
+        resolve(str(home / "absent"))
+
+
+def test_several_files_of_the_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = make(home / "one"), make(home / "two")
+    monkeypatch.setenv("KUBECONFIG", f"{one}:{home / 'absent'}:{two}")
+    assert resolve() == f"{one}:{two}"
+
+
+def test_kubeconfig_of_an_inner_cluster_is_not_the_host(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = make(home / "state" / "clusters" / "dev" / "kubeconfig.yaml")
+    monkeypatch.setenv("KUBECONFIG", str(inner))
+    default = make(home / ".kube" / "config")
+    assert resolve() == str(default)
+
+
+def test_nothing_found_names_where_it_looked(home: Path) -> None:
+    with pytest.raises(HostError, match="no kubeconfig found") as caught:
+        resolve()
+    assert "kinky host up" in str(caught.value)

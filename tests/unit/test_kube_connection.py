@@ -1,0 +1,201 @@
+"""`Connection` against a real HTTP server on loopback: what it sends, and what it makes of answers and silence."""
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from kinky.errors import HostError, KinkyError
+from kinky.kube import resources
+from kinky.kube.access import HostAccess
+from kinky.kube.connection import ApiError, Connection, open_host
+from kinky.kube.host import HostApi
+from kinky.kube.objects import build_secret
+
+TOKEN = "token-of-the-operator-0123456789"
+
+
+class Server:
+    """Answers of a fake API by verb and path, and the requests that it saw."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[str, str], tuple[int, object]] = {}
+        self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def _handle(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                outer.seen.append((self.command, self.path, dict(self.headers), body))
+                status, answer = outer.answers.get((self.command, self.path.partition("?")[0]), (404, {}))
+                content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    thread = threading.Thread(target=made.http.serve_forever, args=(0.01,))
+    thread.start()
+    yield made
+    made.http.shutdown()
+    thread.join()
+    made.http.server_close()
+
+
+def write_kubeconfig(path: Path, url: str) -> HostAccess:
+    path.write_text(
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "lab",
+                "clusters": [{"name": "lab", "cluster": {"server": url}}],
+                "users": [{"name": "me", "user": {"token": TOKEN}}],
+                "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "me"}}],
+            }
+        )
+    )
+    return HostAccess(kubeconfig=str(path), context=None, namespace="ns")
+
+
+@pytest.fixture
+def connection(server: Server, tmp_path: Path) -> Connection:
+    return open_host(write_kubeconfig(tmp_path / "kubeconfig.yaml", server.url))
+
+
+def test_sends_token_body_and_query(server: Server, connection: Connection) -> None:
+    server.answers[("POST", "/x")] = (201, {"ok": True})
+    reply = connection.call("POST", "/x", what="create X", body={"a": 1}, query={"labelSelector": "a=b,c=d"})
+    assert reply.parse() == {"ok": True}
+    _, path, headers, body = server.seen[0]
+    assert path == "/x?labelSelector=a%3Db%2Cc%3Dd"
+    assert headers["authorization"] == f"Bearer {TOKEN}"
+    assert headers["Content-Type"] == "application/json"
+    assert json.loads(body) == {"a": 1}
+
+
+def test_refusal_names_verb_object_and_reason(server: Server, connection: Connection) -> None:
+    server.answers[("GET", "/x")] = (403, {"reason": "Forbidden", "message": 'pods is forbidden: User "me"'})
+    with pytest.raises(ApiError) as caught:
+        connection.call("GET", "/x", what="list pods")
+    assert caught.value.status == 403
+    assert str(caught.value) == 'host cluster: cannot list pods: Forbidden (403): pods is forbidden: User "me"'
+    assert isinstance(caught.value, HostError)
+
+
+def test_refused_secret_does_not_repeat_what_was_sent(server: Server, tmp_path: Path) -> None:
+    api = HostApi.connect(write_kubeconfig(tmp_path / "k", server.url))
+    path = "/api/v1/namespaces/ns/secrets"
+    server.answers[("POST", path)] = (422, {"reason": "Invalid", "message": "data: Invalid value: topsecret"})
+    with pytest.raises(ApiError) as caught:
+        api.create(resources.SECRETS, build_secret("s", {"k": b"topsecret"}, labels={}), namespace="ns")
+    assert str(caught.value) == "host cluster: cannot create Secret s: Invalid (422)"
+
+
+def test_answers_are_never_logged(server: Server, connection: Connection, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.answers[("GET", "/x")] = (200, {"data": "topsecret"})
+    connection.call("GET", "/x", what="get Secret x")
+    assert "topsecret" not in caplog.text
+    assert TOKEN not in caplog.text
+
+
+def test_allowed_status_is_returned(server: Server, connection: Connection) -> None:
+    server.answers[("GET", "/readyz")] = (500, b"not yet")
+    reply = connection.call("GET", "/readyz", what="get /readyz", allowed=(500,))
+    assert (reply.status, reply.body) == (500, b"not yet")
+
+
+def test_a_body_that_is_no_json_is_still_an_error(server: Server, connection: Connection) -> None:
+    server.answers[("GET", "/x")] = (502, b"<html>bad gateway</html>")
+    with pytest.raises(ApiError, match=r"cannot get x: refused \(502\)"):
+        connection.call("GET", "/x", what="get x")
+
+
+def test_unreachable_server_says_so_without_an_address_of_objects(tmp_path: Path) -> None:
+    unused = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    url = f"http://127.0.0.1:{unused.server_address[1]}"
+    unused.server_close()
+    connection = open_host(write_kubeconfig(tmp_path / "k", url))
+    with pytest.raises(ApiError) as caught:
+        connection.call("GET", "/version", what="get the version")
+    assert str(caught.value) == "host cluster: cannot get the version: connection refused"
+    assert caught.value.status is None
+
+
+def test_silent_server_ends_at_the_timeout(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        connection = open_host(write_kubeconfig(tmp_path / "k", f"http://127.0.0.1:{listening.getsockname()[1]}"))
+        with pytest.raises(ApiError, match="no answer in time"):
+            connection.call("GET", "/version", what="get the version", timeout_seconds=0.2)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "cannot be read"),
+        ("clusters: [", "cannot be read"),
+        ("apiVersion: v1\nkind: Config\n", "cannot be used"),
+        ("", "cannot be used|cannot be read"),
+    ],
+)
+def test_damaged_kubeconfig_is_a_users_error(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "kubeconfig.yaml"
+    path.write_text(content)
+    with pytest.raises(HostError, match=message) as caught:
+        open_host(HostAccess(kubeconfig=str(path), context=None, namespace="ns"))
+    assert str(path) in str(caught.value)
+    assert caught.value.hint
+
+
+def test_unknown_context_is_named(server: Server, tmp_path: Path) -> None:
+    access = write_kubeconfig(tmp_path / "k", server.url)
+    wrong = HostAccess(kubeconfig=access.kubeconfig, context="nowhere", namespace="ns")
+    with pytest.raises(KinkyError, match="nowhere"):
+        open_host(wrong)
+
+
+def test_lists_are_read_page_by_page(server: Server, tmp_path: Path) -> None:
+    api = HostApi.connect(write_kubeconfig(tmp_path / "k", server.url))
+    pages = iter(
+        [
+            {"metadata": {"continue": "next"}, "items": [{"metadata": {"name": "a"}}]},
+            {"metadata": {}, "items": [{"metadata": {"name": "b"}}]},
+        ]
+    )
+
+    class Pages(dict[tuple[str, str], tuple[int, object]]):
+        def get(self, _key: object, _default: object = None) -> tuple[int, object]:  # type: ignore[override]
+            return 200, next(pages)
+
+    server.answers = Pages()
+    assert [body["metadata"]["name"] for body in api.fetch_all_here(resources.SECRETS, selector="a=b")] == ["a", "b"]
+    assert "continue=next" in server.seen[1][1]
+    assert "labelSelector=a%3Db" in server.seen[1][1]
+
+
+def test_api_error_survives_pickling() -> None:
+    import pickle
+
+    error = ApiError("host cluster: cannot get x", status=403, hint="try")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301

@@ -1,0 +1,93 @@
+"""Parsing of what the APIs return, from nothing to everything."""
+
+from kinky.kube.kubeconfig import build_exec_credential, build_kubeconfig
+from kinky.kube.records import NodeStatus, PodStatus, VmiStatus, VmStatus
+from kinky.kube.resources import NODES, PODS, VIRTUAL_MACHINES
+
+
+def test_paths() -> None:
+    assert PODS.build_path("ns", "p", "log") == "/api/v1/namespaces/ns/pods/p/log"
+    assert VIRTUAL_MACHINES.build_path("ns") == "/apis/kubevirt.io/v1/namespaces/ns/virtualmachines"
+    assert NODES.build_path("ignored", "n") == "/api/v1/nodes/n"
+    assert PODS.build_path(None) == "/api/v1/pods"
+
+
+def test_vm_that_kubevirt_has_not_seen() -> None:
+    vm = VmStatus.parse({"metadata": {"name": "a"}})
+    assert (vm.printable, vm.ready, vm.failure) == ("not seen by KubeVirt yet", False, "")
+
+
+def test_vm_failure_only_while_it_is_true() -> None:
+    condition = {"type": "Failure", "status": "True", "message": "no room"}
+    body = {"metadata": {"name": "a"}, "status": {"conditions": [condition]}}
+    assert VmStatus.parse(body).failure == "no room"
+    condition["status"] = "False"
+    assert VmStatus.parse(body).failure == ""
+
+
+def test_vmi_tells_conditions_that_are_wrong() -> None:
+    vmi = VmiStatus.parse(
+        {
+            "metadata": {"name": "a", "uid": "u"},
+            "status": {
+                "phase": "Scheduling",
+                "phaseTransitionTimestamps": [{"phase": "Running", "phaseTransitionTimestamp": "T"}],
+                "conditions": [
+                    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"},
+                    {"type": "LiveMigratable", "status": "False", "reason": "X"},
+                    {"type": "Ready", "status": "True"},
+                ],
+            },
+        }
+    )
+    assert vmi.conditions == ("PodScheduled=False Unschedulable: no node",)
+    assert (vmi.running_since, vmi.ready) == ("T", True)
+
+
+def test_pod_waiting_containers_include_init_ones() -> None:
+    pod = PodStatus.parse(
+        {
+            "metadata": {"name": "p"},
+            "spec": {"initContainers": [{"name": "guest-console-log"}], "containers": [{"name": "compute"}]},
+            "status": {
+                "phase": "Pending",
+                "containerStatuses": [
+                    {"name": "compute", "state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}},
+                    {"name": "other", "state": {"running": {}}},
+                ],
+            },
+        }
+    )
+    assert pod.containers == ("guest-console-log", "compute")
+    assert pod.waiting == ("compute: ErrImagePull not found",)
+
+
+def test_node() -> None:
+    node = NodeStatus.parse(
+        {
+            "metadata": {"name": "n", "labels": {"node-role.kubernetes.io/control-plane": ""}},
+            "status": {
+                "addresses": [{"type": "Hostname", "address": "n"}, {"type": "InternalIP", "address": "10.0.0.1"}],
+                "nodeInfo": {"kubeletVersion": "v1.36.3", "bootID": "b"},
+                "conditions": [{"type": "Ready", "status": "False", "message": "cni plugin not initialized"}],
+            },
+        }
+    )
+    assert (node.ready, node.reason, node.internal_ip) == (False, "cni plugin not initialized", "10.0.0.1")
+    assert node.control_plane
+    assert NodeStatus.parse({"metadata": {"name": "n"}}).reason == "kubelet has not reported yet"
+
+
+def test_kubeconfig_holds_a_command_and_no_key() -> None:
+    body = build_kubeconfig(
+        "dev", server="https://127.0.0.1:1", tls_server_name="n", ca_certificate=b"ca", command="/k", arguments=["c"]
+    )
+    user = body["users"][0]["user"]
+    assert set(user) == {"exec"}
+    assert user["exec"]["command"] == "/k"
+    assert body["clusters"][0]["cluster"]["tls-server-name"] == "n"
+
+
+def test_exec_credential() -> None:
+    body = build_exec_credential(certificate="c", key="k", expires_at="t")
+    assert body["status"] == {"expirationTimestamp": "t", "clientCertificateData": "c", "clientKeyData": "k"}
