@@ -1,0 +1,190 @@
+"""Whether KVM may be used, decided by booting a real kernel under a time limit.
+
+A /dev/kvm that opens, and even one that creates a VM, proves nothing: in some nested machines a stock kernel hangs. The
+trial runs Debian's own kernel in the very QEMU that will run the nodes, with an init that prints one line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kinky import process
+from kinky.embedded import kubevirt_images, layout, machine, rootfs, store
+from kinky.embedded.layout import Layout
+from kinky.embedded.machine import Record
+from kinky.embedded.toolchain import tool_path
+from kinky.errors import CommandError, HostError
+from kinky.progress import note, phase
+
+KVM, EMULATION = "kvm", "emulation"
+DEVICE = Path("/dev/kvm")
+BOOT_SECONDS = 20
+"""KVM boots this kernel in about two seconds; what takes ten times that is no help to anybody."""
+SETTLE_SECONDS = 40
+MARKER = "kinky-kernel-booted"
+INIT_SOURCE = f"""\
+#include <sys/reboot.h>
+#include <unistd.h>
+
+int main(void) {{
+    write(1, "{MARKER}\\n", {len(MARKER) + 1});
+    sync();
+    reboot(RB_AUTOBOOT);
+    for (;;) pause();
+}}
+""".encode()
+QEMU = (
+    "qemu-system-x86_64",
+    *(
+        "-accel",
+        "kvm",
+        "-cpu",
+        "host",
+        "-m",
+        "256",
+        "-nodefaults",
+        "-no-reboot",
+        "-display",
+        "none",
+        "-serial",
+        "stdio",
+    ),
+    *("-kernel", "/trial/vmlinuz", "-initrd", "/trial/initrd", "-append", "console=ttyS0 panic=-1"),
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What VMs run on, and why."""
+
+    accelerator: str
+    reason: str
+
+
+def decide(place: Layout, record: Record, *, wanted: str = "auto") -> Verdict:
+    """Return the accelerator, say it aloud, and remember it until the machine boots again.
+
+    Raises:
+        HostError: KVM was demanded and does not work.
+    """
+    verdict = Verdict(EMULATION, "as asked") if wanted == EMULATION else _probe_once(place, record)
+    if wanted == KVM and verdict.accelerator != KVM:
+        raise HostError(
+            f"accelerator kvm was asked for, but {verdict.reason}",
+            hint="choose emulation: kinky host up --accelerator auto",
+        )
+    note(f"accelerator: {verdict.accelerator} ({verdict.reason})")
+    return verdict
+
+
+def build_initrd(init: bytes) -> bytes:
+    """Return a cpio archive (newc) with /init and nothing else."""
+    return _member("init", 0o100755, init) + _member("TRAILER!!!", 0, b"")
+
+
+def _member(name: str, mode: int, content: bytes) -> bytes:
+    # inode, mode, uid, gid, links, mtime, size, four device numbers, name length, check
+    numbers = (0, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0)
+    head = b"070701" + b"".join(b"%08X" % number for number in numbers) + name.encode() + b"\0"
+    return _padded(head) + _padded(content)
+
+
+def _padded(data: bytes) -> bytes:
+    return data + b"\0" * (-len(data) % 4)
+
+
+def _probe_once(place: Layout, record: Record) -> Verdict:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    remembered = place.root / "accelerator.json"
+    known = _read(remembered)
+    if known.get("boot") == boot:
+        return Verdict(known["accelerator"], known["reason"])
+    verdict = _probe(place, record)
+    remembered.write_text(json.dumps({"boot": boot, "accelerator": verdict.accelerator, "reason": verdict.reason}))
+    return verdict
+
+
+def _read(path: Path) -> Mapping[str, str]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _probe(place: Layout, record: Record) -> Verdict:
+    if not DEVICE.exists():
+        return Verdict(EMULATION, f"this machine has no {DEVICE}")
+    try:
+        os.close(os.open(DEVICE, os.O_RDWR))
+    except OSError as error:
+        return Verdict(EMULATION, f"{DEVICE} cannot be opened: {error.strerror}")
+    with phase("boot a kernel under kvm", limit_seconds=BOOT_SECONDS + SETTLE_SECONDS):
+        try:
+            output = _boot(place, record, _ensure_files())
+        except CommandError as error:
+            return Verdict(EMULATION, f"{DEVICE} is there, but QEMU failed with it: {error.details[-1]}")
+    if MARKER in output:
+        return Verdict(KVM, "a kernel booted under it")
+    return Verdict(EMULATION, f"{DEVICE} is there, but a kernel did not boot under it in {BOOT_SECONDS} s")
+
+
+def _ensure_files() -> Path:
+    """Return the folder with vmlinuz and initrd for the trial, made first if need be."""
+    folder = rootfs.images_dir() / f"trial-{rootfs.key_of(INIT_SOURCE.decode(), rootfs.KERNEL_PACKAGE)}"
+    if not (folder / "initrd").is_file():
+        packages = rootfs.ensure_kernel_files()
+        folder.mkdir(exist_ok=True)
+        with tarfile.open(packages) as content:
+            name = next(name for name in content.getnames() if Path(name).name.startswith("vmlinuz-"))
+            kernel = content.extractfile(name)
+            (folder / "vmlinuz").write_bytes(kernel.read() if kernel else b"")
+        packages.unlink()
+        init = kubevirt_images.compile_static(INIT_SOURCE, folder / "init")
+        (folder / "initrd").write_bytes(build_initrd(init.read_bytes()))
+    return folder
+
+
+def _boot(place: Layout, record: Record, files: Path) -> str:
+    """Boot the trial kernel in a container of the launcher image and return its console's text."""
+    pid = machine.inner_pid(record)
+    # Its pipes are files by name, so this client has to see the sandbox's file system.
+    return process.run(
+        [
+            "nsenter",
+            "--target",
+            str(pid),
+            "--mount",
+            "--pid",
+            "--net",
+            "--",
+            tool_path("ctr"),
+            "--address",
+            layout.CONTAINERD_SOCKET,
+            "--namespace",
+            store.NAMESPACE,
+            "run",
+            "--rm",
+            "--privileged",
+            "--device",
+            DEVICE,
+            "--cgroup",
+            f"/{place.cgroup}/trial",
+            "--mount",
+            f"type=bind,src={files},dst=/trial,options=rbind:ro",
+            kubevirt_images.reference("virt-launcher"),
+            f"trial-{os.getpid()}",
+            # Success whatever QEMU says: what counts is the marker on the console.
+            "sh",
+            "-c",
+            'timeout -s KILL "$0" "$@"; exit 0',
+            str(BOOT_SECONDS),
+            *QEMU,
+        ],
+        reason="try the kvm accelerator",
+        timeout_seconds=BOOT_SECONDS + SETTLE_SECONDS,
+    )

@@ -1,0 +1,168 @@
+"""Starting, finding and ending the sandbox as one process of the machine, and cleaning up after one that was killed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from kinky import paths, process
+from kinky.embedded import cgroups, components, credentials, layout, preflight, proxy, sandbox, settings
+from kinky.embedded.layout import Layout
+from kinky.embedded.toolchain import ensure_tools
+from kinky.errors import HostError
+from kinky.progress import note, phase
+
+PORT_VARIABLE = "KINKY_HOST_PORT"
+PORTS_TO_TRY = 40
+STOP_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Record:
+    """What host.json says of the host that was started last."""
+
+    pid: int
+    apiPort: int
+    started: float
+    accelerator: str = ""
+
+
+def read_record(place: Layout) -> Record | None:
+    """Return the record, or None if there is none that can be read."""
+    try:
+        entries = json.loads(place.record.read_text())
+        return Record(**{name: entries[name] for name in ("pid", "apiPort", "started", "accelerator")})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_record(place: Layout, record: Record) -> None:
+    """Write host.json in one step."""
+    details = {
+        **asdict(record),
+        "kubeconfig": str(place.kubeconfig),
+        "nodeName": layout.NODE_NAME,
+        "podCidr": layout.POD_CIDR,
+        "serviceCidr": layout.SERVICE_CIDR,
+    }
+    credentials.write_private(place.record, json.dumps(details, indent=2))
+
+
+def running(place: Layout) -> Record | None:
+    """Return the record if its process is alive and is this host's sandbox."""
+    record = read_record(place)
+    return record if record and process.is_alive(record.pid, expect=place.marker) else None
+
+
+def inner_pid(record: Record) -> int | None:
+    """Return process 1 of the sandbox as the machine numbers it."""
+    try:
+        children = Path(f"/proc/{record.pid}/task/{record.pid}/children").read_text().split()
+    except OSError:
+        return None
+    return int(children[0]) if children else None
+
+
+def inside(record: Record, path: Path) -> Path:
+    """Return how a path of the sandbox's file system is reached from outside.
+
+    Raises:
+        HostError: The sandbox is gone.
+    """
+    pid = inner_pid(record)
+    if pid is None:
+        raise HostError("embedded host is not running", hint="kinky host up")
+    return Path(f"/proc/{pid}/root{path}")
+
+
+def start(place: Layout) -> Record:
+    """Start the sandbox and return its record; whatever an earlier one left is removed first.
+
+    Raises:
+        HostError: The machine cannot run it; nothing was touched.
+    """
+    first_start = not (place.etcd / "data").is_dir()
+    preflight.check_machine(place, first_start=first_start)
+    before = read_record(place)
+    listener = open_port(before.apiPort if before else None)
+    with phase("programs of the host", limit_seconds=3600):
+        programs = ensure_tools([*components.PROGRAMS, "kubeadm", "kubectl", "ctr"])
+    with listener, phase("start the embedded host", limit_seconds=60):
+        remove_leftovers(place)
+        place.create()
+        credentials.ensure(place)
+        settings.write(place)
+        components.write_specification(place.specification, components.build_components(place, programs))
+        port = listener.getsockname()[1]
+        credentials.write_outside_kubeconfig(place, port)
+        cgroups.create(place.cgroup)
+        path = os.pathsep.join([*sorted({str(program.parent) for program in programs.values()}), os.environ["PATH"]])
+        pid = process.spawn_detached(
+            sandbox.build_command(place, listener.fileno()),
+            log=place.log("supervisor"),
+            env={"PATH": path, "PYTHONPATH": str(paths.project_root()), "KINKY_PROGRESS": "plain"},
+            pass_fds=[listener.fileno()],
+        )
+        record = Record(pid=pid, apiPort=port, started=time.time(), accelerator=before.accelerator if before else "")
+        write_record(place, record)
+    return record
+
+
+def stop(place: Layout) -> None:
+    """End the sandbox and everything in it, and remove what the kernel does not remove by itself.
+
+    Raises:
+        HostError: Something of it is left.
+    """
+    record = running(place)
+    if record is not None:
+        # The process in the record waits for this one; ending this one ends all.
+        target = inner_pid(record)
+        if target is not None:
+            process.terminate(target, expect=place.marker, grace_seconds=STOP_SECONDS)
+        process.terminate(record.pid, expect=place.marker, grace_seconds=5)
+    remove_leftovers(place)
+
+
+def remove_leftovers(place: Layout) -> None:
+    """Remove what a killed run may have left: processes without a record, and control groups.
+
+    Raises:
+        HostError: A control group stays.
+    """
+    for pid in stray_processes(place):
+        note(f"ending process {pid}, left by an earlier run")
+        process.terminate(pid, expect=place.marker, grace_seconds=5)
+    cgroups.remove(place.cgroup)
+    left = cgroups.residue(place.cgroup)
+    if left:
+        raise HostError("embedded host left control groups behind", details=[str(path) for path in left])
+    place.observed.unlink(missing_ok=True)
+
+
+def stray_processes(place: Layout) -> list[int]:
+    """Return the sandboxes of this state directory that run, whether or not a record knows them."""
+    numbers = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return [pid for pid in numbers if pid != os.getpid() and process.is_alive(pid, expect=place.marker)]
+
+
+def open_port(preferred: int | None) -> socket.socket:
+    """Return the listener: on the port that the environment fixes, else the last one, else the first free one."""
+    fixed = os.environ.get(PORT_VARIABLE)
+    if fixed is not None and not fixed.isdigit():
+        raise preflight.refuse(f'{PORT_VARIABLE} = "{fixed}": must be a port number')
+    first = layout.DEFAULT_OUTSIDE_PORT
+    candidates = [int(fixed)] if fixed else [preferred or first, *range(first, first + PORTS_TO_TRY)]
+    for port in candidates:
+        try:
+            return proxy.open_listener(port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise preflight.refuse(f"port 127.0.0.1:{port} cannot be opened: {error.strerror}") from error
+    taken = f"port 127.0.0.1:{candidates[0]} is taken" if fixed else f"ports {first} to {candidates[-1]} are all taken"
+    raise preflight.refuse(taken, hint=f"choose another: {PORT_VARIABLE}=16500 kinky host up")

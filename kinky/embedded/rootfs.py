@@ -1,0 +1,131 @@
+"""The Debian base layer of the images that run QEMU and libvirt, made once and kept in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from kinky import paths, process
+from kinky.embedded import preflight
+from kinky.errors import HostError
+from kinky.progress import phase
+
+SUITE = "trixie"
+PACKAGES = (
+    "libvirt-daemon",
+    "libvirt-daemon-driver-qemu",
+    "libvirt-clients",
+    "qemu-system-x86",
+    "qemu-utils",
+    "qemu-block-extra",
+    "ovmf",
+    "swtpm",
+    "nftables",
+    "iptables",
+    "iproute2",
+    "passt",
+    "genisoimage",
+    "xorriso",
+    "procps",
+    "ethtool",
+    "libcap2-bin",
+    "psmisc",
+    "acl",
+    "libnbd0",
+    "virtiofsd",
+)
+KERNEL_PACKAGE = "linux-image-cloud-amd64"
+LEFT_OUT = tuple(f"/usr/share/{name}" for name in ("doc/*", "man/*", "locale/*", "info/*", "qemu/skiboot*"))
+BUILD_SECONDS = 1200
+
+
+def images_dir() -> Path:
+    """Return the directory of the host's image artefacts, one folder for each key."""
+    path = paths.cache_dir() / "images"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def key_of(*inputs: object) -> str:
+    """Return 12 hexadecimal digits for the inputs of an artefact."""
+    return hashlib.sha256(json.dumps(inputs, default=str, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def ensure_base_layer() -> Path:
+    """Return the base layer, made first if need be.
+
+    Raises:
+        CommandError: mmdebstrap failed.
+    """
+    options = ["--variant=minbase", *(f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT)]
+    return _ensure("base", options, PACKAGES)
+
+
+def ensure_kernel_files() -> Path:
+    """Return a tar that holds /boot/vmlinuz of Debian's kernel for virtual machines, made first if need be.
+
+    Raises:
+        CommandError: mmdebstrap failed.
+    """
+    return _ensure("kernel", ["--variant=extract"], (KERNEL_PACKAGE,))
+
+
+def find_mirror(sources: Sequence[str]) -> str | None:
+    """Return the address of the Debian mirror in the texts of apt's source files, or None."""
+    for text in sources:
+        for line in text.splitlines():
+            match = re.match(r"(?:URIs:|deb(?:\s+\[[^]]*\])?)\s+(\S+)", line.strip())
+            if match and match[1].rstrip("/").endswith("/debian"):
+                return match[1]
+    return None
+
+
+def mirror() -> str:
+    """Return the Debian mirror that this machine's own apt uses.
+
+    Raises:
+        HostError: apt has none.
+    """
+    folder = Path("/etc/apt")
+    files = [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]
+    sources = [path for path in files if path.suffix in {".list", ".sources"} and path.is_file()]
+    found = find_mirror([path.read_text(errors="replace") for path in sources])
+    if found is None:
+        raise HostError(
+            "no Debian mirror in /etc/apt: the images of the embedded host are made from Debian packages",
+            hint='add one, for example to /etc/apt/sources.list.d/debian.list: "deb MIRROR/debian trixie main"',
+        )
+    return found
+
+
+def _ensure(name: str, options: Sequence[str], wanted: Sequence[str]) -> Path:
+    """Return the tar of the packages; a run that is killed leaves only a file with another name."""
+    folder = images_dir() / f"{name}-{key_of(SUITE, options, wanted)}"
+    result = folder / "layer.tar"
+    with process.file_lock(images_dir() / f"{name}.lock"):
+        if result.is_file():
+            return result
+        folder.mkdir(exist_ok=True)
+        partial = folder / "layer.partial.tar"
+        with phase(f"make the {name} layer from {len(wanted)} Debian packages", limit_seconds=BUILD_SECONDS):
+            process.run(
+                [
+                    "mmdebstrap",
+                    "--mode=root",
+                    *options,
+                    '--aptopt=APT::Install-Recommends "false"',
+                    f"--include={','.join(wanted)}",
+                    SUITE,
+                    partial,
+                    f"deb {mirror()} {SUITE} main",
+                ],
+                reason=f"make the {name} layer of the embedded host's images",
+                hint=f"apt-get install {' '.join(preflight.packages())}",
+                timeout_seconds=BUILD_SECONDS,
+                log=folder / "build.log",
+            )
+        partial.replace(result)
+    return result

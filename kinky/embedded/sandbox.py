@@ -1,0 +1,88 @@
+"""Process 1 of the sandbox: `python -m kinky.embedded.sandbox ROOT --listen-fd N`, started under `unshare` by `host`.
+
+It owns fresh mount, process and network namespaces. When it ends, the kernel ends every process in them and takes the
+mounts and interfaces away; that is how the host is stopped, and why nothing can be left behind but control groups.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kinky import process
+from kinky.embedded import cgroups, components, layout, network, proxy
+from kinky.embedded.layout import MODULE, Layout
+from kinky.embedded.supervisor import Supervisor, say
+from kinky.errors import KinkyError
+
+
+def build_command(place: Layout, listen_fd: int) -> list[str]:
+    """Return the command that starts the sandbox; `place.marker` is part of its command line."""
+    return [
+        "unshare",
+        "--mount",
+        "--pid",
+        "--net",
+        "--ipc",
+        "--uts",
+        "--fork",
+        "--kill-child",
+        "--",
+        sys.executable,
+        "-m",
+        MODULE,
+        str(place.root),
+        "--listen-fd",
+        str(listen_fd),
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Set the namespaces up and keep the host running until told to stop; return the exit code."""
+    parser = argparse.ArgumentParser(prog="kinky.embedded.sandbox")
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--listen-fd", type=int, required=True)
+    arguments = parser.parse_args(argv)
+    place = Layout(arguments.root)
+    listener = socket.socket(fileno=arguments.listen_fd)
+    # Components are given their sockets by name; the listener is this process's alone.
+    os.set_inheritable(listener.fileno(), False)
+    try:
+        _set_up(place)
+        chosen = components.read_specification(place.specification)
+    except (KinkyError, OSError) as error:
+        say(f"cannot start: {error}")
+        return 1
+    proxy.serve_in_thread(listener, layout.NODE_ADDRESS, layout.API_PORT)
+    say("started")
+    Supervisor(place, chosen).run()
+    return 0
+
+
+def _set_up(place: Layout) -> None:
+    """Make control group, mounts and network as the components need them."""
+    cgroups.enter(place.cgroup)
+    # virt-handler's containers ask for mounts that travel both ways between node and pod.
+    _mount("--make-rshared", "/")
+    # It also works through /proc/1, which must be this process and not the machine's.
+    _mount("-t", "proc", "proc", "/proc")
+    # Sockets, network namespaces and records of running pods are of no use after the end.
+    _mount("-t", "tmpfs", "-o", "mode=0755,size=512m", "tmpfs", "/run")
+    for source, target in place.binds:
+        target.mkdir(parents=True, exist_ok=True)
+        _mount("--bind", str(source), str(target))
+        _mount("--make-shared", str(target))
+    process.run(["hostname", layout.NODE_NAME], reason="name the sandbox", timeout_seconds=20)
+    network.configure_node()
+
+
+def _mount(*arguments: str) -> None:
+    process.run(["mount", *arguments], reason="set up the embedded host's mounts", timeout_seconds=20)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
