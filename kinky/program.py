@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from kinky.components.inner_cluster import InnerCluster, InnerClusterArgs
 from kinky.config.load import decode_values, load_config
 from kinky.config.model import KinkyConfig
 from kinky.embedded.toolchain import tool_path
-from kinky.errors import HostError
+from kinky.errors import HostError, KinkyError
 from kinky.kube.access import HostAccess, resolve_access
+from kinky.manifests.body import Body
 from kinky.nodeimage.build import NodeImage, current_node_image
 from kinky.render.node import check_templates
 
@@ -53,7 +54,7 @@ def prepare(raw: Mapping[str, object], *, source: str, owner: str) -> InnerClust
         access=access,
         owner=owner,
         image=config.image.reference or image.reference,
-        custom_resource_definitions=json.loads(image.crds.read_text(encoding="utf-8")),
+        custom_resource_definitions=read_definitions(image),
         cloud_config_schema=read_cloud_config_schema(image),
         emulated=fit.accelerator == "emulation",
         kubectl=str(tool_path("kubectl")),
@@ -96,6 +97,18 @@ def find_host(config: KinkyConfig) -> HostAccess:
             hint="name the one with the host in host.kubeconfig of the stack file",
         )
     return access
+
+
+def read_definitions(image: NodeImage) -> Sequence[Body]:
+    """Read the definitions of External Secrets in the version that the image holds.
+
+    Raises:
+        KinkyError: The image's folder is not whole.
+    """
+    if not image.crds.exists():
+        raise KinkyError(f"node image {image.reference}: {image.crds} is absent", hint="kinky image build")
+    definitions: Sequence[Body] = json.loads(image.crds.read_text(encoding="utf-8"))
+    return definitions
 
 
 def read_cloud_config_schema(image: NodeImage) -> Mapping[str, Any] | None:

@@ -1,0 +1,5 @@
+"""Pulumi resources: what a stack declares, and in which order.
+
+Each component is a table of contents: its bodies come from `kinky.manifests`, its live steps from `kinky.bootstrap`
+through the thin dynamic resources of `steps`. Besides `program`, and `cli.stack`, pulumi is imported here only.
+"""

@@ -1,0 +1,62 @@
+"""What the inner cluster runs for itself: first what makes nodes Ready, then the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from kinky.components.bodies import declare_all
+from kinky.config.model import KinkyConfig
+from kinky.manifests import cluster_access, coredns, external_secrets, flannel, kube_proxy
+from kinky.manifests.body import Body
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeNetworkArgs:
+    """What the node network needs to know."""
+
+    config: KinkyConfig
+
+
+class NodeNetwork(pulumi.ComponentResource):
+    """Overlay and Service network of the inner cluster, without which no node is Ready."""
+
+    def __init__(self, name: str, args: NodeNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare access to kubelets, flannel and kube-proxy; nothing is awaited, Ready nodes are the proof."""
+        super().__init__("kinky:inner:NodeNetwork", name, None, opts)
+        bodies = [
+            *cluster_access.build_cluster_access(args.config),
+            *flannel.build_flannel(args.config),
+            *kube_proxy.build_kube_proxy(args.config),
+        ]
+        declare_all(self, bodies, prefix=name)
+        self.register_outputs({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddonsArgs:
+    """What the addons need to know."""
+
+    config: KinkyConfig
+    custom_resource_definitions: Sequence[Body]
+    """Those of External Secrets, as the node image's build left them."""
+    nodes_ready: pulumi.Resource
+
+
+class Addons(pulumi.ComponentResource):
+    """Name resolution, and the controller that reads the secrets store."""
+
+    def __init__(self, name: str, args: AddonsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare CoreDNS, the definitions and the controller."""
+        super().__init__("kinky:inner:Addons", name, None, opts)
+        # While nodes are still joining, an emulated control plane has no processor time left for these (D16).
+        after = [args.nodes_ready]
+        declare_all(self, coredns.build_coredns(args.config), prefix=name, await_kinds=["Deployment"], depends_on=after)
+        definitions = declare_all(self, args.custom_resource_definitions, prefix=name, depends_on=after)
+        # The controller ends when its kinds are not served. It is not awaited: the canary is the proof.
+        declare_all(
+            self, external_secrets.build_external_secrets(args.config), prefix=name, depends_on=[*after, *definitions]
+        )
+        self.register_outputs({})

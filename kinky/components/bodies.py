@@ -1,0 +1,113 @@
+"""From a Kubernetes body, a plain dict, to the Pulumi resource that stands for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from kinky.manifests.body import Body, logical_name
+
+SKIP_AWAIT: Final = "pulumi.com/skipAwait"
+WAIT_FOR: Final = "pulumi.com/waitFor"
+AWAITED_KINDS: Final = frozenset(
+    {"DaemonSet", "Deployment", "PersistentVolumeClaim", "Service", "ServiceAccount", "StatefulSet"}
+)
+"""Kinds that the provider waits for unless it is told not to; a skipped wait also skips the one for the deletion."""
+
+
+def declare(
+    parent: pulumi.Resource,
+    body: Body,
+    *,
+    name: str | None = None,
+    await_ready: bool = False,
+    retain_on_delete: bool = False,
+    depends_on: Sequence[pulumi.Resource] = (),
+) -> pulumi.CustomResource:
+    """Declare one object under its parent, whose provider it uses.
+
+    The typed class is taken where there is one, because only that marks a Secret's values as secret. With
+    `await_ready` the provider waits until the object is ready, by its own rules for the kind; with
+    `retain_on_delete` the object stays when the stack goes. A definition is always waited for: what needs it fails
+    before it is served.
+    """
+    resource_name = name or logical_name(body)
+    wanted = annotate(body, choose_annotations(str(body["kind"]), await_ready=await_ready))
+    opts = pulumi.ResourceOptions(parent=parent)
+    if depends_on:
+        opts.depends_on = list(depends_on)
+    if retain_on_delete:
+        opts.retain_on_delete = True
+    typed = _typed_class(str(body["apiVersion"]), str(body["kind"]))
+    if typed is None:
+        return kubernetes.apiextensions.CustomResource(
+            resource_name,
+            api_version=body["apiVersion"],
+            kind=body["kind"],
+            metadata=wanted["metadata"],
+            spec=body["spec"],
+            opts=opts,
+        )
+    fields = {to_snake_case(key): value for key, value in wanted.items() if key not in ("apiVersion", "kind")}
+    resource: pulumi.CustomResource = typed(resource_name, opts=opts, **fields)
+    return resource
+
+
+def declare_all(
+    parent: pulumi.Resource,
+    bodies: Iterable[Body],
+    *,
+    prefix: str,
+    await_kinds: Sequence[str] = (),
+    depends_on: Sequence[pulumi.Resource] = (),
+) -> list[pulumi.CustomResource]:
+    """Declare many objects in their order; each waits for the Namespace among them that it lives in."""
+    declared: list[pulumi.CustomResource] = []
+    namespaces: dict[str, pulumi.CustomResource] = {}
+    for body in bodies:
+        # A Namespace that was made in the same call must be there before what it holds.
+        home = namespaces.get(str(body["metadata"].get("namespace", "")))
+        resource = declare(
+            parent,
+            body,
+            name=f"{prefix}/{logical_name(body)}",
+            await_ready=body["kind"] in await_kinds,
+            depends_on=[*depends_on, *([home] if home else [])],
+        )
+        if body["kind"] == "Namespace":
+            namespaces[str(body["metadata"]["name"])] = resource
+        declared.append(resource)
+    return declared
+
+
+def choose_annotations(kind: str, *, await_ready: bool) -> Mapping[str, str]:
+    """Return what tells the provider how to wait for an object of this kind."""
+    if kind == "CustomResourceDefinition":
+        return {WAIT_FOR: "condition=Established"}
+    return {} if await_ready or kind not in AWAITED_KINDS else {SKIP_AWAIT: "true"}
+
+
+def annotate(body: Body, annotations: Mapping[str, str]) -> Body:
+    """Return the body with these annotations added."""
+    if not annotations:
+        return body
+    metadata: Mapping[str, Any] = body["metadata"]
+    return {**body, "metadata": {**metadata, "annotations": {**(metadata.get("annotations") or {}), **annotations}}}
+
+
+def to_snake_case(key: str) -> str:
+    """Return the Python spelling of a body's top-level field, such as `string_data` for `stringData`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).lower()
+
+
+def _typed_class(api_version: str, kind: str) -> Any:
+    """Return the provider's own class for a kind of Kubernetes itself, or None for anybody else's."""
+    group, _, version = api_version.rpartition("/")
+    if "." in group and not group.endswith(".k8s.io"):
+        return None
+    package = getattr(kubernetes, group.partition(".")[0] or "core", None)
+    return getattr(getattr(package, version, None), kind, None)

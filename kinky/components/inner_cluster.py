@@ -1,0 +1,275 @@
+"""`InnerCluster`: a Kubernetes cluster in VMs of a host cluster, proved from outside, with its secrets store wired."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from kinky import names
+from kinky.components import steps
+from kinky.components.addons import Addons, AddonsArgs, NodeNetwork, NodeNetworkArgs
+from kinky.components.live_step import describe_access
+from kinky.components.network import Network, NetworkArgs
+from kinky.components.nodes import Nodes, NodesArgs
+from kinky.components.secrets_store import SecretsStore, SecretsStoreArgs, StoreValues, StoreValuesArgs
+from kinky.components.workload import Workload, WorkloadArgs
+from kinky.config.model import KinkyConfig
+from kinky.kube.access import HostAccess
+from kinky.manifests import host_namespace
+from kinky.manifests.body import Body
+from kinky.topology.nodes import build_nodes, control_planes
+
+OUTSIDE_LIMIT_SECONDS = 900.0
+"""From created VMs to a ready API: 180 to 260 seconds were measured under emulation, and this is the triple."""
+NODES_LIMIT_SECONDS = 900.0
+"""From a ready API to Ready nodes: bound by the processor when all DaemonSets start at once."""
+RESIDUE_LIMIT_SECONDS = 300.0
+"""Launcher pods end some time after their VM; a namespace takes up to a minute more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InnerClusterArgs:
+    """A checked configuration, and what was found on the host and on this machine; `program.prepare` makes it."""
+
+    config: KinkyConfig
+    access: HostAccess
+    owner: str
+    """Who may change the cluster: no second stack can take its name in the same namespace."""
+    image: str
+    """Reference of the node image."""
+    custom_resource_definitions: Sequence[Body]
+    """Those of External Secrets, in the version that the node image holds."""
+    cloud_config_schema: Mapping[str, Any] | None
+    """The JSON schema of the image's own cloud-init, if its build left one."""
+    emulated: bool
+    """Whether the host emulates the VMs' processors."""
+    kubectl: str
+    """Absolute path of kubectl, which forwards the API's port."""
+    kinky_command: str
+    """Absolute path of kinky, which the kubeconfig calls for a credential."""
+
+
+class InnerCluster(pulumi.ComponentResource):
+    """The cluster; `workloads` is a provider for its users that exists only after the secrets store was proved."""
+
+    endpoint: pulumi.Output[str]
+    kubeconfig: pulumi.Output[str]
+    """Path of the kubeconfig; it names a command that fetches a credential and holds no key."""
+    nodes: pulumi.Output[list[dict[str, Any]]]
+    evidence: pulumi.Output[Any]
+    timings: pulumi.Output[Any]
+    workloads: kubernetes.Provider
+
+    def __init__(self, name: str, args: InnerClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare the whole cluster, in the order of `pulumi up`."""
+        super().__init__("kinky:cluster:InnerCluster", name, None, opts)
+        self._name, self._args = name, args
+        self._access = describe_access(args.access, args.config.cluster.name)
+        claim = self._declare_claim()
+        host = self._declare_host(claim)
+        network = Network(
+            f"{name}-network", NetworkArgs(config=args.config, nodes=build_nodes(args.config)), self._on(host)
+        )
+        keys = self._declare_keys(claim)
+        values = StoreValues(
+            f"{name}-store-values",
+            StoreValuesArgs(config=args.config, access=self._access, claim=claim),
+            self._on(host),
+        )
+        nodes = self._declare_nodes(host, network, keys)
+        outside = self._declare_outside(nodes)
+
+        inner = self._declare_inner("inner", outside.kubeconfig_text)
+        node_network = NodeNetwork(f"{name}-node-network", NodeNetworkArgs(config=args.config), self._inside(inner))
+        ready = self._declare_nodes_ready(network, outside, node_network)
+        addons = self._declare_addons(inner, ready)
+        store = self._declare_store(inner, outside, values, addons)
+
+        # The one way to a provider for workloads leads through the canary's output.
+        self.workloads = self._declare_inner("workloads", store.workloads_kubeconfig)
+        workload = self._declare_workload(outside)
+        self._set_outputs(outside, ready, store, workload)
+
+    def _on(self, host: kubernetes.Provider) -> pulumi.ResourceOptions:
+        """Return the options of a component whose objects are on the host."""
+        return pulumi.ResourceOptions(parent=self, providers=[host])
+
+    def _inside(self, inner: kubernetes.Provider) -> pulumi.ResourceOptions:
+        """Return the options of a component whose objects are in the inner cluster.
+
+        They die with it: `destroy` skips them, so it never needs a living inner API. The engine hands `deleted_with`
+        down to the children.
+        """
+        return pulumi.ResourceOptions(parent=self, providers=[inner], deleted_with=self)
+
+    def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
+        """Return the options of a step: steps act on their own, so no data says what must be there first."""
+        return pulumi.ResourceOptions(parent=self, depends_on=list(resources))
+
+    def _declare_claim(self) -> steps.Claim:
+        """Declare what is created first and deleted last: the owner marker, the namespace, the residue guard."""
+        config = self._args.config
+        inputs = {
+            **self._access,
+            "owner": self._args.owner,
+            "create_namespace": config.host.create_namespace,
+            "namespace_body": host_namespace.build_host_namespace(config),
+            "residue_seconds": config.timeouts.seconds(RESIDUE_LIMIT_SECONDS),
+            "retained": list_retained(config),
+        }
+        return steps.Claim(steps.ClaimStep(), f"{self._name}-claim", inputs, pulumi.ResourceOptions(parent=self))
+
+    def _declare_keys(self, claim: steps.Claim) -> steps.ClusterKeys:
+        """Declare the keys; etcd's data cannot be read without them, so they stay when the data stay."""
+        opts = self._after(claim)
+        opts.retain_on_delete = self._args.config.control_plane.etcd_retain
+        return steps.ClusterKeys(steps.ClusterKeysStep(), f"{self._name}-keys", self._access, opts)
+
+    def _declare_host(self, claim: steps.Claim) -> kubernetes.Provider:
+        """Declare the provider for the host; through it, every object on the host comes after the claim."""
+        return kubernetes.Provider(
+            f"{self._name}-host",
+            # The path, not the content: a kubeconfig may hold a key, and this goes to the state.
+            kubeconfig=self._args.access.kubeconfig,
+            context=self._args.access.context,
+            namespace=self._args.access.namespace,
+            cluster_identifier=f"{self._name}-host",
+            enable_server_side_apply=True,
+            opts=self._after(claim),
+        )
+
+    def _declare_inner(self, role: str, kubeconfig: pulumi.Input[str]) -> kubernetes.Provider:
+        """Declare a provider for the inner cluster."""
+        return kubernetes.Provider(
+            f"{self._name}-{role}",
+            kubeconfig=pulumi.Output.secret(kubeconfig),
+            # Another path to the same cluster is the same cluster.
+            cluster_identifier=f"{self._name}-inner",
+            enable_server_side_apply=True,
+            enable_config_map_mutable=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _declare_nodes(self, host: kubernetes.Provider, network: Network, keys: steps.ClusterKeys) -> Nodes:
+        """Declare all nodes at once."""
+        args = NodesArgs(
+            config=self._args.config,
+            nodes=build_nodes(self._args.config),
+            access=self._access,
+            image=self._args.image,
+            emulated=self._args.emulated,
+            cloud_config_schema=self._args.cloud_config_schema,
+            network=network,
+            keys=keys,
+        )
+        return Nodes(f"{self._name}-nodes", args, self._on(host))
+
+    def _declare_outside(self, nodes: Nodes) -> steps.OutsideReady:
+        """Declare the proof from outside."""
+        config = self._args.config
+        inputs = {
+            **self._access,
+            "control_planes": [node.name for node in control_planes(build_nodes(config))],
+            "mode": config.access.mode,
+            "local_port": config.local_port,
+            "node_port": config.access.node_port or 0,
+            "kubectl": self._args.kubectl,
+            "kinky_command": self._args.kinky_command,
+            "limit_seconds": config.timeouts.seconds(OUTSIDE_LIMIT_SECONDS),
+        }
+        return steps.OutsideReady(steps.OutsideReadyStep(), f"{self._name}-outside", inputs, self._after(nodes))
+
+    def _declare_nodes_ready(
+        self, network: Network, outside: steps.OutsideReady, node_network: NodeNetwork
+    ) -> steps.NodesReady:
+        """Declare the proof that all nodes are Ready, which they are only with a node network."""
+        inputs = {
+            **self._access,
+            "server": outside.server,
+            "addresses": network.node_ips,
+            "limit_seconds": self._args.config.timeouts.seconds(NODES_LIMIT_SECONDS),
+        }
+        return steps.NodesReady(steps.NodesReadyStep(), f"{self._name}-ready", inputs, self._after(node_network))
+
+    def _declare_addons(self, inner: kubernetes.Provider, ready: steps.NodesReady) -> Addons:
+        """Declare name resolution and the store's controller."""
+        args = AddonsArgs(
+            config=self._args.config,
+            custom_resource_definitions=self._args.custom_resource_definitions,
+            nodes_ready=ready,
+        )
+        return Addons(f"{self._name}-addons", args, self._inside(inner))
+
+    def _declare_store(
+        self, inner: kubernetes.Provider, outside: steps.OutsideReady, values: StoreValues, addons: Addons
+    ) -> SecretsStore:
+        """Declare the secrets store inside, and its proof."""
+        args = SecretsStoreArgs(
+            config=self._args.config,
+            access=self._access,
+            server=outside.server,
+            kubeconfig_text=outside.kubeconfig_text,
+            values=values,
+            addons=addons,
+        )
+        return SecretsStore(f"{self._name}-store", args, self._inside(inner))
+
+    def _declare_workload(self, outside: steps.OutsideReady) -> Workload | None:
+        """Declare the demonstration, if it is asked for."""
+        if not self._args.config.workload.enabled:
+            return None
+        args = WorkloadArgs(
+            config=self._args.config,
+            access=self._access,
+            server=outside.server,
+        )
+        return Workload(f"{self._name}-workload", args, self._inside(self.workloads))
+
+    def _set_outputs(
+        self,
+        outside: steps.OutsideReady,
+        ready: steps.NodesReady,
+        store: SecretsStore,
+        workload: Workload | None,
+    ) -> None:
+        """Set what a user reads after `pulumi up`; nothing of it is secret."""
+        answered = workload.answered if workload else None
+        self.endpoint = outside.server
+        self.kubeconfig = outside.kubeconfig
+        self.nodes = ready.nodes
+        self.evidence = pulumi.Output.all(
+            cluster_uid=outside.cluster_uid,
+            kubernetes_version=outside.kubernetes_version,
+            ca_fingerprint=outside.ca_fingerprint,
+            secrets_store=store.evidence,
+            workload={"node": answered.node, "secret": answered.secret_fingerprint} if answered else None,
+        )
+        self.timings = pulumi.Output.all(
+            endpoint_tls_seconds=outside.tls_seconds,
+            endpoint_ready_seconds=outside.ready_seconds,
+            nodes_ready_seconds=ready.seconds,
+            store_first_seconds=store.canary.first_seconds,
+            store_second_seconds=store.canary.second_seconds,
+            workload_answered_seconds=answered.seconds if answered else None,
+        )
+        self.register_outputs(
+            {
+                "endpoint": self.endpoint,
+                "kubeconfig": self.kubeconfig,
+                "nodes": self.nodes,
+                "evidence": self.evidence,
+                "timings": self.timings,
+            }
+        )
+
+
+def list_retained(config: KinkyConfig) -> list[str]:
+    """Return the host objects that a destroy leaves on purpose, each as `Kind/name`."""
+    if not config.control_plane.etcd_retain or config.cluster.ephemeral:
+        return []
+    claims = [names.etcd_claim(node.name) for node in control_planes(build_nodes(config))]
+    return [f"Secret/{names.pki_secret(config.cluster.name)}", *(f"PersistentVolumeClaim/{claim}" for claim in claims)]

@@ -1,0 +1,124 @@
+"""The base of all dynamic resources: something that KinKy does once and Pulumi remembers.
+
+A step that fails leaves no record, so the next `pulumi up` tries it again. Steps run in a process of their own
+(`python -m pulumi.dynamic`): what they print to standard error reaches the user through the engine, and of an
+exception only its text.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+import pulumi
+from pulumi import dynamic
+
+from kinky.errors import KinkyError
+from kinky.kube.access import HostAccess
+
+Properties = dict[str, Any]
+
+PROVIDER_KEY: Final = "__provider"
+LIMIT_SUFFIX: Final = "_seconds"
+"""Inputs of this ending say how long to wait, not what for: a change of them alone runs nothing again."""
+
+
+class Step(dynamic.ResourceProvider):
+    """What a step does at create, update and delete; a subclass only calls a function of `bootstrap`."""
+
+    identity: ClassVar[tuple[str, ...]] = ("cluster", "namespace")
+    """Inputs that make it another thing when they change, so that the old one is deleted."""
+
+    def _run(self, inputs: Properties, previous: Properties) -> Properties:
+        """Do the step and return its outputs; `previous` holds the properties of the last run, if there was one."""
+        raise TypeError(f"{type(self).__name__} does not say what it does")
+
+    def _undo(self, properties: Properties) -> None:
+        """Undo the step; most leave nothing that outlives the cluster."""
+
+    def _is_due(self, properties: Properties) -> bool:
+        """Tell whether the step must run again although no input changed."""
+        return False
+
+    def configure(self, req: dynamic.ConfigureRequest) -> None:
+        """Keep the traceback of an expected failure off the screen: its text says everything."""
+        logging.getLogger("grpc._server").addFilter(is_unexpected)
+
+    def diff(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.DiffResult:
+        """Compare the inputs; outputs and waiting limits are no reason for a change."""
+        changed = changed_inputs(_olds, _news)
+        return dynamic.DiffResult(
+            changes=bool(changed) or self._is_due(_olds),
+            replaces=[key for key in changed if key in self.identity],
+            delete_before_replace=True,
+        )
+
+    def create(self, props: Properties) -> dynamic.CreateResult:
+        """Run the step for the first time."""
+        inputs = without_provider(props)
+        identity = "/".join(str(inputs[key]) for key in reversed(self.identity))
+        return dynamic.CreateResult(identity, {**inputs, **self._run(inputs, {})})
+
+    def update(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.UpdateResult:
+        """Run the step again."""
+        inputs = without_provider(_news)
+        return dynamic.UpdateResult({**inputs, **self._run(inputs, without_provider(_olds))})
+
+    def delete(self, _id: str, _props: Properties) -> None:
+        """Undo the step."""
+        self._undo(_props)
+
+
+class LiveStep(dynamic.Resource):
+    """A step as a resource; the annotations of a subclass name its outputs."""
+
+    def __init__(
+        self,
+        step: Step,
+        name: str,
+        inputs: Mapping[str, Any],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Register the step with its inputs."""
+        outputs = dict.fromkeys(type(self).__annotations__)
+        super().__init__(step, name, {**outputs, **inputs}, opts)
+
+
+def describe_access(access: HostAccess, cluster: str) -> Properties:
+    """Return the inputs that every step has: where the host is, never what opens it."""
+    return {
+        # Not just `kubeconfig`: that is what a step may return, and an output of the same name would hide the input.
+        "host_kubeconfig": access.kubeconfig,
+        "host_context": access.context or "",
+        "namespace": access.namespace,
+        "cluster": cluster,
+    }
+
+
+def parse_access(inputs: Properties) -> HostAccess:
+    """Return the access that `describe_access` described."""
+    return HostAccess(
+        kubeconfig=str(inputs["host_kubeconfig"]),
+        context=str(inputs["host_context"]) or None,
+        namespace=str(inputs["namespace"]),
+    )
+
+
+def changed_inputs(olds: Properties, news: Properties) -> list[str]:
+    """Return the names of the inputs that differ from what the last run was given."""
+    return [
+        key
+        for key, value in news.items()
+        if key != PROVIDER_KEY and not key.endswith(LIMIT_SUFFIX) and value != olds.get(key)
+    ]
+
+
+def without_provider(properties: Properties) -> Properties:
+    """Return the properties without Pulumi's record of the class."""
+    return {key: value for key, value in properties.items() if key != PROVIDER_KEY}
+
+
+def is_unexpected(record: logging.LogRecord) -> bool:
+    """Tell whether a log record is about anything but an expected failure."""
+    return not (record.exc_info and isinstance(record.exc_info[1], KinkyError))

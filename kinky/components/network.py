@@ -1,0 +1,55 @@
+"""What must have an address before any VM exists: a Service for each node, and the endpoint in front of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from kinky.components.bodies import declare
+from kinky.config.model import KinkyConfig
+from kinky.manifests import network_policy, services
+from kinky.manifests.body import Body
+from kinky.topology.nodes import NodeSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkArgs:
+    """What the network is made for."""
+
+    config: KinkyConfig
+    nodes: Sequence[NodeSpec]
+
+
+class Network(pulumi.ComponentResource):
+    """The permanent addresses of a cluster on its host, and the policy around its VMs."""
+
+    endpoint_ip: pulumi.Output[str]
+    node_ips: dict[str, pulumi.Output[str]]
+
+    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare the Services and the NetworkPolicy."""
+        super().__init__("kinky:host:Network", name, None, opts)
+        declare(self, network_policy.build_network_policy(args.config))
+        # No Service is awaited: the provider would wait for pods, and there are none before the addresses are known.
+        self.endpoint_ip = self._declare_service(services.build_endpoint_service(args.config))
+        self.node_ips = {
+            node.name: self._declare_service(services.build_node_service(args.config, node)) for node in args.nodes
+        }
+        self.register_outputs({"endpoint_ip": self.endpoint_ip})
+
+    def _declare_service(self, body: Body) -> pulumi.Output[str]:
+        """Declare one Service and return the address that the host gives it."""
+        service = cast(kubernetes.core.v1.Service, declare(self, body))
+        # Before the Service exists, a preview shows its `spec` without an address, as if it had none; only the id is
+        # unknown then, and makes the address unknown too.
+        known: pulumi.Output[Mapping[str, str]] = pulumi.Output.all(id=service.id, address=service.spec.cluster_ip)
+        return known.apply(pick_address)
+
+
+def pick_address(service: Mapping[str, str]) -> str:
+    """Return the address of a Service that exists."""
+    return service["address"]

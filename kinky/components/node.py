@@ -1,0 +1,123 @@
+"""One node: its user-data, its disk, its credentials and its VM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from kinky import names
+from kinky.components import steps
+from kinky.components.bodies import declare
+from kinky.components.live_step import Properties
+from kinky.config.model import KinkyConfig
+from kinky.manifests import storage, user_data, virtual_machine
+from kinky.manifests.body import Body
+from kinky.render.node import render_node
+from kinky.topology.addresses import Addresses
+from kinky.topology.nodes import NodeSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeArgs:
+    """What one node is made of."""
+
+    config: KinkyConfig
+    node: NodeSpec
+    nodes: Sequence[NodeSpec]
+    """All nodes of the cluster."""
+    access: Properties
+    """Inputs of the live steps, as `describe_access` builds them."""
+    image: str
+    """Reference of the node image."""
+    emulated: bool
+    cloud_config_schema: Mapping[str, Any] | None
+    endpoint_ip: pulumi.Input[str]
+    node_ips: Mapping[str, pulumi.Input[str]]
+    """S-addresses of all nodes."""
+    keys: steps.ClusterKeys
+
+
+class Node(pulumi.ComponentResource):
+    """A permanent VirtualMachine with what it needs to become a node of the inner cluster."""
+
+    virtual_machine: pulumi.CustomResource
+
+    def __init__(self, name: str, args: NodeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare the node."""
+        super().__init__("kinky:host:Node", name, None, opts)
+        secret = self._declare_user_data(args)
+        credentials = self._declare_credentials(args)
+        retain = args.config.control_plane.etcd_retain
+        claims = [declare(self, body, retain_on_delete=retain) for body in _build_claims(args)]
+        body = virtual_machine.build_virtual_machine(
+            args.config,
+            args.node,
+            image=args.image,
+            user_data_secret=secret.metadata.name,
+            credentials_secret=credentials,
+            emulated=args.emulated,
+        )
+        # The VM names its claim by a plain text: without the dependency the claim could be deleted under a running VM.
+        self.virtual_machine = declare(self, body, depends_on=claims)
+        self.register_outputs({})
+
+    def _declare_user_data(self, args: NodeArgs) -> kubernetes.core.v1.Secret:
+        """Declare the Secret whose name follows from its content, so that new content rolls the VM."""
+        known = {node.name for node in args.nodes if node.is_control_plane} | {args.node.name}
+        resolved: pulumi.Output[Mapping[str, str]] = pulumi.Output.all(
+            **{names.endpoint_service(args.config.cluster.name): args.endpoint_ip},
+            **{node: args.node_ips[node] for node in sorted(known)},
+        )
+        rendered = resolved.apply(
+            partial(render_secret, args.config, args.node, tuple(args.nodes), args.cloud_config_schema)
+        )
+        body = user_data.build_user_data_secret(
+            args.config,
+            args.node,
+            name=rendered["name"],
+            user_data=rendered["user_data"],
+            network_data=rendered["network_data"],
+        )
+        return cast(kubernetes.core.v1.Secret, declare(self, body, name=f"{args.node.name}-user-data"))
+
+    def _declare_credentials(self, args: NodeArgs) -> pulumi.Input[str]:
+        """Return the name of the Secret with the node's credentials; a worker has its own."""
+        if args.node.is_control_plane:
+            return args.keys.secret_name
+        inputs = {**args.access, "node": args.node.name, "address": args.node_ips[args.node.name]}
+        # The certificates are signed by a CA that only the host has, so no data flows from the keys to this step.
+        opts = pulumi.ResourceOptions(parent=self, depends_on=[args.keys])
+        return steps.NodeCredentials(
+            steps.NodeCredentialsStep(), f"{args.node.name}-credentials", inputs, opts
+        ).secret_name
+
+
+def render_secret(
+    config: KinkyConfig,
+    node: NodeSpec,
+    nodes: tuple[NodeSpec, ...],
+    schema: Mapping[str, Any] | None,
+    resolved: Mapping[str, str],
+) -> dict[str, str]:
+    """Return name and content of a node's user-data Secret, once the host has given the addresses."""
+    endpoint = names.endpoint_service(config.cluster.name)
+    addresses = Addresses(
+        endpoint_ip=resolved[endpoint],
+        node_ips={name: address for name, address in resolved.items() if name != endpoint},
+    )
+    rendered = render_node(config, node, nodes, addresses, upstream_schema=schema)
+    return {
+        "name": names.user_data_secret(node.name, rendered.content_hash),
+        "user_data": rendered.user_data,
+        "network_data": rendered.network_data,
+    }
+
+
+def _build_claims(args: NodeArgs) -> list[Body]:
+    """Build the claim for etcd's data, if the node keeps them on a volume."""
+    return [storage.build_etcd_claim(args.config, args.node)] if storage.has_etcd_claim(args.config, args.node) else []

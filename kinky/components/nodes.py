@@ -1,0 +1,60 @@
+"""All nodes of a cluster, declared at once: no node waits for another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from kinky.components import steps
+from kinky.components.live_step import Properties
+from kinky.components.network import Network
+from kinky.components.node import Node, NodeArgs
+from kinky.config.model import KinkyConfig
+from kinky.topology.nodes import NodeSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodesArgs:
+    """What the nodes of a cluster share."""
+
+    config: KinkyConfig
+    nodes: Sequence[NodeSpec]
+    access: Properties
+    image: str
+    emulated: bool
+    cloud_config_schema: Mapping[str, Any] | None
+    network: Network
+    keys: steps.ClusterKeys
+
+
+class Nodes(pulumi.ComponentResource):
+    """The control planes and the workers."""
+
+    by_name: dict[str, Node]
+
+    def __init__(self, name: str, args: NodesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare every node."""
+        super().__init__("kinky:host:Nodes", name, None, opts)
+        self.by_name = {
+            node.name: Node(
+                node.name,
+                NodeArgs(
+                    config=args.config,
+                    node=node,
+                    nodes=args.nodes,
+                    access=args.access,
+                    image=args.image,
+                    emulated=args.emulated,
+                    cloud_config_schema=args.cloud_config_schema,
+                    endpoint_ip=args.network.endpoint_ip,
+                    node_ips=args.network.node_ips,
+                    keys=args.keys,
+                ),
+                pulumi.ResourceOptions(parent=self),
+            )
+            for node in args.nodes
+        }
+        self.register_outputs({})

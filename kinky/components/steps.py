@@ -1,0 +1,263 @@
+"""The live steps of `pulumi up`: one dynamic resource for each, around one function of `kinky.bootstrap`.
+
+Inputs are names and numbers; outputs are names, fingerprints and times. No secret passes through here, because what
+does is in Pulumi's state. Pulumi stores a step's class by reference, so renaming one breaks `destroy` of older stacks.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pulumi import Output
+
+from kinky import names
+from kinky.bootstrap import (
+    exposure,
+    forming,
+    forward,
+    keys,
+    namespace,
+    node_credentials,
+    orphans,
+    owner,
+    residue,
+    secrets_store,
+    store_proof,
+    workload,
+)
+from kinky.components.live_step import LiveStep, Properties, Step, parse_access
+
+
+class ClaimStep(Step):
+    """Take the cluster's name on the host; give it back when nothing else is left."""
+
+    def _run(self, inputs: Properties, previous: Properties) -> Properties:
+        access = parse_access(inputs)
+        created = bool(inputs["create_namespace"]) and namespace.ensure_namespace(access, inputs["namespace_body"])
+        if previous:
+            owner.delete_owner(access, inputs["cluster"], previous["owner"])
+        owner.ensure_owner(access, inputs["cluster"], inputs["owner"])
+        return {"namespace_created": created}
+
+    def _undo(self, properties: Properties) -> None:
+        access, cluster = parse_access(properties), str(properties["cluster"])
+        limit = float(properties["residue_seconds"])
+        residue.remove_local_state(cluster)
+        retained = list(properties["retained"])
+        ignore = [f"ConfigMap/{names.owner_config_map(cluster)}", *retained]
+        orphans.delete_orphans(access, cluster, ignore=ignore)
+        residue.wait_residue_gone(access, cluster, limit_seconds=limit, ignore=ignore)
+        owner.delete_owner(access, cluster, properties["owner"])
+        if properties["namespace_created"] and not retained:
+            namespace.delete_namespace(access, limit_seconds=limit)
+
+
+class Claim(LiveStep, module="kinky", name="Claim"):
+    """The owner marker and the residue guard: created first, deleted last, when the host shows nothing left."""
+
+    namespace_created: Output[bool]
+
+
+class ClusterKeysStep(Step):
+    """Make the cluster's keys once, straight into a host Secret."""
+
+    def _run(self, inputs: Properties, previous: Properties) -> Properties:
+        return asdict(keys.ensure_cluster_keys(parse_access(inputs), inputs["cluster"]))
+
+    def _undo(self, properties: Properties) -> None:
+        keys.delete_key_secret(parse_access(properties), properties["secret_name"])
+
+
+class ClusterKeys(LiveStep, module="kinky", name="ClusterKeys"):
+    """The certificate authorities and the encryption key, in a host Secret of this name."""
+
+    secret_name: Output[str]
+    fingerprints: Output[dict[str, str]]
+
+
+class NodeCredentialsStep(Step):
+    """Sign a worker's kubelet certificates; again, under another name, at half of their life."""
+
+    identity = ("node", "namespace")
+
+    def _run(self, inputs: Properties, previous: Properties) -> Properties:
+        generation = int(previous.get("generation", 0)) + 1 if self._is_due(previous) else 1
+        record = node_credentials.ensure_node_credentials(
+            parse_access(inputs), inputs["cluster"], inputs["node"], inputs["address"], generation=generation
+        )
+        # A running VM keeps the old Secret until it restarts, so both stay until the node goes.
+        known = [*previous.get("all_secret_names", ())]
+        fresh = [] if record.secret_name in known else [record.secret_name]
+        return {**asdict(record), "generation": generation, "all_secret_names": known + fresh}
+
+    def _undo(self, properties: Properties) -> None:
+        for secret_name in properties["all_secret_names"]:
+            keys.delete_key_secret(parse_access(properties), secret_name)
+
+    def _is_due(self, properties: Properties) -> bool:
+        return bool(properties) and node_credentials.is_renewal_due(str(properties["not_after"]))
+
+
+class NodeCredentials(LiveStep, module="kinky", name="NodeCredentials"):
+    """A worker's kubelet certificates, in a host Secret of this name."""
+
+    secret_name: Output[str]
+    fingerprints: Output[dict[str, str]]
+    not_after: Output[str]
+    generation: Output[int]
+    all_secret_names: Output[list[str]]
+
+
+class StoreValueStep(Step):
+    """Make one random value of the secrets store once, straight into a host Secret."""
+
+    identity = ("value", "cluster", "namespace")
+
+    def _run(self, inputs: Properties, previous: Properties) -> Properties:
+        record = secrets_store.ensure_store_value(
+            parse_access(inputs), inputs["cluster"], inputs["value"], key=inputs["key"]
+        )
+        return asdict(record)
+
+    def _undo(self, properties: Properties) -> None:
+        secrets_store.delete_store_value(parse_access(properties), properties["cluster"], properties["value"])
+
+
+class StoreValue(LiveStep, module="kinky", name="StoreValue"):
+    """One value of the secrets store; the program knows its fingerprint only."""
+
+    secret_name: Output[str]
+    fingerprint: Output[str]
+
+
+class OutsideReadyStep(Step):
+    """Publish the inner API and wait until it answers from outside with an authenticated 200."""
+
+    def _run(self, inputs: Properties, previous: Properties) -> Properties:
+        record = forming.prove_outside(
+            parse_access(inputs),
+            inputs["cluster"],
+            list(inputs["control_planes"]),
+            exposure.PublishSpec(
+                mode=inputs["mode"],
+                local_port=int(inputs["local_port"]) or None,
+                node_port=int(inputs["node_port"]) or None,
+                kubectl=inputs["kubectl"],
+            ),
+            kinky_command=inputs["kinky_command"],
+            limit_seconds=float(inputs["limit_seconds"]),
+        )
+        return {**asdict(record), "kubeconfig_text": Path(record.kubeconfig).read_text(encoding="utf-8")}
+
+    def _undo(self, properties: Properties) -> None:
+        forward.stop_forward(properties["cluster"])
+
+
+class OutsideReady(LiveStep, module="kinky", name="OutsideReady"):
+    """Proof that users can reach the inner API, and the kubeconfig by which they do: it holds no key."""
+
+    server: Output[str]
+    kubeconfig: Output[str]
+    kubeconfig_text: Output[str]
+    cluster_uid: Output[str]
+    kubernetes_version: Output[str]
+    ca_fingerprint: Output[str]
+    tls_seconds: Output[float]
+    ready_seconds: Output[float]
+
+
+class NodesReadyStep(Step):
+    """Wait until every declared node is Ready under its permanent address."""
+
+    def _run(self, inputs: Properties, previous: Properties) -> Properties:
+        record = forming.prove_nodes_ready(
+            parse_access(inputs),
+            inputs["cluster"],
+            inputs["addresses"],
+            inputs["server"],
+            limit_seconds=float(inputs["limit_seconds"]),
+        )
+        return {"nodes": [asdict(row) for row in record.nodes], "seconds": record.seconds}
+
+
+class NodesReady(LiveStep, module="kinky", name="NodesReady"):
+    """Proof that every node is Ready."""
+
+    nodes: Output[list[dict[str, Any]]]
+    seconds: Output[float]
+
+
+class StoreCredentialStep(Step):
+    """Write a token for the store straight into the inner cluster; renew it at half of its life."""
+
+    def _run(self, inputs: Properties, previous: Properties) -> Properties:
+        access = parse_access(inputs)
+        record = secrets_store.ensure_store_token(
+            access, inputs["cluster"], inputs["server"], hours=int(inputs["hours"])
+        )
+        host = secrets_store.fetch_store_server(access)
+        bundle = base64.b64encode(host.ca_certificate.encode()).decode()
+        return {**asdict(record), "host_server": host.url, "host_ca_bundle": bundle}
+
+    def _is_due(self, properties: Properties) -> bool:
+        return secrets_store.is_token_renewal_due(str(properties["expires_at"]), int(properties["hours"]))
+
+
+class StoreCredential(LiveStep, module="kinky", name="StoreCredential"):
+    """The store's credential inside the inner cluster, and how a pod reaches the store."""
+
+    secret: Output[str]
+    fingerprint: Output[str]
+    expires_at: Output[str]
+    host_server: Output[str]
+    host_ca_bundle: Output[str]
+
+
+class CanaryStep(Step):
+    """Prove the store by a secret that makes the round trip twice."""
+
+    def _run(self, inputs: Properties, previous: Properties) -> Properties:
+        record = store_proof.prove_store(
+            parse_access(inputs),
+            inputs["cluster"],
+            inputs["server"],
+            store=inputs["store"],
+            limit_seconds=float(inputs["limit_seconds"]),
+        )
+        return {**asdict(record), "workloads_kubeconfig": inputs["kubeconfig_text"]}
+
+
+class Canary(LiveStep, module="kinky", name="Canary"):
+    """Proof that the secrets store works; only it resolves the kubeconfig that workloads need."""
+
+    first_seconds: Output[float]
+    second_seconds: Output[float]
+    proved_at: Output[str]
+    workloads_kubeconfig: Output[str]
+
+
+class WorkloadAnsweredStep(Step):
+    """Ask the workload from outside, and compare the secret that it read with the store's."""
+
+    def _run(self, inputs: Properties, previous: Properties) -> Properties:
+        record = workload.prove_workload(
+            parse_access(inputs),
+            inputs["cluster"],
+            inputs["server"],
+            greeting=inputs["greeting"],
+            value=inputs["value"],
+            key=inputs["key"],
+            limit_seconds=float(inputs["limit_seconds"]),
+        )
+        return asdict(record)
+
+
+class WorkloadAnswered(LiveStep, module="kinky", name="WorkloadAnswered"):
+    """Proof that the workload answers with the store's secret."""
+
+    node: Output[str]
+    secret_fingerprint: Output[str]
+    seconds: Output[float]

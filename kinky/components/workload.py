@@ -1,0 +1,51 @@
+"""The small web application that shows the cluster at work, and the proof that it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+
+from kinky.components import steps
+from kinky.components.bodies import declare_all
+from kinky.components.live_step import Properties
+from kinky.config.model import KinkyConfig
+from kinky.manifests import secrets_store, workload
+
+ANSWER_LIMIT_SECONDS = 600.0
+"""Scheduling, the secret's first sync and the pod's start took under three minutes in emulation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadArgs:
+    """What the workload is made of."""
+
+    config: KinkyConfig
+    access: Properties
+    server: pulumi.Input[str]
+
+
+class Workload(pulumi.ComponentResource):
+    """A Deployment behind a NodePort, with a secret from the store."""
+
+    answered: steps.WorkloadAnswered
+
+    def __init__(self, name: str, args: WorkloadArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare the workload and ask it."""
+        super().__init__("kinky:inner:Workload", name, None, opts)
+        # Nothing is awaited here: the answer from outside is the proof, and tells more when it does not come.
+        resources = declare_all(self, workload.build_workload(args.config), prefix=name)
+        inputs = {
+            **args.access,
+            "server": args.server,
+            "greeting": args.config.workload.greeting,
+            "value": secrets_store.WORKLOAD_VALUE,
+            "key": secrets_store.WORKLOAD_KEY,
+            "limit_seconds": args.config.timeouts.seconds(ANSWER_LIMIT_SECONDS),
+        }
+        # The step asks the Service; no value of the objects flows into it.
+        after = pulumi.ResourceOptions(parent=self, depends_on=list(resources))
+        self.answered = steps.WorkloadAnswered(
+            steps.WorkloadAnsweredStep(), f"{args.config.cluster.name}-workload-answered", inputs, after
+        )
+        self.register_outputs({})

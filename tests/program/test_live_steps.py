@@ -1,0 +1,225 @@
+"""The live steps as the engine calls them, with the functions behind them replaced."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dill
+import pytest
+from pulumi.dynamic.dynamic import serialize_provider
+
+from kinky.components import steps
+from kinky.components.live_step import PROVIDER_KEY, Step, describe_access, is_unexpected, parse_access
+from kinky.errors import HostError, KinkyError
+from kinky.kube.access import HostAccess
+
+ACCESS = HostAccess(kubeconfig="/home/me/host.yaml", context=None, namespace="kinky-dev")
+COMMON = describe_access(ACCESS, "dev")
+STEPS = [found for found in vars(steps).values() if isinstance(found, type) and issubclass(found, Step)]
+STEPS.remove(Step)
+
+
+@dataclass
+class Credentials:
+    secret_name: str
+    not_after: str
+
+
+class Calls:
+    """Remembers calls by name, in their order."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[str, tuple[Any, ...]]] = []
+
+    def take(self, name: str, *, returns: Any = None) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.made.append((name, (*arguments, *named.values())))
+            return returns
+
+        return call
+
+
+def test_access_survives_the_way_to_the_other_process() -> None:
+    assert parse_access(describe_access(ACCESS, "dev")) == ACCESS
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
+def test_a_step_is_stored_by_reference(step: type[Step]) -> None:
+    pickled = base64.b64decode(serialize_provider(step()))
+    assert b"kinky.components.steps" in pickled
+    assert len(pickled) < 200
+    assert type(dill.loads(pickled)) is step  # noqa: S301 - our own bytes
+    assert step.serialize_as_secret_always
+
+
+def test_the_same_inputs_are_no_change() -> None:
+    step = steps.ClusterKeysStep()
+    olds = {**COMMON, "secret_name": "dev-pki", "fingerprints": {}, PROVIDER_KEY: "old"}
+    assert not step.diff("id", olds, {**COMMON, PROVIDER_KEY: "new"}).changes
+
+
+def test_another_limit_is_no_change() -> None:
+    olds = {**COMMON, "limit_seconds": 900.0, "server": "https://127.0.0.1:1"}
+    assert not steps.NodesReadyStep().diff("id", olds, {**olds, "limit_seconds": 90.0}).changes
+
+
+def test_another_node_runs_the_step_again() -> None:
+    olds = {**COMMON, "addresses": {"dev-worker-0": "10.96.0.2"}}
+    result = steps.NodesReadyStep().diff("id", olds, {**olds, "addresses": {}})
+    assert result.changes
+    assert result.replaces == []
+
+
+def test_another_namespace_is_another_thing() -> None:
+    result = steps.ClusterKeysStep().diff("id", COMMON, {**COMMON, "namespace": "elsewhere"})
+    assert result.changes
+    assert result.replaces == ["namespace"]
+    assert result.delete_before_replace
+
+
+def test_a_failing_step_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise HostError("host cluster: cannot create Secret dev-pki")
+
+    monkeypatch.setattr(steps.keys, "ensure_cluster_keys", fail)
+    with pytest.raises(KinkyError, match="dev-pki"):
+        steps.ClusterKeysStep().create(dict(COMMON))
+
+
+def test_an_expected_failure_leaves_no_traceback() -> None:
+    def tell(error: Exception) -> logging.LogRecord:
+        return logging.LogRecord("grpc", logging.ERROR, "", 0, "", (), (type(error), error, None))
+
+    assert not is_unexpected(tell(HostError("known")))
+    assert is_unexpected(tell(RuntimeError("a bug")))
+
+
+def test_credentials_are_renewed_at_half_of_their_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = Calls()
+    renewed = Credentials("dev-worker-0-credentials-2", "2028-01-01T00:00:00Z")
+    monkeypatch.setattr(steps.node_credentials, "is_renewal_due", lambda not_after: not_after.startswith("2026"))
+    monkeypatch.setattr(steps.node_credentials, "ensure_node_credentials", calls.take("ensure", returns=renewed))
+    inputs = {**COMMON, "node": "dev-worker-0", "address": "10.96.0.2"}
+    first = {"secret_name": "dev-worker-0-credentials-1", "all_secret_names": ["dev-worker-0-credentials-1"]}
+    olds = {**inputs, **first, "not_after": "2026-01-01T00:00:00Z", "generation": 1}
+    step = steps.NodeCredentialsStep()
+    assert step.diff("id", olds, inputs).changes
+    outs = step.update("id", olds, inputs).outs or {}
+    assert outs["generation"] == 2
+    assert outs["all_secret_names"] == ["dev-worker-0-credentials-1", "dev-worker-0-credentials-2"]
+    assert calls.made[0][1][-1] == 2
+    assert not step.diff("id", outs, inputs).changes
+
+
+def test_a_token_is_renewed_at_half_of_its_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        steps.secrets_store, "is_token_renewal_due", lambda expires, hours: (expires, hours) == ("x", 2)
+    )
+    olds = {**COMMON, "server": "https://127.0.0.1:1", "hours": 2, "expires_at": "x"}
+    news = {key: value for key, value in olds.items() if key != "expires_at"}
+    assert steps.StoreCredentialStep().diff("id", olds, news).changes
+    assert not steps.StoreCredentialStep().diff("id", {**olds, "expires_at": "later"}, news).changes
+
+
+def test_the_kubeconfig_text_is_what_the_file_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig.yaml"
+    path.write_text("{}")
+    record = steps.forming.OutsideRecord(
+        server="https://127.0.0.1:1",
+        kubeconfig=str(path),
+        cluster_uid="u",
+        kubernetes_version="v1.36.3",
+        ca_fingerprint="f",
+        tls_seconds=1.0,
+        ready_seconds=2.0,
+    )
+    calls = Calls()
+    monkeypatch.setattr(steps.forming, "prove_outside", calls.take("prove", returns=record))
+    inputs = {
+        **COMMON,
+        "control_planes": ["dev-control-plane-0"],
+        "mode": "forward",
+        # Numbers come back from the engine as floats.
+        "local_port": 16443.0,
+        "node_port": 0.0,
+        "kubectl": "/bin/kubectl",
+        "kinky_command": "/bin/kinky",
+        "limit_seconds": 900.0,
+    }
+    outs = steps.OutsideReadyStep().create(inputs).outs or {}
+    assert outs["kubeconfig_text"] == "{}"
+    publish = calls.made[0][1][3]
+    assert publish.local_port == 16443
+    assert isinstance(publish.local_port, int)
+    assert publish.node_port is None
+
+
+def claim(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    calls = Calls()
+    for module, name, answer in (
+        (steps.namespace, "ensure_namespace", True),
+        (steps.namespace, "delete_namespace", None),
+        (steps.owner, "ensure_owner", None),
+        (steps.owner, "delete_owner", None),
+        (steps.orphans, "delete_orphans", []),
+        (steps.residue, "wait_residue_gone", None),
+        (steps.residue, "remove_local_state", None),
+    ):
+        monkeypatch.setattr(module, name, calls.take(name, returns=answer))
+    return calls
+
+
+CLAIM = {
+    **COMMON,
+    "owner": "organization/kinky/dev 01234567",
+    "create_namespace": True,
+    "namespace_body": {"metadata": {"name": "kinky-dev"}},
+    "residue_seconds": 300.0,
+    "retained": [],
+}
+
+
+def names_of(calls: Calls) -> list[str]:
+    return [name for name, _ in calls.made]
+
+
+def test_the_claim_makes_the_namespace_before_its_marker(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = claim(monkeypatch)
+    assert (steps.ClaimStep().create(dict(CLAIM)).outs or {})["namespace_created"] is True
+    assert names_of(calls) == ["ensure_namespace", "ensure_owner"]
+
+
+def test_the_claim_goes_only_when_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = claim(monkeypatch)
+    steps.ClaimStep().delete("id", {**CLAIM, "namespace_created": True})
+    assert names_of(calls) == [
+        "remove_local_state",
+        "delete_orphans",
+        "wait_residue_gone",
+        "delete_owner",
+        "delete_namespace",
+    ]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [{"namespace_created": False}, {"namespace_created": True, "retained": ["Secret/dev-pki"]}],
+    ids=["it was there before", "it holds what is retained"],
+)
+def test_a_namespace_can_outlive_the_claim(monkeypatch: pytest.MonkeyPatch, kept: dict[str, Any]) -> None:
+    calls = claim(monkeypatch)
+    steps.ClaimStep().delete("id", {**CLAIM, **kept})
+    assert "delete_namespace" not in names_of(calls)
+
+
+def test_a_checkout_that_moved_takes_its_own_claim_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = claim(monkeypatch)
+    olds = {**CLAIM, "namespace_created": True}
+    steps.ClaimStep().update("id", olds, {**CLAIM, "owner": "organization/kinky/dev 89abcdef"})
+    assert names_of(calls) == ["ensure_namespace", "delete_owner", "ensure_owner"]
+    assert calls.made[1][1] == (ACCESS, "dev", "organization/kinky/dev 01234567")
