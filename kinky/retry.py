@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ import tenacity
 from kinky.errors import KinkyError, WaitError
 
 T = TypeVar("T")
+
+_INTERRUPTED = threading.Event()
+"""One-way and for the whole process, because the process ends after it."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,19 @@ def wait_until(
 
 
 def pause(seconds: float) -> None:
-    """Sleep; here so that tests can replace every sleep of KinKy at one place."""
+    """Sleep; here so that tests can replace every sleep of KinKy at one place.
+
+    Raises:
+        WaitError: The user asked for an end with Ctrl-C.
+    """
     time.sleep(seconds)
+    if _INTERRUPTED.is_set():
+        raise WaitError("interrupted while waiting", hint="the next pulumi up or pulumi destroy goes on from here")
+
+
+def interrupt_waits() -> None:
+    """End every wait of this process, now and later; for a process that was told to end and cannot see Ctrl-C."""
+    _INTERRUPTED.set()
 
 
 def _ask(check: Callable[[], T | Pending], tolerate: tuple[type[Exception], ...]) -> T | Pending:

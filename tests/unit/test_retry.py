@@ -1,5 +1,6 @@
 """Waiting, with a clock that only sleeping moves."""
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -94,3 +95,10 @@ def test_tolerating_everything_does_not_swallow_a_fatal_error(clock: Clock) -> N
 def test_the_interval_is_the_caller_s(clock: Clock) -> None:
     wait_until(answers(Pending("a"), "done"), what="it is there", deadline_seconds=60, every_seconds=0.5)
     assert clock.sleeps == [0.5]
+
+
+def test_an_interrupted_process_waits_no_more(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "_INTERRUPTED", threading.Event())
+    retry.interrupt_waits()
+    with pytest.raises(WaitError, match="interrupted"):
+        wait_until(lambda: Pending("starting"), what="it is there", deadline_seconds=60)
