@@ -21,6 +21,7 @@ VMS_RUN = "VMs run"
 GUEST_FAR_ENOUGH = "a control plane's guest has started Kubernetes"
 API_ANSWERS = "the inner API answers through the published path with a certificate of the cluster's CA"
 API_READY = "the inner API is ready and knows the operator"
+API_SCHEMA = "the inner API serves its schema"
 NODES_REGISTERED = "all nodes have registered with their S-address"
 NODES_READY = "all nodes are Ready"
 
@@ -97,6 +98,11 @@ class Outside:
             return Pending(f"{self.server} is ready, namespace kube-system is not there yet")
         return f"200 for {user}"
 
+    def check_schema(self) -> str | Pending:
+        """Ask once for the schema, so that it is made before the provider's many calls ask for it all at once."""
+        size = connect_inner(self._access, self._cluster, self.server).fetch_schema_size()
+        return f"{size} bytes"
+
 
 def wait_vms_running(access: HostAccess, cluster: str, nodes: Sequence[str], *, limit_seconds: float) -> VmsRecord:
     """Wait until the VMs of these nodes run; fails early on a state that waiting does not cure."""
@@ -155,6 +161,7 @@ def build_outside_table(
         Requirement(description=GUEST_FAR_ENOUGH, check=StageCheck(api, control_planes), hint=stay, every_seconds=3.0),
         Requirement(description=API_ANSWERS, check=outside.check_answers, hint=stay, every_seconds=3.0),
         Requirement(description=API_READY, check=outside.check_ready, hint=stay),
+        Requirement(description=API_SCHEMA, check=outside.check_schema, hint=stay),
     ]
 
 

@@ -73,6 +73,7 @@ class Connection:
         query: Mapping[str, str | int] | None = None,
         body: JsonObject | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json, */*",
         allowed: tuple[int, ...] = (),
         timeout_seconds: float = CALL_TIMEOUT_SECONDS,
     ) -> Reply:
@@ -90,7 +91,7 @@ class Connection:
                 method,
                 self.server + path + (f"?{urlencode(query)}" if query else ""),
                 body=None if body is None else json.dumps(body),
-                headers=self._build_headers(content_type if body is not None else None),
+                headers=self._build_headers(content_type if body is not None else None, accept),
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=timeout_seconds),
                 retries=urllib3.Retry(connect=1, read=0, redirect=0, status=0, other=0),
             )
@@ -101,9 +102,9 @@ class Connection:
             return reply
         raise _refusal(self.target, what, reply)
 
-    def _build_headers(self, content_type: str | None) -> dict[str, str]:
+    def _build_headers(self, content_type: str | None, accept: str) -> dict[str, str]:
         """Build the headers of a call; the token, where there is one, may be a fresh one each time."""
-        headers = {"Accept": "application/json, */*", "User-Agent": "kinky"}
+        headers = {"Accept": accept, "User-Agent": "kinky"}
         headers |= {"Content-Type": content_type} if content_type else {}
         for setting in self._configuration.auth_settings().values():
             if setting["in"] == "header" and setting["value"]:
@@ -121,6 +122,8 @@ def _short_reason(error: BaseException) -> str:
         ("CERTIFICATE_VERIFY_FAILED", "its TLS certificate is not the expected one"),
         ("reset by peer", "connection reset"),
         ("No route to host", "no route to host"),
+        ("EOF occurred", "connection closed"),
+        ("closed connection", "connection closed"),
     ):
         if sign.lower() in text.lower():
             return reason

@@ -6,6 +6,9 @@ from kinky.kube.connection import JsonObject, open_inner
 from kinky.kube.objects import ObjectApi
 from kinky.kube.records import NodeStatus
 
+SCHEMA_SECONDS = 300.0
+"""An API server makes its OpenAPI document at the first call; an emulated one took more than 32 s for it."""
+
 
 class InnerApi(ObjectApi):
     """The inner cluster's API, reached through the published path with the operator's credential."""
@@ -34,6 +37,17 @@ class InnerApi(ObjectApi):
         )
         info = (reply.parse().get("status") or {}).get("userInfo") or {}
         return str(info.get("username", ""))
+
+    def fetch_schema_size(self) -> int:
+        """Fetch the OpenAPI document in the form that the Pulumi provider asks for; return its size in bytes."""
+        reply = self._connection.call(
+            "GET",
+            "/openapi/v2",
+            what="get the OpenAPI document",
+            accept="application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+            timeout_seconds=SCHEMA_SECONDS,
+        )
+        return len(reply.body)
 
     def fetch_version(self) -> str:
         """Fetch the Kubernetes version of the API server that answered."""

@@ -43,6 +43,7 @@ class FakeConnection:
         query: Mapping[str, str | int] | None = None,
         body: JsonObject | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
         allowed: tuple[int, ...] = (),
         timeout_seconds: float = 20.0,
     ) -> Reply:

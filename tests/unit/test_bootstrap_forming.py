@@ -249,6 +249,7 @@ def test_whole_proof_from_vms_to_an_authenticated_200(
     review = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
     inner.answer("POST", review, {"status": {"userInfo": {"username": "kinky:me"}}})
     inner.answer("GET", "/version", {"gitVersion": "v1.36.3"})
+    inner.answer("GET", "/openapi/v2", {"swagger": "2.0"})
     inner.add("/api/v1/namespaces", "kube-system")
     monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: inner)
     monkeypatch.setattr(forming, "ensure_published", lambda *_, **__: "https://127.0.0.1:16443")
