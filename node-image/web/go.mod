@@ -1,0 +1,3 @@
+module kinky.dev/web
+
+go 1.24

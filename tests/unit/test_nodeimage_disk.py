@@ -1,0 +1,48 @@
+"""The container disk's checksum and archive."""
+
+from __future__ import annotations
+
+import json
+import random
+import tarfile
+import zlib
+from pathlib import Path
+
+import pytest
+
+from kinky.nodeimage import containerdisk, disk
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_padding_brings_the_checksum_below_the_limit(tmp_path: Path, seed: int) -> None:
+    body = random.Random(seed).randbytes(3000)  # noqa: S311 - not a secret
+    path = tmp_path / "disk"
+    path.write_bytes(body)
+    added = disk.pad_crc(path)
+    padded = path.read_bytes()
+    assert zlib.crc32(padded) < 1 << 31
+    assert padded == body + bytes(512 * added)
+    assert (added == 0) == (zlib.crc32(body) < 1 << 31)
+
+
+def test_archive_holds_the_disk_for_the_launcher_and_its_labels(tmp_path: Path) -> None:
+    image = tmp_path / "disk.qcow2"
+    image.write_bytes(b"QFI\xfb")
+    target = tmp_path / "image.tar"
+    reference = "kinky.internal/node:v1"
+    containerdisk.write_containerdisk(target, disk=image, reference=reference, version="v1.36.3", content_hash="abc")
+    with tarfile.open(target) as archive:
+        manifest = json.load(_member(archive, "manifest.json"))[0]
+        config = json.load(_member(archive, manifest["Config"]))
+        with tarfile.open(fileobj=_member(archive, manifest["Layers"][0])) as layer:
+            member = layer.getmember("disk/disk.qcow2")
+    assert manifest["RepoTags"] == ["kinky.internal/node:v1"]
+    assert config["config"]["Labels"] == {containerdisk.VERSION_LABEL: "v1.36.3", containerdisk.HASH_LABEL: "abc"}
+    assert (member.uid, member.gid, member.size) == (107, 107, 4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk.qcow2", "image.tar"]
+
+
+def _member(archive: tarfile.TarFile, name: str):  # type: ignore[no-untyped-def]
+    found = archive.extractfile(name)
+    assert found is not None
+    return found

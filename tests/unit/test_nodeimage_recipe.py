@@ -1,0 +1,100 @@
+"""What names an image, and the recipe's own consistency."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kinky.nodeimage import boot, build, crds, debian, recipe
+
+DEB822 = """# a comment
+Types: deb
+URIs: http://mirror.test/debian/
+Suites: bookworm bookworm-updates
+Components: main
+
+Types: deb
+URIs: http://mirror.test/debian-security
+Suites: bookworm-security
+"""
+
+
+def test_content_hash_ignores_order_and_sees_each_value() -> None:
+    parts = {"a": "1", "b": "2"}
+    assert recipe.content_hash(parts) == recipe.content_hash(dict(reversed(parts.items())))
+    assert recipe.content_hash(parts) != recipe.content_hash({"a": "1", "b": "3"})
+
+
+def test_tree_hash_sees_content_name_and_executable_bit(tmp_path: Path) -> None:
+    file = tmp_path / "script"
+    file.write_text("x")
+    file.chmod(0o644)
+    seen = {recipe.hash_tree(tmp_path)}
+    file.chmod(0o755)
+    seen.add(recipe.hash_tree(tmp_path))
+    file.write_text("y")
+    seen.add(recipe.hash_tree(tmp_path))
+    file.rename(tmp_path / "other")
+    seen.add(recipe.hash_tree(tmp_path))
+    assert len(seen) == 4
+
+
+def test_mirror_comes_from_either_source_format() -> None:
+    assert debian.parse_mirror(DEB822, codename="bookworm") == "http://mirror.test/debian"
+    assert (
+        debian.parse_mirror("deb [arch=amd64] http://m.test/d bookworm main\n", codename="bookworm")
+        == "http://m.test/d"
+    )
+    assert debian.parse_mirror("# deb http://m.test/d bookworm main\n", codename="bookworm") is None
+    assert debian.parse_mirror(DEB822, codename="sid") is None
+
+
+@pytest.mark.parametrize("name", ["packages-rootfs.txt", "packages-build.txt"])
+def test_every_package_has_a_reason(name: str) -> None:
+    lines = (recipe.recipe_dir() / name).read_text().splitlines()[1:]
+    assert all(re.fullmatch(r"[a-z0-9.+-]+\s+# .{5,}", line) for line in lines)
+
+
+def test_system_images_are_distinct_and_share_the_prefix() -> None:
+    references = [image.reference for image in recipe.SYSTEM_IMAGES]
+    assert len(set(references)) == len(references)
+    assert all(reference.startswith("kinky.internal/") for reference in references)
+
+
+def test_runtime_pins_the_pause_image_that_is_preloaded() -> None:
+    config = (recipe.recipe_dir() / "files/etc/containerd/config.toml").read_text()
+    (pause,) = (image.reference for image in recipe.SYSTEM_IMAGES if image.name == "pause")
+    assert f'sandbox = "{pause}"' in config
+
+
+def test_enabled_units_are_not_masked() -> None:
+    masked = debian.parse_package_list((recipe.recipe_dir() / "units-masked.txt").read_text())
+    listed = debian.parse_package_list((recipe.recipe_dir() / "units-enabled.txt").read_text())
+    enabled = [line.split()[1] for line in listed]
+    assert not set(masked) & set(enabled)
+    assert len(set(masked)) == len(masked)
+
+
+def test_patches_are_kubeadm_patches_for_its_components() -> None:
+    for path in (recipe.recipe_dir() / "files/usr/lib/kinky").glob("patches*/*+strategic.yaml"):
+        component = path.name.removesuffix("+strategic.yaml").rstrip("0123456789")
+        assert yaml.safe_load(path.read_text())["spec"]["containers"][0]["name"] == component
+
+
+def test_modules_load_after_what_they_need() -> None:
+    table = "a/overlay.ko: b/second.ko c/first.ko\nb/second.ko: c/first.ko\nc/first.ko:\n"
+    assert boot.load_order(table, ("overlay", "builtin")) == ["c/first.ko", "b/second.ko", "a/overlay.ko"]
+
+
+def test_descriptions_go_but_a_property_of_that_name_stays() -> None:
+    schema = {"description": "text", "properties": {"description": {"type": "string", "description": "text"}}}
+    assert crds.strip_descriptions(schema) == {"properties": {"description": {"type": "string"}}}
+
+
+def test_without_an_image_the_message_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KINKY_CACHE_DIR", str(tmp_path))
+    with pytest.raises(build.KinkyError, match=r"no node image: .*current\.json is absent"):
+        build.current_node_image()
