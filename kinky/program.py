@@ -15,8 +15,10 @@ from pulumi.runtime import config as pulumi_config
 from kinky import names, paths
 from kinky.bootstrap.fit import check_fit
 from kinky.components.inner_cluster import InnerCluster, InnerClusterArgs
+from kinky.config.archive import check_archive
 from kinky.config.load import decode_values, load_config
 from kinky.config.model import KinkyConfig
+from kinky.config.problem import refuse
 from kinky.embedded.toolchain import tool_path
 from kinky.errors import HostError, KinkyError
 from kinky.kube.access import HostAccess, resolve_access
@@ -43,6 +45,7 @@ def prepare(raw: Mapping[str, object], *, source: str, owner: str) -> InnerClust
         KinkyError: The configuration is wrong, or the host does not fit; the message tells all problems.
     """
     config = load_config(raw, source=source)
+    refuse(check_archive(config, base=paths.project_root()), source=source)
     check_templates()
     access = find_host(config)
     image = current_node_image()

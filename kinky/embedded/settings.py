@@ -80,6 +80,8 @@ disabled_plugins = {quote([*disabled, "io.containerd.nri.v1.nri", "io.containerd
     sandbox = {quote(layout.PAUSE_IMAGE)}
 
 [plugins.'io.containerd.cri.v1.runtime']
+  # Every second by default, through every shim; the kubelet has its own figures.
+  stats_collect_period = "60s"
   # Without CAP_SYS_RESOURCE a lower score cannot be set, and runc then fails to start the container.
   restrict_oom_score_adj = true
   device_ownership_from_security_context = true

@@ -89,10 +89,12 @@ def _owner(program: str) -> Tool:
 
 
 def tool_path(program: str) -> Path:
-    """Path of a program, made first if need be.
+    """Path of a program, made first if need be; `go` is what makes the others, and has to be there.
 
     Raises KinkyError if no source works; the message says what each one answered.
     """
+    if program == "go":
+        return go_path()
     tool = _owner(program)
     return _find(tool, program) or _make(tool) / program
 

@@ -110,7 +110,7 @@ def _build(folder: Path, *, base: Path, tools: recipe.Tools, content_hash: str) 
             version=recipe.KUBERNETES_VERSION,
             content_hash=content_hash,
         )
-        crds.write_crds(folder / "manifests/external-secrets-crds.json")
+        crds.write_crds(folder / "manifests/external-secrets-crds.json", go=tools("go"))
     shutil.rmtree(scratch)
     record = {
         "reference": reference,

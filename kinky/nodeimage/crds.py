@@ -22,13 +22,13 @@ _DEFINITIONS = (
 )
 
 
-def write_crds(target: Path) -> None:
+def write_crds(target: Path, *, go: Path) -> None:
     """Write the definitions as one JSON list.
 
     Raises:
         KinkyError: The module does not hold what is expected.
     """
-    bases = _module_folder() / "config/crds/bases"
+    bases = _module_folder(go) / "config/crds/bases"
     items = []
     for name in _DEFINITIONS:
         source = bases / f"{name}.yaml"
@@ -56,10 +56,10 @@ def _strip(value: Any, *, names_are_properties: bool) -> Any:
     }
 
 
-def _module_folder() -> Path:
+def _module_folder(go: Path) -> Path:
     (version,) = (image.version for image in recipe.SYSTEM_IMAGES if image.name == "external-secrets")
     answer = process.run(
-        ["go", "mod", "download", "-json", f"{_MODULE}@{version}"],
+        [go, "mod", "download", "-json", f"{_MODULE}@{version}"],
         reason="find the External Secrets module",
         env={"GOFLAGS": "-mod=mod", "GOWORK": "off"},
         cwd=recipe.recipe_dir() / "web",

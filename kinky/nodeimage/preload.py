@@ -55,7 +55,7 @@ def _program(image: recipe.SystemImage, tools: recipe.Tools, *, scratch: Path) -
         process.run(argv, reason="compile the pause program", hint="apt-get install gcc libc6-dev")
     else:
         process.run(
-            ["go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", target, "."],
+            [tools("go"), "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", target, "."],
             reason="build the demo workload",
             cwd=recipe.recipe_dir() / "web",
             env={"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"},
