@@ -1,7 +1,7 @@
 """From created VMs to a cluster that is proved from outside: the tables of requirements, in order."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from kinky import names
 from kinky.bootstrap.certificates import build_fingerprint
@@ -14,6 +14,7 @@ from kinky.bootstrap.keys import fetch_authority
 from kinky.bootstrap.requirements import Requirement, run_requirements
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
+from kinky.kube.inner import InnerApi
 from kinky.progress import phase
 from kinky.retry import Pending
 
@@ -27,13 +28,6 @@ NODES_READY = "all nodes are Ready"
 
 VM_HINT = "kubectl describe vm -n {namespace} shows more; the VMs stay as they are: pulumi up tries again"
 STAY_HINT = "kubectl describe vmi -n {namespace} shows more; pulumi up tries again, pulumi destroy removes all"
-
-
-@dataclass(frozen=True)
-class VmsRecord:
-    """Seconds after which each VM was seen running."""
-
-    running_seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,14 +77,12 @@ class Outside:
 
     def check_answers(self) -> str | Pending:
         """Ask whether anything answers that the cluster's CA vouches for, ready or not."""
-        self.server = ensure_published(self._access, self._cluster, self._publish, limit_seconds=self._limit_seconds)
-        ready = connect_inner(self._access, self._cluster, self.server).is_ready()
+        ready = self._open().is_ready()
         return f"{self.server}" + ("" if ready else " (not ready yet)")
 
     def check_ready(self) -> str | Pending:
         """Ask whether it is ready and takes our credential."""
-        self.server = ensure_published(self._access, self._cluster, self._publish, limit_seconds=self._limit_seconds)
-        api = connect_inner(self._access, self._cluster, self.server)
+        api = self._open()
         if not api.is_ready():
             return Pending(f"{self.server} answers, /readyz is not 200 yet")
         user = api.fetch_user()
@@ -100,20 +92,12 @@ class Outside:
 
     def check_schema(self) -> str | Pending:
         """Ask once for the schema, so that it is made before the provider's many calls ask for it all at once."""
-        size = connect_inner(self._access, self._cluster, self.server).fetch_schema_size()
-        return f"{size} bytes"
+        return f"{self._open().fetch_schema_size()} bytes"
 
-
-def wait_vms_running(access: HostAccess, cluster: str, nodes: Sequence[str], *, limit_seconds: float) -> VmsRecord:
-    """Wait until the VMs of these nodes run; fails early on a state that waiting does not cure."""
-    api = HostApi.connect(access)
-    check = VmCheck(api, cluster, nodes)
-    table = [Requirement(description=VMS_RUN, check=check, hint=VM_HINT.format(namespace=access.namespace))]
-    with phase(f"{len(nodes)} VMs of {cluster} run", limit_seconds=limit_seconds) as running:
-        run_requirements(
-            cluster, table, limit_seconds=limit_seconds, phase=running, explain=lambda: describe_nodes(api, nodes)
-        )
-    return VmsRecord(running_seconds=check.running_seconds)
+    def _open(self) -> InnerApi:
+        """Publish, or heal what is published, and open the API through it."""
+        self.server = ensure_published(self._access, self._cluster, self._publish, limit_seconds=self._limit_seconds)
+        return connect_inner(self._access, self._cluster, self.server)
 
 
 def prove_outside(

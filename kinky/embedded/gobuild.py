@@ -116,6 +116,6 @@ def _stage(module: Path, workdir: Path, entry: Mapping[str, Any]) -> None:
 
 def _binary_name(tool: Tool, package: str) -> str:
     if package == ".":
-        return f"{tool.name}"
+        return tool.name
     parts = package.split("/")
     return parts[-2] if _MAJOR.fullmatch(parts[-1]) else parts[-1]

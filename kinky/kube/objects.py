@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Mapping, Sequence
 
-from kinky.kube.connection import MERGE_PATCH, ApiError, Connection, JsonObject
+from kinky.kube.connection import MERGE_PATCH, Connection, JsonObject
 from kinky.kube.resources import SECRETS, Resource
 
 _PAGE = 500
@@ -150,11 +150,6 @@ def fetch_condition(status: JsonObject, name: str) -> JsonObject | None:
     """Return one condition of an object's status."""
     conditions: Sequence[JsonObject] = status.get("conditions") or []
     return next((item for item in conditions if item.get("type") == name), None)
-
-
-def is_absent(error: ApiError) -> bool:
-    """Tell whether a call failed because the object or its namespace is not there."""
-    return error.status == 404
 
 
 def _typed(resource: Resource, body: JsonObject) -> JsonObject:
