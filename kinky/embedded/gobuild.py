@@ -46,6 +46,8 @@ def build(tool: Tool, into: Path, *, go: Path) -> None:
                 "-mod=readonly",
                 "-trimpath",
                 "-buildvcs=false",
+                # The linker strips debug information (-s -w); not making it saves 7 % of a build.
+                "-gcflags=all=-dwarf=false",
                 "-ldflags",
                 flags,
                 "-o",
