@@ -108,16 +108,21 @@ def read_definitions(image: NodeImage) -> Sequence[Body]:
     Raises:
         KinkyError: The image's folder is not whole.
     """
-    if not image.crds.exists():
-        raise KinkyError(f"node image {image.reference}: {image.crds} is absent", hint="kinky image build")
-    definitions: Sequence[Body] = json.loads(image.crds.read_text(encoding="utf-8"))
+    definitions: Sequence[Body] = json.loads(_read_whole(image, image.crds))
     return definitions
 
 
-def read_cloud_config_schema(image: NodeImage) -> Mapping[str, Any] | None:
-    """Read the schema of the image's own cloud-init, if its build left it."""
-    path = image.directory / "manifests/cloud-config-schema.json"
-    if not path.exists():
-        return None
-    schema: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+def read_cloud_config_schema(image: NodeImage) -> Mapping[str, Any]:
+    """Read the schema of the cloud-init that the image runs.
+
+    Raises:
+        KinkyError: The image's folder is not whole.
+    """
+    schema: Mapping[str, Any] = json.loads(_read_whole(image, image.cloud_config_schema))
     return schema
+
+
+def _read_whole(image: NodeImage, path: Path) -> str:
+    if not path.exists():
+        raise KinkyError(f"node image {image.reference}: {path} is absent", hint="kinky image build")
+    return path.read_text(encoding="utf-8")

@@ -22,10 +22,10 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_build(arguments: argparse.Namespace) -> int:
     """Build the image and print its reference."""
-    from kinky.embedded.toolchain import tool_path
+    from kinky.embedded.toolchain import module_path, tool_path
     from kinky.nodeimage.build import build_node_image
 
-    print(build_node_image(tool_path).reference)
+    print(build_node_image(tool_path, modules=module_path).reference)
     return 0
 
 

@@ -118,6 +118,11 @@ class Layout:
             (self.volumes, Path("/tmp/hostpath_pv")),  # noqa: S108
         )
 
+    @property
+    def mount_points(self) -> Path:
+        """Return the file that lists the directories which were made on the machine to mount something there."""
+        return self.root / "mount-points"
+
     def log(self, component: str) -> Path:
         """Return the log file of a component."""
         return self.logs / f"{component}.log"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -143,6 +144,16 @@ def remove_leftovers(place: Layout) -> None:
     if left:
         raise HostError("embedded host left control groups behind", details=[str(path) for path in left])
     place.observed.unlink(missing_ok=True)
+    _remove_mount_points(place)
+
+
+def _remove_mount_points(place: Layout) -> None:
+    """Remove the directories that were made to mount something there; another program may use one by now."""
+    if place.mount_points.exists():
+        for line in place.mount_points.read_text().splitlines():
+            with contextlib.suppress(OSError):
+                Path(line).rmdir()
+        place.mount_points.unlink()
 
 
 def stray_processes(place: Layout) -> list[int]:

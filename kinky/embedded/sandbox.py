@@ -73,7 +73,11 @@ def _set_up(place: Layout) -> None:
     # Sockets, network namespaces and records of running pods are of no use after the end.
     _mount("-t", "tmpfs", "-o", "mode=0755,size=512m", "tmpfs", "/run")
     for source, target in place.binds:
-        target.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            # The one thing that the machine itself sees of the mounts; `down` removes it again.
+            target.mkdir(parents=True)
+            with place.mount_points.open("a") as handle:
+                handle.write(f"{target}\n")
         _mount("--bind", str(source), str(target))
         _mount("--make-shared", str(target))
     process.run(["hostname", layout.NODE_NAME], reason="name the sandbox", timeout_seconds=20)

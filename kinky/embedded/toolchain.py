@@ -99,6 +99,11 @@ def tool_path(program: str) -> Path:
     return _find(tool, program) or _make(tool) / program
 
 
+def module_path(name: str) -> Path:
+    """Folder with the source of a tool's module, of the pinned sum; fetched first if need be."""
+    return gobuild.module_folder(load_tools()[name], go=go_path())
+
+
 def ensure_tools(programs: Iterable[str]) -> dict[str, Path]:
     """Makes every named program available; the result maps name to path."""
     return {program: tool_path(program) for program in programs}

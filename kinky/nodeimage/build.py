@@ -14,8 +14,10 @@ from kinky import paths, process, progress
 from kinky.errors import KinkyError
 from kinky.nodeimage import containerdisk, crds, debian, disk, preload, recipe, rootfs
 
-_NOT_BUILDING = ("__main__.py", "floor.py", "qemu.py", "segment.py")
+_NOT_BUILDING = ("floor.py", "qemu.py", "segment.py")
 """Modules that run an image; a change in them makes no other image."""
+
+_CLOUD_CONFIG_SCHEMA = "usr/lib/python3/dist-packages/cloudinit/config/schemas/schema-cloud-config-v1.json"
 
 _NEEDED_BYTES = 6 << 30
 """Scratch for the root, the images twice and a raw disk; 4.3 GiB were seen."""
@@ -46,9 +48,18 @@ class NodeImage:
         """Return External Secrets' resource definitions."""
         return self.directory / "manifests/external-secrets-crds.json"
 
+    @property
+    def cloud_config_schema(self) -> Path:
+        """Return the schema of the cloud-init that the image runs."""
+        return self.directory / "manifests/cloud-config-schema.json"
 
-def build_node_image(tools: recipe.Tools) -> NodeImage:
+
+def build_node_image(tools: recipe.Tools, *, modules: recipe.Tools) -> NodeImage:
     """Build the node image, or return the one that the same inputs have given before.
+
+    Args:
+        tools: Finds a program by its name.
+        modules: Finds the source folder of a tool by the tool's name.
 
     Raises:
         KinkyError: Not root, too little space, or a step failed.
@@ -66,7 +77,7 @@ def build_node_image(tools: recipe.Tools) -> NodeImage:
         if not (wanted / "image.json").exists():
             _check_space(wanted.parent)
             with debian.rename_when_done(wanted) as folder:
-                _build(folder, base=base, tools=tools, content_hash=content_hash)
+                _build(folder, base=base, tools=tools, modules=modules, content_hash=content_hash)
         return _make_current(wanted)
 
 
@@ -90,7 +101,7 @@ def _inputs(base: Path, tools: recipe.Tools) -> dict[str, str]:
     return parts
 
 
-def _build(folder: Path, *, base: Path, tools: recipe.Tools, content_hash: str) -> None:
+def _build(folder: Path, *, base: Path, tools: recipe.Tools, modules: recipe.Tools, content_hash: str) -> None:
     scratch = folder / "scratch"
     scratch.mkdir()
     root = scratch / "root"
@@ -110,7 +121,9 @@ def _build(folder: Path, *, base: Path, tools: recipe.Tools, content_hash: str) 
             version=recipe.KUBERNETES_VERSION,
             content_hash=content_hash,
         )
-        crds.write_crds(folder / "manifests/external-secrets-crds.json", go=tools("go"))
+    (folder / "manifests").mkdir()
+    crds.write_crds(folder / "manifests/external-secrets-crds.json", module=modules("external-secrets"))
+    shutil.copy(root / _CLOUD_CONFIG_SCHEMA, folder / "manifests/cloud-config-schema.json")
     shutil.rmtree(scratch)
     record = {
         "reference": reference,

@@ -1,50 +1,59 @@
-"""The resource definitions that External Secrets needs, from its module, without descriptions (most of their size)."""
+"""The resource definitions that External Secrets needs, from its module, cut down to what the node image serves.
+
+Most of them describes other stores and versions that are not served; an emulated API server took up to 47 s over the
+whole, and Pulumi's state keeps it several times.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
-from kinky import process
 from kinky.errors import KinkyError
-from kinky.nodeimage import recipe
 
-_MODULE = "github.com/external-secrets/external-secrets"
-_DEFINITIONS = (
+_DEFINITIONS: Final = (
     "external-secrets.io_externalsecrets",
     "external-secrets.io_secretstores",
     "external-secrets.io_clustersecretstores",
     # Its controller cannot be switched off and ends the program when the kind is not served.
     "generators.external-secrets.io_generatorstates",
 )
+_PROVIDERS: Final = ("fake", "kubernetes", "vault")
+"""What toolchain/tools.toml leaves in the program."""
 
 
-def write_crds(target: Path, *, go: Path) -> None:
-    """Write the definitions as one JSON list.
+def write_crds(target: Path, *, module: Path) -> None:
+    """Write the definitions of an unpacked External Secrets module as one JSON list.
 
     Raises:
         KinkyError: The module does not hold what is expected.
     """
-    bases = _module_folder(go) / "config/crds/bases"
     items = []
     for name in _DEFINITIONS:
-        source = bases / f"{name}.yaml"
+        source = module / "config/crds/bases" / f"{name}.yaml"
         if not source.exists():
-            raise KinkyError(f"no definition of {name} in {_MODULE}: {source} is absent")
-        items.append(strip_descriptions(yaml.safe_load(source.read_text())))
-    target.parent.mkdir(parents=True, exist_ok=True)
+            raise KinkyError(f"no definition of {name} in External Secrets: {source} is absent")
+        items.append(cut_definition(yaml.safe_load(source.read_text())))
     target.write_text(json.dumps(items, sort_keys=True))
 
 
-def strip_descriptions(value: Any) -> Any:
-    """Return a schema without its descriptions; a property that is called description stays."""
-    return _strip(value, names_are_properties=False)
+def cut_definition(definition: dict[str, Any]) -> dict[str, Any]:
+    """Return a CustomResourceDefinition without descriptions, versions that are not served, and other stores."""
+    cut: dict[str, Any] = _strip(definition, names_are_properties=False)
+    cut["spec"]["versions"] = [version for version in cut["spec"]["versions"] if version["served"]]
+    for version in cut["spec"]["versions"]:
+        spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+        if "provider" in spec:
+            offered = spec["provider"]["properties"]
+            spec["provider"]["properties"] = {name: offered[name] for name in _PROVIDERS}
+    return cut
 
 
 def _strip(value: Any, *, names_are_properties: bool) -> Any:
+    """Leave out descriptions; a property that is called description stays."""
     if isinstance(value, list):
         return [_strip(item, names_are_properties=False) for item in value]
     if not isinstance(value, dict):
@@ -54,14 +63,3 @@ def _strip(value: Any, *, names_are_properties: bool) -> Any:
         for key, item in value.items()
         if names_are_properties or key != "description" or not isinstance(item, str)
     }
-
-
-def _module_folder(go: Path) -> Path:
-    (version,) = (image.version for image in recipe.SYSTEM_IMAGES if image.name == "external-secrets")
-    answer = process.run(
-        [go, "mod", "download", "-json", f"{_MODULE}@{version}"],
-        reason="find the External Secrets module",
-        env={"GOFLAGS": "-mod=mod", "GOWORK": "off"},
-        cwd=recipe.recipe_dir() / "web",
-    )
-    return Path(json.loads(answer)["Dir"])

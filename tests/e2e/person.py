@@ -25,6 +25,9 @@ KINDS = (
 )
 PROCESS_MARKS = ("qemu", "virt-", "libvirt", "kube", "containerd", "etcd", "pulumi", "kinky.em", "kinky.boot")
 """What the command line of anything holds that a cluster is made of."""
+LITTERED = ("/tmp", "/var/tmp", "/run", "/var/lib", "/var/log", "/etc")
+FILE_MARKS = re.compile(r"kube|kinky|pulumi|helm|hostpath|cni|containers|pods|etcd|virt")
+"""What is in the name of a file or folder that a part of KinKy could leave in one of these."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def is_ready(node: dict[str, Any]) -> bool:
 
 
 def machine_lists() -> dict[str, set[str]]:
-    """Return what KinKy could leave on a machine: mounts, interfaces, control groups, processes."""
+    """Return what KinKy could leave on a machine: mounts, interfaces, control groups, processes, files."""
     mounts = {line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()}
     groups = {path for path, _, _ in os.walk("/sys/fs/cgroup")}
     return {
@@ -127,6 +130,7 @@ def machine_lists() -> dict[str, set[str]]:
         # A login or a timer of the machine's own makes and removes groups below these two.
         "control groups": {path for path in groups if not re.search(r"/(user|system)\.slice/", path)},
         "processes": _own_processes(),
+        "files": {str(path) for folder in LITTERED for path in Path(folder).iterdir() if FILE_MARKS.search(path.name)},
     }
 
 

@@ -176,3 +176,19 @@ def test_proxy_closes_at_once_when_nobody_serves_inside() -> None:
         proxy.serve_in_thread(front.dup(), "127.0.0.1", unused)
         with socket.create_connection(front.getsockname(), timeout=10) as client:
             assert client.recv(1) == b""
+
+
+def test_made_mount_points_are_removed_unless_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Layout(tmp_path / "host")
+    place.root.mkdir()
+    made, used = tmp_path / "made", tmp_path / "used"
+    for folder in (made, used, used / "by-another"):
+        folder.mkdir()
+    place.mount_points.write_text(f"{made}\n{used}\n")
+    monkeypatch.setattr(machine, "stray_processes", lambda _: [])
+    monkeypatch.setattr(cgroups, "remove", lambda _: None)
+    monkeypatch.setattr(cgroups, "residue", lambda _: [])
+    machine.remove_leftovers(place)
+    assert not made.exists()
+    assert used.exists()
+    assert not place.mount_points.exists()

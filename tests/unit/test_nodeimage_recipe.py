@@ -89,9 +89,23 @@ def test_modules_load_after_what_they_need() -> None:
     assert boot.load_order(table, ("overlay", "builtin")) == ["c/first.ko", "b/second.ko", "a/overlay.ko"]
 
 
-def test_descriptions_go_but_a_property_of_that_name_stays() -> None:
-    schema = {"description": "text", "properties": {"description": {"type": "string", "description": "text"}}}
-    assert crds.strip_descriptions(schema) == {"properties": {"description": {"type": "string"}}}
+def test_definitions_keep_what_the_program_serves() -> None:
+    providers = {name: {"type": "object"} for name in ("aws", "fake", "kubernetes", "vault")}
+    properties = {
+        "description": {"type": "string", "description": "text"},
+        "provider": {"type": "object", "description": "text", "properties": providers},
+    }
+
+    def version(name: str, *, served: bool) -> dict[str, object]:
+        schema = {"properties": {"spec": {"properties": properties}}}
+        return {"name": name, "served": served, "schema": {"openAPIV3Schema": schema}}
+
+    definition = {"spec": {"versions": [version("v1", served=True), version("v1beta1", served=False)]}}
+    (kept,) = crds.cut_definition(definition)["spec"]["versions"]
+    assert kept["name"] == "v1"
+    spec = kept["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    assert spec["description"] == {"type": "string"}
+    assert sorted(spec["provider"]["properties"]) == ["fake", "kubernetes", "vault"]
 
 
 def test_without_an_image_the_message_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
