@@ -29,6 +29,9 @@ NAMESPACE_KINKY: Final = "kinky-system"
 NAMESPACE_WORKLOAD: Final = "web"
 
 IMAGE_PREFIX: Final = "kinky.internal"
+"""Not a host name: images are never pulled, so nothing may ever resolve it."""
+KUBERNETES_VERSION: Final = "v1.36.3"
+"""What toolchain/tools.toml builds, the node image carries and the embedded host runs."""
 ENDPOINT_PORT: Final = 6443
 HASH_LENGTH: Final = 8
 

@@ -15,7 +15,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, NoReturn, cast
+from typing import BinaryIO, cast
 
 from kinky.errors import CommandError
 from kinky.retry import Pending, wait_until
@@ -131,21 +131,6 @@ def terminate(pid: int, *, expect: str, grace_seconds: float = 10) -> None:
         except Exception:
             if last:
                 raise
-
-
-def exec_replace(argv: Sequence[Argument], env: Mapping[str, str]) -> NoReturn:
-    """Become another program; `env` is added to this process's environment.
-
-    Raises:
-        CommandError: The program could not start.
-    """
-    command = [os.fspath(part) for part in argv]
-    try:
-        os.execvpe(command[0], command, {**os.environ, **env})  # noqa: S606
-    except OSError as error:
-        raise CommandError(
-            f"command could not start: {shlex.join(command)}", details=[f"reason: {error.strerror}"]
-        ) from error
 
 
 @contextlib.contextmanager

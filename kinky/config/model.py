@@ -28,7 +28,7 @@ from kinky.config.values import (
     within,
 )
 
-KUBERNETES_VERSIONS: Final = ("v1.36.3",)
+KUBERNETES_VERSIONS: Final = (names.KUBERNETES_VERSION,)
 """The versions that a node image can be built for; an image holds the system images of exactly one of them."""
 
 
@@ -76,7 +76,7 @@ class Cluster(Section):
 
     name: Name
     """Name of the inner cluster; the first part of every object's name on the host."""
-    kubernetes_version: KubernetesVersion = "v1.36.3"
+    kubernetes_version: KubernetesVersion = names.KUBERNETES_VERSION
     """Kubernetes of the inner cluster; the node image must be built for the same version."""
     domain: Subdomain = "cluster.local"
     """DNS domain of the inner cluster's Services."""

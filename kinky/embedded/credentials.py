@@ -8,20 +8,19 @@ import shutil
 import time
 from pathlib import Path
 
-from kinky import process
+from kinky import names, process
 from kinky.embedded import layout
 from kinky.embedded.layout import Layout
 from kinky.embedded.toolchain import tool_path
 
 RENEW_AFTER_DAYS = 300
 """kubeadm signs for a year; a host that is started within the last two months of it gets new ones first."""
-KUBERNETES_VERSION = "v1.36.3"
 REASON = "make the embedded host's certificates"
 
 
 def build_kubeadm(place: Layout) -> list[dict[str, object]]:
     """Return the two kubeadm documents that describe the host's control plane."""
-    names = [layout.NODE_ADDRESS, "127.0.0.1", "localhost"]
+    hosts = [layout.NODE_ADDRESS, "127.0.0.1", "localhost"]
     return [
         {
             "apiVersion": "kubeadm.k8s.io/v1beta4",
@@ -33,12 +32,12 @@ def build_kubeadm(place: Layout) -> list[dict[str, object]]:
             "apiVersion": "kubeadm.k8s.io/v1beta4",
             "kind": "ClusterConfiguration",
             "clusterName": layout.NODE_NAME,
-            "kubernetesVersion": KUBERNETES_VERSION,
+            "kubernetesVersion": names.KUBERNETES_VERSION,
             "certificatesDir": str(place.pki),
             "controlPlaneEndpoint": f"{layout.NODE_ADDRESS}:{layout.API_PORT}",
             "networking": {"serviceSubnet": layout.SERVICE_CIDR, "podSubnet": layout.POD_CIDR},
-            "apiServer": {"certSANs": names},
-            "etcd": {"local": {"dataDir": str(place.etcd), "serverCertSANs": names, "peerCertSANs": names}},
+            "apiServer": {"certSANs": hosts},
+            "etcd": {"local": {"dataDir": str(place.etcd), "serverCertSANs": hosts, "peerCertSANs": hosts}},
         },
     ]
 

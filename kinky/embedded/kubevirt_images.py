@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kinky import process
+from kinky import names, process
 from kinky.embedded import gobuild, images, rootfs, toolchain
 from kinky.embedded.images import Entry, Image
-from kinky.embedded.layout import IMAGE_PREFIX, PAUSE_IMAGE
+from kinky.embedded.layout import PAUSE_IMAGE
 from kinky.progress import phase
 
 RECIPE = 5
 """Raise it when the images must be made again although no program changed."""
-PREFIX = f"{IMAGE_PREFIX}/kubevirt"
+PREFIX = f"{names.IMAGE_PREFIX}/kubevirt"
 CONTROL = ("virt-operator", "virt-api", "virt-controller")
 HANDLER = ("virt-handler", "virt-chroot")
 LAUNCHER = ("virt-launcher", "virt-launcher-monitor", "virt-probe", "virt-tail")

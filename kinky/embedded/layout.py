@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from kinky import paths
+from kinky import names, paths
 
 NODE_NAME = "kinky-host"
 NODE_ADDRESS = "10.84.0.1"
@@ -19,9 +19,8 @@ NODE_BRIDGE = "kinky0"
 DEFAULT_OUTSIDE_PORT = 16440
 CONTAINERD_SOCKET = Path("/run/containerd/containerd.sock")
 CNI_PLUGINS = Path("/usr/lib/cni")
-IMAGE_PREFIX = "kinky.internal"
 MODULE = "kinky.embedded.sandbox"
-PAUSE_IMAGE = f"{IMAGE_PREFIX}/host-pause:1"
+PAUSE_IMAGE = f"{names.IMAGE_PREFIX}/host-pause:1"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from kinky.manifests.body import (
     pod_metadata,
     service_account_subject,
 )
-from kinky.topology.addresses import endpoint_name
 
 APP: Final = "flannel"
 VXLAN_OVERHEAD_BYTES: Final = 50
@@ -98,7 +97,7 @@ def _container(cfg: KinkyConfig) -> Body:
             pods.from_field("NODE_NAME", "spec.nodeName"),
             pods.from_field("NODE_IP", "status.hostIP"),
             # By the endpoint's name in the node's /etc/hosts: the Service address would need kube-proxy first.
-            {"name": "KUBERNETES_SERVICE_HOST", "value": endpoint_name(cfg.cluster.name)},
+            {"name": "KUBERNETES_SERVICE_HOST", "value": names.endpoint_host(cfg.cluster.name)},
             {"name": "KUBERNETES_SERVICE_PORT", "value": str(names.ENDPOINT_PORT)},
         ],
         "resources": pods.requests(cpu="20m", memory="50Mi"),

@@ -18,7 +18,6 @@ from kinky.manifests.body import (
     pod_metadata,
     service_account_subject,
 )
-from kinky.topology.addresses import endpoint_name
 
 APP: Final = "kube-proxy"
 CONFIG_DIR: Final = "/var/lib/kube-proxy"
@@ -58,7 +57,7 @@ def _configuration(cfg: KinkyConfig) -> Body:
 
 
 def _kubeconfig(cfg: KinkyConfig) -> Body:
-    server = f"https://{endpoint_name(cfg.cluster.name)}:{names.ENDPOINT_PORT}"
+    server = f"https://{names.endpoint_host(cfg.cluster.name)}:{names.ENDPOINT_PORT}"
     cluster = {"server": server, "certificate-authority": f"{ACCOUNT_DIR}/ca.crt"}
     return {
         "apiVersion": "v1",

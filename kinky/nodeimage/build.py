@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kinky import paths, process, progress
+from kinky import names, paths, process, progress
 from kinky.errors import KinkyError
 from kinky.nodeimage import containerdisk, crds, debian, disk, preload, recipe, rootfs
 
@@ -105,7 +105,7 @@ def _build(folder: Path, *, base: Path, tools: recipe.Tools, modules: recipe.Too
     scratch = folder / "scratch"
     scratch.mkdir()
     root = scratch / "root"
-    reference = f"{recipe.PREFIX}/node:{recipe.KUBERNETES_VERSION}-{content_hash[:12]}"
+    reference = names.image_reference(names.KUBERNETES_VERSION, content_hash)
     with progress.phase("make the node's root file system"):
         rootfs.build_rootfs(root, base=base / "root.tar", tools=tools)
         (root / "usr/lib/kinky/image-id").write_text(f"{reference}\n")
@@ -118,7 +118,7 @@ def _build(folder: Path, *, base: Path, tools: recipe.Tools, modules: recipe.Too
             folder / "image.tar",
             disk=folder / "disk.qcow2",
             reference=reference,
-            version=recipe.KUBERNETES_VERSION,
+            version=names.KUBERNETES_VERSION,
             content_hash=content_hash,
         )
     (folder / "manifests").mkdir()
@@ -127,7 +127,7 @@ def _build(folder: Path, *, base: Path, tools: recipe.Tools, modules: recipe.Too
     shutil.rmtree(scratch)
     record = {
         "reference": reference,
-        "kubernetesVersion": recipe.KUBERNETES_VERSION,
+        "kubernetesVersion": names.KUBERNETES_VERSION,
         "contentHash": content_hash,
         "images": list(images),
     }

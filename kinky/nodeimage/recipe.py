@@ -7,14 +7,10 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kinky import paths
+from kinky import names, paths
 
 Tools = Callable[[str], Path]
 """Finds a program by name, such as the toolchain's `tool_path`."""
-
-KUBERNETES_VERSION = "v1.36.3"
-PREFIX = "kinky.internal"
-"""Not a host name: images are never pulled, so nothing may ever resolve it."""
 
 NODE_PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "kubelet", "kubeadm")
 """Programs that run on the node itself; they land in /usr/bin."""
@@ -44,13 +40,13 @@ class SystemImage:
     @property
     def reference(self) -> str:
         """Return the full image name, such as `kinky.internal/pause:3.10.2`."""
-        return f"{PREFIX}/{self.name}:{self.version}"
+        return f"{names.IMAGE_PREFIX}/{self.name}:{self.version}"
 
 
 def _kubernetes(name: str, extras: tuple[str, ...] = ()) -> SystemImage:
     # kubeadm's manifests name the program as command, found on the image's PATH.
     return SystemImage(
-        name=name, version=KUBERNETES_VERSION, program=name, path=f"/usr/local/bin/{name}", extras=extras
+        name=name, version=names.KUBERNETES_VERSION, program=name, path=f"/usr/local/bin/{name}", extras=extras
     )
 
 

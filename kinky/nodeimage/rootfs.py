@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from kinky import process
+from kinky import names, process
 from kinky.nodeimage import recipe
 
 _EMPTIED = (
@@ -131,7 +131,7 @@ def _settle(root: Path) -> None:
     """Leave nothing for systemd to bring up to date at boot, and write what the guest scripts read."""
     (root / "etc/fstab").write_text("# The initrd mounts the root; kinky-data mounts the rest.\n")
     (root / "etc/resolv.conf").write_text("")
-    (root / "usr/lib/kinky/kubernetes-version").write_text(f"{recipe.KUBERNETES_VERSION}\n")
+    (root / "usr/lib/kinky/kubernetes-version").write_text(f"{names.KUBERNETES_VERSION}\n")
     for name in ("etc/.updated", "var/.updated"):
         (root / name).touch()
     newest = (root / "usr").stat().st_mtime

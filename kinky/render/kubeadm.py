@@ -14,7 +14,7 @@ import yaml
 from kinky import names
 from kinky.config.model import KinkyConfig
 from kinky.render.kubelet import CRI_SOCKET, PKI_DIR, build_kubelet_configuration, build_taints
-from kinky.topology.addresses import Addresses, endpoint_name
+from kinky.topology.addresses import Addresses
 from kinky.topology.nodes import NodeSpec, control_planes
 
 API_VERSION: Final = "kubeadm.k8s.io/v1beta4"
@@ -69,7 +69,7 @@ def _cluster_configuration(cfg: KinkyConfig, planes: Sequence[NodeSpec], address
         "kind": "ClusterConfiguration",
         "clusterName": cfg.cluster.name,
         "kubernetesVersion": cfg.cluster.kubernetes_version,
-        "controlPlaneEndpoint": f"{endpoint_name(cfg.cluster.name)}:{names.ENDPOINT_PORT}",
+        "controlPlaneEndpoint": f"{names.endpoint_host(cfg.cluster.name)}:{names.ENDPOINT_PORT}",
         "imageRepository": names.IMAGE_PREFIX,
         "certificatesDir": PKI_DIR,
         "encryptionAlgorithm": "ECDSA-P256",
@@ -103,7 +103,7 @@ def _cluster_configuration(cfg: KinkyConfig, planes: Sequence[NodeSpec], address
 def build_api_server_names(cfg: KinkyConfig, planes: Sequence[NodeSpec], addresses: Addresses) -> list[str]:
     """Return the names and addresses that every API server's certificate holds besides kubeadm's own."""
     own = [addresses.node_ips[plane.name] for plane in planes]
-    return [endpoint_name(cfg.cluster.name), addresses.endpoint_ip, *own, "localhost", "127.0.0.1"]
+    return [names.endpoint_host(cfg.cluster.name), addresses.endpoint_ip, *own, "localhost", "127.0.0.1"]
 
 
 def _local_etcd(cfg: KinkyConfig, planes: Sequence[NodeSpec], addresses: Addresses) -> dict[str, Any]:

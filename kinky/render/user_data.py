@@ -16,7 +16,7 @@ import yaml
 from kinky import names
 from kinky.config.model import KinkyConfig
 from kinky.render import cloud_config, environment, kubeadm, kubelet
-from kinky.topology.addresses import Addresses, endpoint_name
+from kinky.topology.addresses import Addresses
 from kinky.topology.nodes import NodeSpec
 
 TEMPLATE: Final = "user-data.yaml.j2"
@@ -83,7 +83,7 @@ def build_node_facts(cfg: KinkyConfig, node: NodeSpec, addresses: Addresses, *, 
         "ordinal": node.index,
         "address": addresses.node_ips[node.name],
         "endpointAddress": addresses.endpoint_ip,
-        "endpointName": endpoint_name(cfg.cluster.name),
+        "endpointName": names.endpoint_host(cfg.cluster.name),
         "kubernetesVersion": cfg.cluster.kubernetes_version,
         "generation": generation,
     }

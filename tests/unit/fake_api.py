@@ -122,3 +122,22 @@ def _reply(status: int, body: object) -> Reply:
 def _status(code: int) -> Reply:
     reason = {403: "Forbidden", 404: "NotFound", 409: "AlreadyExists"}[code]
     return _reply(code, {"kind": "Status", "reason": reason, "message": reason, "code": code})
+
+
+class FakeClock:
+    """Time that passes when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += max(seconds, 0.01)
+
+
+def answer_node(inner: FakeConnection, name: str, *, ready: bool, address: str, labels: dict[str, str]) -> None:
+    condition = {"type": "Ready", "status": "True" if ready else "False", "message": "no CNI"}
+    status = {"conditions": [condition], "addresses": [{"type": "InternalIP", "address": address}]}
+    inner.add("/api/v1/nodes", name, metadata={"labels": labels}, status=status)

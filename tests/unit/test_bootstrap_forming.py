@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap import checks, diagnose, exposure, forming, requirements, residue, restart
+from kinky.bootstrap import checks, diagnose, exposure, forming, requirements
 from kinky.errors import HostError, WaitError
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError
@@ -14,43 +14,13 @@ from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.progress import phase
 from kinky.retry import Pending
-from tests.unit.fake_api import FakeConnection
+from tests.unit.fake_api import FakeClock, FakeConnection, answer_node
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
 VMS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachines"
 VMIS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachineinstances"
 PODS = "/api/v1/namespaces/ns/pods"
 LABELS = {"kinky.dev/cluster": "dev", "app.kubernetes.io/managed-by": "kinky"}
-
-
-class FakeClock:
-    """Time that passes when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += max(seconds, 0.01)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
-    made = FakeClock()
-    monkeypatch.setattr("time.monotonic", made)
-    monkeypatch.setattr("time.sleep", made.sleep)
-    monkeypatch.setenv("KINKY_PROGRESS", "quiet")
-    return made
-
-
-@pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeConnection:
-    connection = FakeConnection()
-    monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
-    monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
-    return connection
 
 
 def add_vm(host: FakeConnection, name: str, state: str, **status: Any) -> None:
@@ -62,12 +32,6 @@ def add_console(host: FakeConnection, node: str, text: str) -> None:
     labels = {"kinky.dev/node": node, "kubevirt.io": "virt-launcher"}
     host.add(PODS, pod, metadata={"labels": labels}, spec={"containers": [{"name": "guest-console-log"}]}, status={})
     host.answer("GET", f"{PODS}/{pod}/log", text)
-
-
-def answer_node(inner: FakeConnection, name: str, *, ready: bool, address: str, labels: dict[str, str]) -> None:
-    condition = {"type": "Ready", "status": "True" if ready else "False", "message": "no CNI"}
-    status = {"conditions": [condition], "addresses": [{"type": "InternalIP", "address": address}]}
-    inner.add("/api/v1/nodes", name, metadata={"labels": labels}, status=status)
 
 
 def table(*found: Callable[[], str | Pending]) -> list[requirements.Requirement]:
@@ -295,61 +259,3 @@ def test_diagnosis_of_a_silent_host_is_a_line(host: FakeConnection) -> None:
     assert diagnose.describe_nodes(HostApi.connect(ACCESS), ["a"]) == [
         "a: not readable: host cluster: cannot get VirtualMachine a: connection refused"
     ]
-
-
-def test_residue_names_each_object_and_what_holds_it(host: FakeConnection, clock: FakeClock) -> None:
-    host.add("/api/v1/namespaces/ns/configmaps", "dev-owner", metadata={"labels": LABELS})
-    host.add("/api/v1/namespaces/ns/secrets", "foreign", metadata={"labels": {"kinky.dev/cluster": "other"}})
-    held = {"labels": LABELS, "deletionTimestamp": "T", "finalizers": ["kubernetes.io/pvc-protection"]}
-    host.add("/api/v1/namespaces/ns/persistentvolumeclaims", "dev-etcd", metadata=held)
-    with pytest.raises(WaitError) as caught:
-        residue.wait_residue_gone(ACCESS, "dev", limit_seconds=5, ignore=["ConfigMap/dev-owner"])
-    assert "1 objects are left in namespace ns after 5 s" in str(caught.value)
-    assert "PersistentVolumeClaim/dev-etcd (held by kubernetes.io/pvc-protection)" in str(caught.value)
-    del host.objects["/api/v1/namespaces/ns/persistentvolumeclaims/dev-etcd"]
-    residue.wait_residue_gone(ACCESS, "dev", limit_seconds=5, ignore=["ConfigMap/dev-owner"])
-
-
-def test_residue_is_not_empty_only_because_it_may_not_be_read(host: FakeConnection) -> None:
-    host.answer("GET", PODS, {"reason": "Forbidden"}, status=403)
-    with pytest.raises(HostError, match="cannot list pods: Forbidden"):
-        residue.fetch_residue(ACCESS, "dev")
-
-
-def test_vmi_is_replaced_when_another_runs(host: FakeConnection, clock: FakeClock) -> None:
-    host.add(VMIS, "a", metadata={"uid": "old"}, status={"phase": "Running"})
-    assert restart.delete_vmi(ACCESS, "a") == "old"
-    with pytest.raises(WaitError, match="no VMI"):
-        restart.wait_vmi_replaced(ACCESS, "a", "old", limit_seconds=5)
-    host.add(VMIS, "a", metadata={"uid": "new"}, status={"phase": "Running"})
-    restart.wait_vmi_replaced(ACCESS, "a", "old", limit_seconds=5)
-    del host.objects[f"{VMIS}/a"]
-    with pytest.raises(HostError, match="there is no VMI a"):
-        restart.delete_vmi(ACCESS, "a")
-
-
-SERVICE = "/api/v1/namespaces/ns/services"
-
-
-def publish(mode: str, node_port: int | None = None) -> str:
-    spec = exposure.PublishSpec(mode=mode, node_port=node_port)
-    return exposure.ensure_published(ACCESS, "dev", spec, limit_seconds=5)
-
-
-def test_load_balancer_waits_for_its_address(host: FakeConnection, clock: FakeClock) -> None:
-    host.add(SERVICE, "dev-endpoint", spec={})
-    with pytest.raises(WaitError, match="no address yet"):
-        publish("loadBalancer")
-    host.add(SERVICE, "dev-endpoint", status={"loadBalancer": {"ingress": [{"ip": "fd00::1"}]}})
-    assert publish("loadBalancer") == "https://[fd00::1]:6443"
-
-
-def test_node_port_is_on_a_ready_node(host: FakeConnection, clock: FakeClock) -> None:
-    host.add(SERVICE, "dev-endpoint", spec={"ports": [{"port": 6443, "nodePort": 31000}]})
-    answer_node(host, "down", ready=False, address="192.0.2.1", labels={})
-    with pytest.raises(WaitError, match="no node of the host is Ready"):
-        publish("nodePort")
-    answer_node(host, "up", ready=True, address="192.0.2.2", labels={})
-    assert publish("nodePort") == "https://192.0.2.2:31000"
-    with pytest.raises(HostError, match="has nodePort 31000, not 30001"):
-        publish("nodePort", 30001)

@@ -138,8 +138,3 @@ def test_a_lock_lets_one_in_at_a_time(tmp_path: Path) -> None:
     lines = order.read_text().splitlines()
     assert len(lines) == 6
     assert all(lines[at].split()[0] == lines[at + 1].split()[0] for at in (0, 2, 4))
-
-
-def test_becoming_another_program_tells_when_it_is_missing() -> None:
-    with pytest.raises(CommandError, match="could not start: kinky-no-such-program --flag"):
-        process.exec_replace(["kinky-no-such-program", "--flag"], {})

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from kinky import paths, process, progress
+from kinky import paths, progress
 
 
 def test_plain_lines_on_standard_error_only(capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +69,8 @@ def test_a_terminal_has_one_live_line_and_lines_above_it() -> None:
         os.dup2(follower, 2)
         os.close(leader)
         os.environ["TERM"] = "xterm"
-        process.exec_replace([sys.executable, "-c", code], {"PYTHONPATH": str(paths.project_root())})
+        os.environ["PYTHONPATH"] = str(paths.project_root())
+        os.execv(sys.executable, [sys.executable, "-c", code])  # noqa: S606
     os.close(follower)
     text = ""
     while True:
