@@ -151,8 +151,16 @@ def fetch_state(inner: InnerApi) -> GateState:
 
 def fetch_faults(inner: InnerApi) -> list[str]:
     """Return what is missing of the wall, each as a sentence; a wall with a hole is a gate that does not close."""
-    kinds = (resources.ADMISSION_POLICIES, resources.ADMISSION_POLICY_BINDINGS)
-    return [f"{kind.kind} {names.GATE} is not there" for kind in kinds if inner.fetch(kind, names.GATE) is None]
+    parts: tuple[tuple[Resource, str | None], ...] = (
+        (resources.ADMISSION_POLICIES, None),
+        (resources.ADMISSION_POLICY_BINDINGS, None),
+        (resources.CONFIG_MAPS, names.NAMESPACE_KINKY),
+    )
+    return [
+        f"{kind.kind} {names.GATE} is not there"
+        for kind, namespace in parts
+        if inner.fetch(kind, names.GATE, namespace=namespace) is None
+    ]
 
 
 def fetch_tainted(inner: InnerApi) -> list[str]:
