@@ -38,8 +38,9 @@ class HostApi(ObjectApi):
         reply = self._connection.call(
             "GET", resource.group_path, what=f"discover {resource.api_version}", allowed=(404,)
         )
-        served = reply.parse().get("resources") or []
-        return reply.status != 404 and any(item.get("name") == resource.plural for item in served)
+        # Of a group that it does not know, the API says so in plain text.
+        served = [] if reply.status == 404 else reply.parse().get("resources") or []
+        return any(item.get("name") == resource.plural for item in served)
 
     def is_allowed(self, verb: str, resource: Resource, *, subresource: str = "") -> bool:
         """Ask the API whether the operator may do this in the namespace."""
