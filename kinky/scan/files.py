@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -24,11 +25,16 @@ def find_files(kind: str, root: Path, *, base: Path | None = None, skip: Collect
         base: Names are relative to this folder; without it they are whole paths.
         skip: Folders that are left out.
     """
-    for folder, folders, files in os.walk(root, onerror=_fail):
+    if not root.is_dir():
+        yield from _regular_file(kind, root, base)
+        return
+    failures: list[OSError] = []
+    for folder, folders, files in os.walk(root, onerror=failures.append):
         folders[:] = sorted(name for name in folders if Path(folder, name) not in skip)
         for name in sorted(files):
             yield from _regular_file(kind, Path(folder, name), base)
-    yield from [] if root.is_dir() else _regular_file(kind, root, base)
+    for failure in failures:
+        yield Artefact(kind, str(failure.filename), partial(_fail, failure))
 
 
 def find_processes(proc: Path = Path("/proc")) -> Iterator[Artefact]:
@@ -39,7 +45,7 @@ def find_processes(proc: Path = Path("/proc")) -> Iterator[Artefact]:
         except (FileNotFoundError, ProcessLookupError):
             continue
         for part in ("cmdline", "environ"):
-            yield Artefact("process", f"{folder.name} {program} {part}", _reader_of(folder / part))
+            yield Artefact("process", f"{folder.name} {program} {part}", partial(_read_whole, folder / part))
 
 
 def read_pieces(path: Path) -> Iterator[bytes]:
@@ -75,13 +81,13 @@ def _regular_file(kind: str, path: Path, base: Path | None) -> Iterator[Artefact
         yield Artefact(
             kind=DISK_KIND if path.suffix in DISK_SUFFIXES else kind,
             name=os.fspath(path.relative_to(base) if base else path),
-            read=lambda: read_pieces(path),
+            read=partial(read_pieces, path),
             private=not mode & 0o077,
         )
 
 
-def _reader_of(path: Path) -> Callable[[], Iterable[bytes]]:
-    return lambda: (path.read_bytes(),)
+def _read_whole(path: Path) -> tuple[bytes]:
+    return (path.read_bytes(),)
 
 
 def _fail(error: OSError) -> NoReturn:
