@@ -96,7 +96,7 @@ def _scan(sources: Iterable[Source], secrets: list[KnownSecret]) -> Report:
 
 def _local_sources() -> Iterator[Source]:
     """Yield what KinKy, Pulumi and git keep on this machine, and what runs on it."""
-    root, state, embedded = paths.project_root(), paths.state_dir(), paths.host_dir()
+    state, embedded = paths.state_dir(), paths.host_dir()
     # What containerd keeps are unpacked images, gigabytes that were public before any secret was made.
     skip = [embedded / "containerd"]
     for kind, folder in (
@@ -110,6 +110,12 @@ def _local_sources() -> Iterator[Source]:
     for file in _passphrases():
         yield expected.PASSPHRASE_FILE, find_files(expected.PASSPHRASE_FILE, file)
     yield "processes", find_processes()
+    yield from _find_git()
+
+
+def _find_git() -> Iterator[Source]:
+    """Yield the checkout as git has it, if it does."""
+    root = paths.project_root()
     if (root / ".git").exists():
         yield "git work tree", find_work_tree(root)
         yield "git objects", find_objects(root)

@@ -22,7 +22,9 @@ _SUBMODULE: Final = b"160000"
 def find_work_tree(root: Path) -> Iterator[Artefact]:
     """Yield the files that are in git or would be after `git add`."""
     for name in _ask_names(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"):
-        yield from find_files(WORK_TREE, root / os.fsdecode(name), base=root)
+        # A link is in git as its target's name; what it leads to is not.
+        if not (file := root / os.fsdecode(name)).is_symlink():
+            yield from find_files(WORK_TREE, file, base=root)
 
 
 def find_objects(root: Path) -> Iterator[Artefact]:

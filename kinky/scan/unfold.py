@@ -64,8 +64,9 @@ class Unfolded:
                 if self._left <= 0:
                     self.cut = True
                     break
-                piece = inflater.decompress(view[start : start + _PIECE_BYTES], self._left)
-                start += _PIECE_BYTES - len(inflater.unconsumed_tail)
+                packed = view[start : start + _PIECE_BYTES]
+                piece = inflater.decompress(packed, self._left)
+                start += len(packed) - len(inflater.unconsumed_tail)
                 self._left -= len(piece)
                 content += piece
         except zlib.error:
