@@ -16,7 +16,6 @@ from kinky.scan.files import find_files
 WORK_TREE: Final = "git work tree"
 OBJECT: Final = "git object"
 STAGED: Final = "staged file"
-_SUBMODULE: Final = b"160000"
 
 
 def find_work_tree(root: Path) -> Iterator[Artefact]:
@@ -36,13 +35,12 @@ def find_objects(root: Path) -> Iterator[Artefact]:
 
 def find_staged(root: Path) -> Iterator[Artefact]:
     """Yield the files that the next commit adds or changes, as they are in the index."""
-    fields = list(_ask_names(root, "diff", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--diff-filter=d"))
+    fields = _ask_names(root, "diff", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--diff-filter=d")
     # Each file is two fields: modes, objects and status; then its name.
-    staged = [(about.split(), name) for about, name in zip(fields[::2], fields[1::2], strict=True)]
-    wanted = [(about[3], name) for about, name in staged if about[1] != _SUBMODULE]
-    request = b"".join(identity + b"\n" for identity, _ in wanted)
+    request = b"".join(about.split()[3] + b"\n" for about in fields[::2])
     with _git(root, "cat-file", "--batch", stdin=request) as output:
-        for _, name in wanted:
+        for name in fields[1::2]:
+            # Of a submodule there is a commit elsewhere, and no object here.
             if (entry := _read_object(output)) is not None:
                 yield Artefact.hold(STAGED, os.fsdecode(name), entry[1])
 

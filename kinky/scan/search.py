@@ -48,7 +48,7 @@ class Needles:
         found: set[KnownSecret] = set()
         for number in compress(count(), map(self._words.__contains__, words)):
             for pattern, offset, owners in self._words[words[number]]:
-                start = number * _WORD - offset
-                if start >= 0 and data.startswith(pattern, start):
+                # A start before the first byte counts from the end, where fewer bytes are left than the pattern has.
+                if data.startswith(pattern, number * _WORD - offset):
                     found |= owners
         return found
