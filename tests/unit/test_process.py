@@ -143,3 +143,10 @@ def test_a_lock_lets_one_in_at_a_time(tmp_path: Path) -> None:
 def test_becoming_another_program_tells_when_it_is_missing() -> None:
     with pytest.raises(CommandError, match="could not start: kinky-no-such-program --flag"):
         process.exec_replace(["kinky-no-such-program", "--flag"], {})
+
+
+def test_an_output_that_is_no_text_goes_to_a_file(tmp_path: Path) -> None:
+    with (tmp_path / "output").open("w+b") as output:
+        assert process.run(["printf", r"\377\0"], reason="test", output=output) == ""
+        output.seek(0)
+        assert output.read() == b"\xff\0"
