@@ -72,7 +72,14 @@ def run_kubeconfig(arguments: argparse.Namespace) -> int:
             f'stack "{stack_file.stack}": no kubeconfig yet: {path}', hint=f"kinky up --stack {stack_file.stack}"
         )
     if arguments.break_glass is not None:
-        print(_break_glass(stack_file, path, reason=arguments.break_glass.strip(), hours=1 if arguments.hours is None else arguments.hours))
+        print(
+            _break_glass(
+                stack_file,
+                path,
+                reason=arguments.break_glass.strip(),
+                hours=1 if arguments.hours is None else arguments.hours,
+            )
+        )
     else:
         print(path if arguments.path else path.read_text().rstrip("\n"))
     return 0

@@ -73,10 +73,16 @@ def _check_file(stack: str, path: Path) -> None:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         raise ConfigError(
-            f'stack "{stack}": {FILE} names a file that others may read, mode {mode:04o}: {path}',
+            f'stack "{stack}": {FILE} names a file that others may use, mode {mode:04o}: {path}',
             hint=f"chmod 600 {path}; if others had access to the machine, make the stack anew with another passphrase",
         )
-    if not path.read_text().strip():
+    try:
+        empty = not path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigError(
+            f'stack "{stack}": {FILE} names a file that cannot be read: {path}: {error.strerror}', hint=_HINT
+        ) from None
+    if empty:
         raise ConfigError(f'stack "{stack}": {FILE} names an empty file: {path}', hint=_HINT)
 
 
