@@ -16,6 +16,7 @@ import yaml
 
 from kinky import names, paths
 from kinky.bootstrap import keys, node_credentials
+from kinky.bootstrap.certificates import Pair, make_authority
 from kinky.cli.stack_file import list_stacks, read_stack_file
 from kinky.config.model import KinkyConfig
 from kinky.render.cloud_config import find_secrets
@@ -73,7 +74,7 @@ def test_nothing_that_is_rendered_holds_key_material(stack: str) -> None:
 def test_key_material_would_be_found() -> None:
     """The look above is not blind: each file of the two key Secrets that is a key is one it would find."""
     made = keys.make_cluster_files("dev")
-    authority = keys.Pair(made["ca.crt"], made["ca.key"])
+    authority = Pair(made["ca.crt"], made["ca.key"])
     made |= node_credentials.make_node_files(authority, "dev-worker-0", "10.0.0.1")
     secret = {name: content.decode() for name, content in made.items() if not name.endswith((".crt", ".pub"))}
     assert len(secret) == 7
@@ -186,7 +187,7 @@ def test_the_kubelet_s_kubeconfig_names_files() -> None:
 
 
 def test_a_worker_gets_its_own_keys_and_no_authority_s() -> None:
-    authority = keys.make_authority("dev ca")
+    authority = make_authority("dev ca")
     files = node_credentials.make_node_files(authority, "dev-worker-0", "10.0.0.1")
     assert set(files) == {
         "ca.crt",
