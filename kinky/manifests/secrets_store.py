@@ -21,12 +21,14 @@ CANARY_VALUE: Final = "canary"
 CANARY_KEY: Final = "nonce"
 WORKLOAD_VALUE: Final = "message"
 WORKLOAD_KEY: Final = "message"
+PROGRAM_VALUES: Final = (CANARY_VALUE, WORKLOAD_VALUE)
+"""Names of values that the program makes, so that no operator's value can stand in their place."""
 
 _STORE_CHECK_SECONDS: Final = 300
 
 
 def store_values(cfg: KinkyConfig) -> tuple[str, ...]:
-    """Return the names of the values in the store that the inner cluster may read."""
+    """Return the names of the values that the program makes and the inner cluster may read."""
     return (CANARY_VALUE, *((WORKLOAD_VALUE,) if cfg.workload.enabled else ()))
 
 
