@@ -25,7 +25,8 @@ PUBLIC = re.compile(r"\.(crt|pub)$|^(userdata|networkdata)$")
 
 @pytest.fixture(scope="module")
 def finished(person: Person) -> Person:
-    """The person with a finished stack."""
+    """The person with a finished stack; `up` was interrupted once and went on, which must not show."""
+    person.interrupt_up()
     person.up()
     return person
 
