@@ -38,7 +38,7 @@ test: venv ## unit, program, golden and configuration tests; no root, under five
 e2e: image ## the main job on the embedded host: up, replace nodes, destroy, nothing left (root)
 	$(PYTEST) tests/e2e -m 'host or slow' -v -x
 
-bench: host ## measure the phases of up against bare QEMU; one JSON, also in bench/latest.json (root)
+bench: image ## measure the phases of up against bare QEMU; one JSON, also in bench/latest.json (root)
 	@$(KINKY) bench --stack $(STACK)
 
 golden: venv ## rewrite the golden files; read the diff before it is committed

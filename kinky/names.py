@@ -21,6 +21,10 @@ LABEL_CLUSTER: Final = "kinky.dev/cluster"
 LABEL_ROLE: Final = "kinky.dev/role"
 LABEL_POOL: Final = "kinky.dev/pool"
 LABEL_NODE: Final = "kinky.dev/node"
+LABEL_MADE_BY: Final = "kinky.dev/made-by"
+OPERATOR: Final = "operator"
+"""Value of that label on what a person put into the secrets store; what the program makes has no such label."""
+LABEL_BREAK_GLASS: Final = "kinky.dev/break-glass"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "kinky"
 
@@ -41,6 +45,8 @@ KUBERNETES_VERSION: Final = "v1.36.3"
 """What toolchain/tools.toml builds, the node image carries and the embedded host runs."""
 ENDPOINT_PORT: Final = 6443
 HASH_LENGTH: Final = 8
+FINGERPRINT_LENGTH: Final = 12
+"""Hexadecimal digits of a SHA-256 that people compare by eye."""
 
 FORWARD_PORT_FIRST: Final = 16443
 FORWARD_PORT_COUNT: Final = 1000
@@ -94,6 +100,16 @@ def store_decoy(cluster: str) -> str:
 def store_reader(cluster: str) -> str:
     """Return the name of the ServiceAccount, Role and RoleBinding that read the store's values."""
     return f"{cluster}-store-reader"
+
+
+def store_value_reader(cluster: str, name: str) -> str:
+    """Return the name of the Role and RoleBinding that let the store's reader get one value of the operator."""
+    return f"{store_reader(cluster)}-{name}"
+
+
+def break_glass_record(cluster: str, fingerprint: str) -> str:
+    """Return the name of the ConfigMap that says who made a break-glass certificate."""
+    return f"{cluster}-break-glass-{fingerprint[:FINGERPRINT_LENGTH]}"
 
 
 def owner_config_map(cluster: str) -> str:

@@ -35,6 +35,7 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     stdin: bytes | None = None,
+    output: BinaryIO | None = None,
     log: Path | None = None,
 ) -> str:
     """Run a program to its end and return its standard output.
@@ -42,6 +43,7 @@ def run(
     Args:
         reason: What the program is needed for, as an infinitive without "to", such as "sign the certificate".
         env: Variables added to this process's environment.
+        output: A file for standard output that is large or no text; nothing is returned then.
         log: A file to which standard error is written while the program runs, and standard output at its end.
 
     Raises:
@@ -50,7 +52,9 @@ def run(
     command = [os.fspath(part) for part in argv]
     started = time.monotonic()
     try:
-        result = _execute(command, timeout_seconds=timeout_seconds, env=env, cwd=cwd, stdin=stdin, log=log)
+        result = _execute(
+            command, timeout_seconds=timeout_seconds, env=env, cwd=cwd, stdin=stdin, output=output, log=log
+        )
     except OSError as error:
         at_fault = error.filename or command[0]
         raise CommandError(
@@ -149,6 +153,7 @@ def _execute(
     env: Mapping[str, str] | None,
     cwd: Path | None,
     stdin: bytes | None,
+    output: BinaryIO | None,
     log: Path | None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run the command; a time limit that passed gives the return code of `SIGKILL`."""
@@ -158,14 +163,15 @@ def _execute(
         with subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if output is None else output,
             stderr=subprocess.PIPE if errors is None else errors,
             env={**os.environ, **(env or {})},
             cwd=cwd,
             # An own process group, so that a time limit or Ctrl-C ends the program's children too.
             process_group=0,
         ) as process:
-            out, err = _communicate(process, stdin, timeout_seconds)
+            # An output that went to a file is None here.
+            out, err = (part or b"" for part in _communicate(process, stdin, timeout_seconds))
         if errors is not None:
             errors.seek(start)
             err = errors.read()

@@ -112,7 +112,9 @@ def _ensure_cached(access: HostAccess, cluster: str, directory: Path) -> Path:
     if is_usable(credential, directory / CA_FILE):
         return credential
     authority = fetch_authority(HostApi.connect(access), cluster)
-    request = LeafRequest(common_name=_operator(), organizations=["system:masters"], life=CREDENTIAL_LIFE)
+    request = LeafRequest(
+        common_name=f"kinky:{describe_operator()}", organizations=["system:masters"], life=CREDENTIAL_LIFE
+    )
     leaf = make_leaf(authority, request)
     write_private(directory / CA_FILE, authority.certificate)
     write_private(credential, leaf.certificate + leaf.key)
@@ -126,10 +128,10 @@ def _refresh_authority(access: HostAccess, cluster: str, directory: Path) -> byt
     return certificate
 
 
-def _operator() -> str:
-    """Name who asks, as the inner cluster's audit log will show it."""
+def describe_operator() -> str:
+    """Describe who asks, as the inner cluster's audit log will show it."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = "unknown"
-    return f"kinky:{user}@{socket.gethostname()}"
+    return f"{user}@{socket.gethostname()}"

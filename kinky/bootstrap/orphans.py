@@ -1,4 +1,4 @@
-"""Objects that an interrupted run created before Pulumi could write them down."""
+"""Objects of the cluster that Pulumi does not know: made by a run that was interrupted, or by other commands."""
 
 from collections.abc import Sequence
 
@@ -38,5 +38,5 @@ def delete_orphans(access: HostAccess, cluster: str, *, ignore: Sequence[str] = 
             if api.delete(kind, body["metadata"]["name"], namespace=api.namespace):
                 found.append(label)
     if found:
-        note(f"removing what an interrupted run left: {', '.join(found)}")
+        note(f"removing what is not in Pulumi's state: {', '.join(found)}")
     return found

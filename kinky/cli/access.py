@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import Final
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from kinky import paths
 from kinky.cli import options
 from kinky.errors import KinkyError
+
+if TYPE_CHECKING:
+    from kinky.cli.stack_file import StackFile
 
 FORWARD_WAIT_SECONDS: Final = 10.0
 """How long `credential` waits for the forward to come back: less than the patience of a person at kubectl."""
@@ -25,7 +30,15 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         return parser
     parser = options.command_parser(command, description="Print the kubeconfig of a stack's inner cluster.")
     options.add_stack(parser)
-    parser.add_argument("--path", action="store_true", help="print the path of the file instead")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--path", action="store_true", help="print the path of the file instead")
+    form.add_argument(
+        "--break-glass",
+        metavar="REASON",
+        help="print one that holds a certificate and its key, for when kinky or the host cannot be reached later; "
+        "it cannot be revoked, and the reason is recorded on the host",
+    )
+    parser.add_argument("--hours", type=int, help="life of the --break-glass certificate, 1 to 24 (default: 1)")
     options.set_run(parser, run_kubeconfig)
     return parser
 
@@ -45,14 +58,46 @@ def run_credential(arguments: argparse.Namespace) -> int:
 
 
 def run_kubeconfig(arguments: argparse.Namespace) -> int:
-    """Print the kubeconfig or its path."""
+    """Print the kubeconfig or its path, or one that holds a certificate."""
     from kinky.cli.stack_file import read_stack_file
 
+    if arguments.hours is not None and arguments.break_glass is None:
+        raise KinkyError(
+            "--hours has a meaning only with --break-glass", hint="any other kubeconfig holds no certificate"
+        )
     stack_file = read_stack_file(arguments.stack)
     path = paths.stack_dir(stack_file.cluster) / "kubeconfig.yaml"
     if not path.is_file():
         raise KinkyError(
             f'stack "{stack_file.stack}": no kubeconfig yet: {path}', hint=f"kinky up --stack {stack_file.stack}"
         )
-    print(path if arguments.path else path.read_text().rstrip("\n"))
+    if arguments.break_glass is not None:
+        print(
+            _break_glass(
+                stack_file,
+                path,
+                reason=arguments.break_glass.strip(),
+                hours=1 if arguments.hours is None else arguments.hours,
+            )
+        )
+    else:
+        print(path if arguments.path else path.read_text().rstrip("\n"))
     return 0
+
+
+def _break_glass(stack_file: StackFile, path: Path, *, reason: str, hours: int) -> str:
+    """Return a kubeconfig that holds a certificate, after telling what it is (secret)."""
+    from kinky.bootstrap.break_glass import HOURS_LIMIT, make_break_glass
+    from kinky.bootstrap.forward import ensure_recorded_forward
+    from kinky.program import find_host
+    from kinky.progress import note
+
+    if not reason:
+        raise KinkyError("--break-glass needs a reason, which is recorded on the host")
+    if not 1 <= hours <= HOURS_LIMIT:
+        raise KinkyError(f"--hours is {hours}: must be from 1 to {HOURS_LIMIT}, because it cannot be revoked")
+    access = find_host(stack_file.config)
+    made = make_break_glass(access, stack_file.cluster, json.loads(path.read_text()), hours=hours, reason=reason)
+    ensure_recorded_forward(stack_file.cluster, wait_seconds=0)
+    note(f"valid until {made.not_after} and not to be revoked; recorded as ConfigMap {access.namespace}/{made.record}")
+    return made.kubeconfig

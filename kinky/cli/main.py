@@ -34,10 +34,12 @@ COMMANDS: Final = {
     "kubeconfig": Command("kinky.cli.access", "print the kubeconfig of a stack's inner cluster, which holds no key"),
     "credential": Command("kinky.cli.access", "print a credential for kubectl (called by the kubeconfig)"),
     "gate": Command("kinky.cli.gate", "the gate before workloads: show, open, close"),
+    "secrets": Command("kinky.cli.secrets", "the values of a stack's secrets store: set, list, rm"),
     "host": Command("kinky.cli.host", "the embedded host: up, down, status, logs, load"),
     "down": Command("kinky.cli.down", "destroy a stack of the embedded host, then stop and remove that host"),
     "tools": Command("kinky.cli.tools", "list or make the programs that KinKy uses"),
     "image": Command("kinky.cli.image", "the node image: build, show"),
+    "scan": Command("kinky.cli.scan", "look for a stack's secrets where they may not be; also a commit hook"),
     "bench": Command("kinky.cli.bench", "measure the phases of up and compare them with bare QEMU"),
     "generate": Command("kinky.cli.generate", "write the generated files: configuration schema and its page"),
 }

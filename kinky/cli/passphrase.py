@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -32,20 +33,23 @@ def ensure_passphrase(
     """Return the variables that give Pulumi the passphrase; the embedded host's file is made at its first use.
 
     Raises:
-        ConfigError: The stack needs a passphrase and there is none.
+        ConfigError: The stack needs a passphrase and there is none, or one that protects nothing.
     """
+    if not _needs_passphrase(secrets_provider, backend):
+        return {}
     if VALUE in environ:
+        if not environ[VALUE].strip():
+            raise ConfigError(f'stack "{stack}": {VALUE} is empty, which protects nothing', hint=_HINT)
         return {}
     own = paths.passphrase_file()
     if (given := environ.get(FILE)) and Path(given) != own:
-        if not Path(given).is_file():
-            raise ConfigError(f'stack "{stack}": {FILE} names a file that does not exist: {given}', hint=_HINT)
-        return {}
-    if not _needs_passphrase(secrets_provider, backend):
+        _check_file(stack, Path(given))
         return {}
     if not embedded:
         raise ConfigError(f'stack "{stack}": no passphrase: {FILE} is not set', hint=_HINT)
-    return {FILE: str(_ensure_file(own))}
+    path = _ensure_file(own)
+    _check_file(stack, path)
+    return {FILE: str(path)}
 
 
 def forget_salt(stack_file: Path) -> None:
@@ -60,6 +64,26 @@ def forget_salt(stack_file: Path) -> None:
 
 
 _HINT: Final = f"write the passphrase into a file of mode 0600 and export {FILE}=<that file>"
+
+
+def _check_file(stack: str, path: Path) -> None:
+    """Refuse a file that is missing, empty, or everybody's; Pulumi would take an empty one without a word."""
+    if not path.is_file():
+        raise ConfigError(f'stack "{stack}": {FILE} names a file that does not exist: {path}', hint=_HINT)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise ConfigError(
+            f'stack "{stack}": {FILE} names a file that others may use, mode {mode:04o}: {path}',
+            hint=f"chmod 600 {path}; if others had access to the machine, make the stack anew with another passphrase",
+        )
+    try:
+        empty = not path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigError(
+            f'stack "{stack}": {FILE} names a file that cannot be read: {path}: {error.strerror}', hint=_HINT
+        ) from None
+    if empty:
+        raise ConfigError(f'stack "{stack}": {FILE} names an empty file: {path}', hint=_HINT)
 
 
 def _needs_passphrase(secrets_provider: str | None, backend: str) -> bool:

@@ -20,6 +20,9 @@ from kinky.errors import KinkyError
 PROJECT = "kinky"
 """Name in Pulumi.yaml; state and locks are filed under it."""
 
+MISFIT = "incorrect passphrase"
+"""What Pulumi says when the passphrase does not open the salt in the stack's file."""
+
 T = TypeVar("T")
 
 
@@ -78,9 +81,20 @@ class StackEngine:
             try:
                 return work()
             except EngineError as error:
+                if MISFIT in str(error):
+                    raise self._passphrase_error() from None
                 raise KinkyError(
                     f'stack "{self._file.stack}": pulumi {operation} failed{_unseen(operation, error)}'
                 ) from None
+
+    def _passphrase_error(self) -> KinkyError:
+        """Say which of the two must change; Pulumi looks at the passphrase first, so nothing was touched."""
+        file = self._file.path.relative_to(paths.project_root())
+        return KinkyError(
+            f'stack "{self._file.stack}": the passphrase is not the one that the stack was made with',
+            details=[f"encryptionsalt in {file} belongs to another one; nothing was touched"],
+            hint="give the first passphrase again; if the stack's state is gone, remove the line encryptionsalt",
+        )
 
 
 def open_engine(stack_file: StackFile) -> StackEngine:

@@ -44,6 +44,8 @@ def measure(vms: int) -> float:
         "cluster": {"name": "bench"},
         "image": {"reference": IMAGE},
         "workers": [{"pool": "worker", "replicas": vms - 1}],
+        # Room for 4096 nodes: the default has it for 256.
+        "network": {"podCidrs": ["172.16.0.0/12"]},
     }
     config = load_config(settings, source="bench")
     args = InnerClusterArgs(

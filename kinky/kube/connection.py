@@ -47,8 +47,18 @@ class Reply:
     body: bytes
 
     def parse(self) -> JsonObject:
-        """Parse the body as one JSON object."""
-        parsed = json.loads(self.body or b"{}")
+        """Parse the body as one JSON object.
+
+        Raises:
+            HostError: it is none, as when something between us and the API answered.
+        """
+        try:
+            parsed = json.loads(self.body or b"{}")
+        except ValueError:
+            raise HostError(
+                f"what answered is no Kubernetes API: status {self.status}, {len(self.body)} bytes that are not JSON",
+                hint="look at the server in the kubeconfig, and at proxies on the way to it",
+            ) from None
         return parsed if isinstance(parsed, dict) else {}
 
 
@@ -140,7 +150,7 @@ def _refusal(target: str, what: str, reply: Reply) -> ApiError:
     """
     try:
         status = reply.parse()
-    except ValueError:
+    except HostError:
         status = {}
     reason = str(status.get("reason") or "refused")
     message = "" if reply.status in _CONTENT_REFUSALS and "Secret" in what else status.get("message", "")

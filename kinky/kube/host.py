@@ -13,6 +13,8 @@ LAUNCHER_LABEL = "kubevirt.io=virt-launcher"
 CONSOLE_CONTAINER = "guest-console-log"
 LOG_LIMIT_BYTES = 262_144
 """The stage lines are short; a console that fills more than this has other troubles."""
+WHOLE_LOG_SECONDS = 120.0
+"""The kubelet keeps at most 10 MiB of a log at hand, which an emulated host takes its time to send."""
 
 
 class HostApi(ObjectApi):
@@ -38,8 +40,9 @@ class HostApi(ObjectApi):
         reply = self._connection.call(
             "GET", resource.group_path, what=f"discover {resource.api_version}", allowed=(404,)
         )
-        served = reply.parse().get("resources") or []
-        return reply.status != 404 and any(item.get("name") == resource.plural for item in served)
+        # Of a group that it does not know, the API says so in plain text.
+        served = [] if reply.status == 404 else reply.parse().get("resources") or []
+        return any(item.get("name") == resource.plural for item in served)
 
     def is_allowed(self, verb: str, resource: Resource, *, subresource: str = "") -> bool:
         """Ask the API whether the operator may do this in the namespace."""
@@ -110,6 +113,18 @@ class HostApi(ObjectApi):
             allowed=(400, 404),
         )
         return "" if reply.status in (400, 404) else reply.body.decode(errors="replace")
+
+    def fetch_whole_log(self, pod: str, container: str) -> bytes:
+        """Fetch a container's log as it is; empty when there is none yet."""
+        reply = self._connection.call(
+            "GET",
+            resources.PODS.build_path(self.namespace, pod, "log"),
+            what=f"get the whole log of pod {pod}",
+            query={"container": container},
+            allowed=(400, 404),
+            timeout_seconds=WHOLE_LOG_SECONDS,
+        )
+        return b"" if reply.status in (400, 404) else reply.body
 
     def request_token(self, service_account: str, *, seconds: int) -> tuple[str, datetime]:
         """Ask for a token of a ServiceAccount; returns it with its expiry, which the API may shorten.

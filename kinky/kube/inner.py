@@ -26,21 +26,6 @@ class InnerApi(ObjectApi):
         reply = self._connection.call("GET", "/readyz", what="get /readyz", allowed=(500,), timeout_seconds=10)
         return reply.status == 200
 
-    def fetch_user(self) -> str:
-        """Fetch the name under which the API knows us: proof that the answer is an authenticated one."""
-        reply = self._connection.call(
-            "POST",
-            resources.SELF_REVIEWS.build_path(None),
-            what="review the own identity",
-            body={
-                "apiVersion": resources.SELF_REVIEWS.api_version,
-                "kind": resources.SELF_REVIEWS.kind,
-                "metadata": {},
-            },
-        )
-        info = (reply.parse().get("status") or {}).get("userInfo") or {}
-        return str(info.get("username", ""))
-
     def fetch_schema_size(self) -> int:
         """Fetch the OpenAPI document in the form that the Pulumi provider asks for; return its size in bytes."""
         reply = self._connection.call(

@@ -52,6 +52,22 @@ def build_exec(command: str, arguments: Sequence[str]) -> JsonObject:
     }
 
 
+def build_held_kubeconfig(
+    kubeconfig: JsonObject, *, ca_certificate: bytes, certificate: bytes, key: bytes
+) -> JsonObject:
+    """Build from a kubeconfig the one whose user is a certificate with its key instead of a command (secret)."""
+    (cluster,), (user,) = kubeconfig["clusters"], kubeconfig["users"]
+    authority = {"certificate-authority-data": base64.b64encode(ca_certificate).decode()}
+    held = {
+        "client-certificate-data": base64.b64encode(certificate).decode(),
+        "client-key-data": base64.b64encode(key).decode(),
+    }
+    return kubeconfig | {
+        "clusters": [cluster | {"cluster": cluster["cluster"] | authority}],
+        "users": [user | {"user": held}],
+    }
+
+
 def build_exec_credential(*, certificate: str, key: str, expires_at: str) -> JsonObject:
     """Build what the command prints: a client certificate and when to ask for another (secret)."""
     return {

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping, Sequence
 
 from kinky.kube.connection import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Connection, JsonObject
-from kinky.kube.resources import SECRETS, Resource
+from kinky.kube.resources import SECRETS, SELF_REVIEWS, Resource
 
 _PAGE = 500
 _FIELD_MANAGER = "kinky"
@@ -26,6 +26,21 @@ class ObjectApi:
     def server(self) -> str:
         """URL of the API server."""
         return self._connection.server
+
+    def fetch_user(self) -> str:
+        """Fetch the name under which the API knows us: proof that the answer is an authenticated one."""
+        reply = self._connection.call(
+            "POST",
+            SELF_REVIEWS.build_path(None),
+            what="review the own identity",
+            body={
+                "apiVersion": SELF_REVIEWS.api_version,
+                "kind": SELF_REVIEWS.kind,
+                "metadata": {},
+            },
+        )
+        info = (reply.parse().get("status") or {}).get("userInfo") or {}
+        return str(info.get("username", ""))
 
     def fetch(self, resource: Resource, name: str, *, namespace: str | None = None) -> JsonObject | None:
         """Fetch one object, or None when it (or its kind) is not there."""

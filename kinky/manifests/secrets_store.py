@@ -21,9 +21,11 @@ CANARY_VALUE: Final = "canary"
 CANARY_KEY: Final = "nonce"
 WORKLOAD_VALUE: Final = "message"
 WORKLOAD_KEY: Final = "message"
-
 UNKNOWN_VALUE: Final = "unknown"
 """Name that the reader may read and that nobody ever writes: what the store says of it is the gate's evidence."""
+PROGRAM_VALUES: Final = (CANARY_VALUE, WORKLOAD_VALUE, UNKNOWN_VALUE)
+"""Names of values that the program makes, so that no operator's value can stand in their place."""
+
 DECOY: Final = "decoy"
 """Name of the ExternalSecret that asks for a host Secret which is there and is not the store's."""
 
@@ -31,7 +33,7 @@ _STORE_CHECK_SECONDS: Final = 300
 
 
 def store_values(cfg: KinkyConfig) -> tuple[str, ...]:
-    """Return the names of the values in the store that the inner cluster may read."""
+    """Return the names of the values that the program makes and the inner cluster may read."""
     return (CANARY_VALUE, *((WORKLOAD_VALUE,) if cfg.workload.enabled else ()))
 
 

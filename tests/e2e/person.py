@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,14 @@ from typing import Any
 
 from kinky import paths, process, retry
 from kinky.cli.stack_file import StackFile, read_stack_file
+from kinky.errors import WaitError
 
 ROOT = paths.project_root()
 KINKY = ROOT / ".venv" / "bin" / "kinky"
 UP_SECONDS = 1800.0
 DESTROY_SECONDS = 600.0
+FINISH_SECONDS = 120.0
+"""Seconds that Pulumi may take to finish its running steps after the first Ctrl-C; then the person presses it again."""
 ALWAYS_THERE = {"serviceaccount/default", "configmap/kube-root-ca.crt"}
 """What Kubernetes itself puts into each namespace."""
 KINDS = (
@@ -94,9 +98,21 @@ class Person:
         wanted = ("--ignore-not-found", "--output", "jsonpath={.metadata.uid}")
         return self.host("get", "virtualmachineinstance", node, *wanted)
 
-    def start_up(self) -> int:
-        """Start `kinky up` without waiting for it; return its process id."""
-        return process.spawn_detached([KINKY, "up", "--stack", self.stack.stack], log=self.scratch / "up.log")
+    def interrupt_up(self) -> None:
+        """Start `kinky up`, press Ctrl-C when its VMs exist, and wait for its end."""
+        command = [KINKY, "up", "--stack", self.stack.stack]
+        pid = process.spawn_detached(command, log=self.scratch / "interrupted.log")
+        wait_for("the first VM", lambda: self.host("get", "virtualmachines", "--output", "name"), limit_seconds=300)
+        for _ in range(2):
+            os.kill(pid, signal.SIGINT)
+            try:
+                wait_for(
+                    "the end of up", lambda: not process.is_alive(pid, expect=KINKY.name), limit_seconds=FINISH_SECONDS
+                )
+            except WaitError:
+                continue
+            return
+        raise AssertionError("up goes on after two interrupts")
 
 
 def meet(stack: str, scratch: Path) -> Person:

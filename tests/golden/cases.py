@@ -58,7 +58,11 @@ def fixed_addresses(nodes: Iterable[NodeSpec]) -> Addresses:
 
 def render_case(case: str) -> dict[str, str]:
     """Return every golden file of the case by its path below the case's folder."""
-    cfg = read_config(case)
+    return render_files(read_config(case))
+
+
+def render_files(cfg: KinkyConfig) -> dict[str, str]:
+    """Return all texts that a configuration renders to, by the golden files' paths."""
     nodes = build_nodes(cfg)
     addresses = fixed_addresses(nodes)
     files = {}

@@ -67,7 +67,7 @@ class FakeConnection:
             return _reply(201, {"status": {"allowed": (asked["verb"], plural) not in self.denied}})
         if method == "GET" and path.startswith("/apis/") and path.count("/") == 3:
             plurals = self.served.get(path.removeprefix("/apis/"))
-            return _reply(200, {"resources": [{"name": name} for name in plurals]}) if plurals else _status(404)
+            return _reply(200, {"resources": [{"name": name} for name in plurals]}) if plurals else UNKNOWN_GROUP
         return self._answer_object(method, path, query, body)
 
     def _answer_patch(self, path: str, content_type: str, body: Any) -> Reply | None:
@@ -135,6 +135,10 @@ def _merge(target: JsonObject, patch: JsonObject) -> JsonObject:
 
 def _reply(status: int, body: object) -> Reply:
     return Reply(status, json.dumps(body).encode())
+
+
+UNKNOWN_GROUP = Reply(404, b"404 page not found\n")
+"""What an API server says of a group that it does not know: text, no Status object."""
 
 
 def _status(code: int) -> Reply:

@@ -199,3 +199,9 @@ def test_api_error_survives_pickling() -> None:
 
     error = ApiError("host cluster: cannot get x", status=403, hint="try")
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301
+
+
+def test_an_answer_that_is_no_json_is_no_kubernetes_api(server: Server, connection: Connection) -> None:
+    server.answers["GET", "/version"] = (200, b"<html>sign in</html>")
+    with pytest.raises(HostError, match="no Kubernetes API: status 200, 20 bytes that are not JSON"):
+        connection.call("GET", "/version", what="get the version").parse()

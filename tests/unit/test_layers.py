@@ -17,7 +17,7 @@ LAYERS = (
     {"config"},
     {"topology", "kube"},
     {"render", "manifests"},
-    {"bootstrap", "embedded", "nodeimage"},
+    {"bootstrap", "embedded", "nodeimage", "scan"},
     {"components"},
     {"program"},
     {"cli"},

@@ -138,3 +138,10 @@ def test_a_lock_lets_one_in_at_a_time(tmp_path: Path) -> None:
     lines = order.read_text().splitlines()
     assert len(lines) == 6
     assert all(lines[at].split()[0] == lines[at + 1].split()[0] for at in (0, 2, 4))
+
+
+def test_an_output_that_is_no_text_goes_to_a_file(tmp_path: Path) -> None:
+    with (tmp_path / "output").open("w+b") as output:
+        assert process.run(["printf", r"\377\0"], reason="test", output=output) == ""
+        output.seek(0)
+        assert output.read() == b"\xff\0"

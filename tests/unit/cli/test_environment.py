@@ -104,11 +104,67 @@ def test_passphrase_of_the_embedded_host_does_not_serve_other_stacks() -> None:
         ensure(embedded=False, environ=variables)
 
 
-def test_passphrase_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    missing = str(tmp_path / "none")
+def given(tmp_path: Path, content: str, *, mode: int = 0o600) -> dict[str, str]:
+    path = tmp_path / "passphrase"
+    path.write_text(content)
+    path.chmod(mode)
+    return {passphrase.FILE: str(path)}
+
+
+def refuse(environ: dict[str, str], *, embedded: bool) -> str:
     with pytest.raises(ConfigError) as error:
-        ensure(environ={passphrase.FILE: missing})
-    assert missing in str(error.value)
+        ensure(embedded=embedded, environ=environ)
+    return str(error.value)
+
+
+HINT = "hint: write the passphrase into a file of mode 0600 and export PULUMI_CONFIG_PASSPHRASE_FILE=<that file>"
+
+
+def test_passphrase_file_of_the_operator_is_used(tmp_path: Path) -> None:
+    assert ensure(embedded=False, environ=given(tmp_path, "a long one\n")) == {}
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_passphrase_file_that_is_missing_is_named(tmp_path: Path, embedded: bool) -> None:
+    missing = str(tmp_path / "none")
+    assert refuse({passphrase.FILE: missing}, embedded=embedded) == (
+        f'stack "dev": PULUMI_CONFIG_PASSPHRASE_FILE names a file that does not exist: {missing}\n{HINT}'
+    )
+
+
+@pytest.mark.parametrize("content", ["", "\n", "  \n"])
+def test_passphrase_file_that_is_empty_is_refused(tmp_path: Path, content: str) -> None:
+    """Pulumi takes it, and encrypts with nothing."""
+    environ = given(tmp_path, content)
+    assert refuse(environ, embedded=False) == (
+        f'stack "dev": PULUMI_CONFIG_PASSPHRASE_FILE names an empty file: {environ[passphrase.FILE]}\n{HINT}'
+    )
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o602])
+def test_passphrase_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
+    environ = given(tmp_path, "a long one", mode=mode)
+    path = environ[passphrase.FILE]
+    assert refuse(environ, embedded=False) == (
+        f'stack "dev": PULUMI_CONFIG_PASSPHRASE_FILE names a file that others may use, mode {mode:04o}: {path}\n'
+        f"hint: chmod 600 {path}; if others had access to the machine, make the stack anew with another passphrase"
+    )
+
+
+@pytest.mark.parametrize("value", ["", " "])
+def test_passphrase_in_the_environment_that_is_empty_is_refused(value: str) -> None:
+    assert refuse({passphrase.VALUE: value}, embedded=True) == (
+        f'stack "dev": PULUMI_CONFIG_PASSPHRASE is empty, which protects nothing\n{HINT}'
+    )
+
+
+def test_own_passphrase_file_is_checked_too() -> None:
+    path = Path(ensure()[passphrase.FILE])
+    path.chmod(0o644)
+    assert "others may use" in refuse({}, embedded=True)
+    path.chmod(0o600)
+    path.write_text("")
+    assert "names an empty file" in refuse({}, embedded=True)
 
 
 @pytest.mark.parametrize(

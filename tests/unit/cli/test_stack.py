@@ -8,13 +8,17 @@ import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pulumi import automation
+from pulumi.automation._cmd import CommandResult
+from pulumi.automation.errors import CommandError
 
 from kinky import paths
 from kinky.cli import main, stack_engine
-from kinky.cli.stack_file import StackFile
+from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.cli.stack_interrupt import deferred_interrupts
 from kinky.cli.stack_lock import remove_stale_locks
 from kinky.embedded import host
@@ -139,6 +143,28 @@ def test_lock_of_a_dead_pulumi_is_removed_and_others_stay(tmp_path: Path) -> Non
 
 def test_locks_of_a_service_are_its_own_matter() -> None:
     assert remove_stale_locks("https://state.example", project="kinky", stack="dev") == []
+
+
+@pytest.mark.parametrize("operation", ["up", "preview", "destroy"])
+def test_passphrase_of_another_stack_is_told_as_that(monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
+    said = "error: getting stack configuration: get stack secrets manager: incorrect passphrase"
+
+    class WrongPassphrase:
+        def __getattr__(self, name: str) -> Any:
+            raise CommandError(CommandResult(stdout="", stderr=said, code=255))
+
+    for name in ("create_or_select", "select"):
+        monkeypatch.setattr(automation.Stack, name, lambda *_: WrongPassphrase())
+    workspace: Any = SimpleNamespace(env_vars={"PULUMI_BACKEND_URL": "https://state.example"})
+    engine = stack_engine.StackEngine(read_stack_file("dev"), workspace=workspace)
+    options = {"expect_no_changes": False} if operation == "preview" else {}
+    with pytest.raises(KinkyError) as error:
+        getattr(engine, operation)(**options)
+    assert str(error.value) == (
+        'stack "dev": the passphrase is not the one that the stack was made with\n'
+        "  encryptionsalt in stacks/Pulumi.dev.yaml belongs to another one; nothing was touched\n"
+        "hint: give the first passphrase again; if the stack's state is gone, remove the line encryptionsalt"
+    )
 
 
 def test_ctrl_c_waits_for_the_work_and_then_counts(capsys: pytest.CaptureFixture[str]) -> None:

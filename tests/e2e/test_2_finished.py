@@ -6,13 +6,16 @@ import base64
 import hashlib
 import json
 import re
+from pathlib import Path
+from secrets import token_urlsafe
 
 import pytest
 
-from kinky import names
+from kinky import names, process
+from kinky.manifests.secrets_store import build_external_secret
 from kinky.topology.nodes import build_nodes
 from tests.e2e import gate
-from tests.e2e.person import Person, is_ready, wait_for
+from tests.e2e.person import KINKY, Person, is_ready, wait_for
 
 pytestmark = pytest.mark.host
 
@@ -25,7 +28,8 @@ PUBLIC = re.compile(r"\.(crt|pub)$|^(userdata|networkdata)$")
 
 @pytest.fixture(scope="module")
 def finished(person: Person) -> Person:
-    """The person with a finished stack."""
+    """The person with a finished stack; `up` was interrupted once and went on, which must not show."""
+    person.interrupt_up()
     person.up()
     return person
 
@@ -58,6 +62,38 @@ def test_workload_reads_its_value_from_the_store(finished: Person) -> None:
 def test_second_preview_and_up_change_nothing(finished: Person) -> None:
     finished.kinky("preview", "--stack", finished.stack.stack, "--expect-no-changes", limit_seconds=300)
     finished.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+def test_value_of_the_operator_reaches_the_inner_cluster_past_pulumi(finished: Person, tmp_path: Path) -> None:
+    stack, value = finished.stack.stack, token_urlsafe(24)
+    file, manifest = tmp_path / "value", tmp_path / "external-secret.json"
+    file.write_text(value)
+    body = build_external_secret(finished.stack.config, "e2e", "value", namespace=names.NAMESPACE_KINKY)
+    manifest.write_text(json.dumps(body))
+    finished.kinky("secrets", "set", "e2e", "--stack", stack, "--file", str(file))
+    finished.kubectl("apply", "--filename", str(manifest))
+    wanted = base64.b64encode(value.encode()).decode()
+    get = ("get", "secret", "e2e", "--namespace", names.NAMESPACE_KINKY, "--ignore-not-found")
+    read = (*get, "--output", "jsonpath={.data.value}")
+    wait_for("the value in the inner cluster", lambda: finished.kubectl(*read) == wanted, limit_seconds=180)
+    finished.kinky("preview", "--stack", stack, "--expect-no-changes", limit_seconds=300)
+    listed = {each["name"]: each for each in json.loads(finished.kinky("secrets", "list", "--stack", stack, "--json"))}
+    assert listed["e2e"]["keys"] == {"value": hashlib.sha256(value.encode()).hexdigest()[: names.FINGERPRINT_LENGTH]}
+    assert {name for name, each in listed.items() if each["madeBy"] == "program"} >= {"canary"}
+    finished.kubectl("delete", "--filename", str(manifest))
+    finished.kinky("secrets", "rm", "e2e", "--stack", stack)
+    assert "e2e" not in finished.host("get", "secrets,roles,rolebindings", "--output", "name")
+
+
+def test_break_glass_certificate_opens_the_api(finished: Person, tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.touch(mode=0o600)
+    # Not by `finished.kinky`, which keeps a log of what is printed: this holds a key.
+    ask = [KINKY, "kubeconfig", "--stack", finished.stack.stack, "--break-glass", "e2e"]
+    kubeconfig.write_text(process.run(ask, reason="test"))
+    assert finished.kubectl("--kubeconfig", str(kubeconfig), "get", "--raw", "/readyz") == "ok"
+    records = finished.host("get", "configmaps", "--selector", names.LABEL_BREAK_GLASS, "--output", "name").split()
+    assert len(records) == 1
 
 
 def test_state_holds_no_secret(finished: Person) -> None:

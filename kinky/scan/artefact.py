@@ -1,0 +1,23 @@
+"""`Artefact`: one thing to look at, such as a file, a process's environment or an object of the host's API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """What it is, and how its content is read; nothing is read before it is asked for."""
+
+    kind: str
+    name: str
+    read: Callable[[], Iterable[bytes]]
+    """Yields the content in pieces that overlap, so that what lies across a border is whole in one of them."""
+    private: bool = True
+    """Whether only its owner can read it."""
+
+    @classmethod
+    def hold(cls, kind: str, name: str, content: bytes) -> Artefact:
+        """Return an artefact whose content is in memory already."""
+        return cls(kind, name, lambda: (content,))

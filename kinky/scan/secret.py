@@ -1,0 +1,76 @@
+"""`KnownSecret`: a value that the scanner looks for, and that nothing can print."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Final, NoReturn
+
+MINIMUM_BYTES: Final = 8
+"""Shorter values turn up by chance, and a scanner that cries wolf is switched off."""
+FINGERPRINT_LENGTH: Final = 12
+
+
+class SecretClass(StrEnum):
+    """What kind of secret a value is; decides where it may be."""
+
+    ENCRYPTION_KEY = "encryption key"
+    PRIVATE_KEY = "private key"
+    STORE_VALUE = "store value"
+    TOKEN = "token"  # noqa: S105 - the name of a class
+    OTHER_VALUE = "other Secret value"
+    PASSPHRASE = "passphrase"  # noqa: S105 - the name of a class
+    OPERATOR_KEY = "operator key"
+    HOST_KEY = "embedded host key"
+
+
+class KnownSecret:
+    """A secret with its class and name; the value comes out of `reveal` only.
+
+    Not a dataclass: `dataclasses.asdict` and `vars` would hand out the value.
+    """
+
+    __slots__ = ("_value", "fingerprint", "name", "secret_class")
+    _value: bytes
+    fingerprint: str
+    name: str
+    secret_class: SecretClass
+
+    def __init__(self, secret_class: SecretClass, name: str, value: bytes) -> None:
+        """Keep the value without the white space around it; raises ValueError when it is too short to look for."""
+        value = value.strip()
+        if len(value) < MINIMUM_BYTES:
+            raise ValueError(f"{secret_class} {name}: {len(value)} bytes, fewer than {MINIMUM_BYTES}")
+        fields = {
+            "_value": value,
+            "fingerprint": hashlib.sha256(value).hexdigest()[:FINGERPRINT_LENGTH],
+            "name": name,
+            "secret_class": secret_class,
+        }
+        for field, content in fields.items():
+            object.__setattr__(self, field, content)
+
+    def reveal(self) -> bytes:
+        """Return the value; the caller must not print, keep or pass it on."""
+        return self._value
+
+    def __str__(self) -> str:
+        return f"{self.secret_class} {self.name} (sha256 {self.fingerprint})"
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KnownSecret) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a KnownSecret does not change: {name}")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a KnownSecret cannot be copied, pickled or sent")
+
+    def _identity(self) -> tuple[str, str, str]:
+        return self.secret_class, self.name, self.fingerprint
