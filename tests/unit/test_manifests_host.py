@@ -79,7 +79,7 @@ def test_load_balancer_annotations_are_used_in_their_mode_only() -> None:
 
 
 def test_the_store_may_be_read_by_name_only() -> None:
-    assert host_rbac.store_secret_names(config()) == ("t-store-canary", "t-store-message")
+    assert host_rbac.store_secret_names(config()) == ("t-store-canary", "t-store-message", "t-store-unknown")
     assert host_rbac.build_store_role(config())["rules"] == [
         {
             "apiGroups": [""],
