@@ -84,7 +84,7 @@ def test_the_store_may_be_read_by_name_only() -> None:
         {
             "apiGroups": [""],
             "resources": ["secrets"],
-            "resourceNames": ["t-store-canary", "t-store-message"],
+            "resourceNames": ["t-store-canary", "t-store-message", "t-store-unknown"],
             "verbs": ["get"],
         }
     ]
