@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is slow, which is no failure.
+settings.register_profile("kinky", deadline=None)
+settings.load_profile("kinky")
 
 
 @pytest.fixture(autouse=True)

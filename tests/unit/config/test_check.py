@@ -3,7 +3,7 @@
 import ipaddress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kinky import names
@@ -24,7 +24,6 @@ def test_a_usable_configuration_has_no_problems() -> None:
     assert check_config(cfg) == []
 
 
-@settings(deadline=None)
 @given(PRIVATE, PRIVATE, PRIVATE)
 def test_networks_are_accepted_exactly_when_they_are_disjoint(pods: str, services: str, host: str) -> None:
     raw = {

@@ -110,7 +110,7 @@ KEYS = sorted(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(st.sampled_from(SECTIONS), VALUES | st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=4)))
 def test_whatever_is_written_the_answer_is_a_configuration_or_a_config_error(raw: dict[str, object]) -> None:
     try:

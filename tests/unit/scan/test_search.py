@@ -7,7 +7,7 @@ import os
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kinky.scan.artefact import Artefact
@@ -26,14 +26,12 @@ def secret(value: bytes) -> KnownSecret:
     return KnownSecret(SecretClass.OTHER_VALUE, "a/b", value)
 
 
-@settings(deadline=None)
 @given(value=VALUES, before=AROUND, after=AROUND, altered=st.sampled_from([b"+/", b"-_"]))
 def test_base64_is_found_at_each_alignment(value: bytes, before: bytes, after: bytes, altered: bytes) -> None:
     known = secret(value)
     assert Needles([known]).search(base64.b64encode(before + value + after, altchars=altered)) == {known}
 
 
-@settings(deadline=None)
 @given(value=VALUES, before=AROUND, after=AROUND)
 def test_base64_forms_hold_all_that_neighbours_do_not_decide(value: bytes, before: bytes, after: bytes) -> None:
     form = encode_base64(value)[len(before) % 3]
@@ -41,14 +39,12 @@ def test_base64_forms_hold_all_that_neighbours_do_not_decide(value: bytes, befor
     assert 8 * len(value) - 6 * len(form) <= 10  # bits that are shared with neighbours
 
 
-@settings(deadline=None)
 @given(value=VALUES, before=st.binary(max_size=40), after=AROUND)
 def test_a_value_is_found_at_each_place(value: bytes, before: bytes, after: bytes) -> None:
     known = secret(value)
     assert Needles([known]).search(before + value + after) == {known}
 
 
-@settings(deadline=None)
 @given(value=VALUES, data=st.binary(max_size=200), cut=st.integers(0, 7))
 def test_search_agrees_with_a_plain_one(value: bytes, data: bytes, cut: int) -> None:
     """Data with a piece of the value in it, which looks alike at first."""
