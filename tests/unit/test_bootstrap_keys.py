@@ -19,14 +19,6 @@ ACCESS = HostAccess(kubeconfig="/k", context="lab", namespace="ns")
 SECRETS = "/api/v1/namespaces/ns/secrets"
 
 
-@pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeConnection:
-    connection = FakeConnection()
-    monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
-    monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
-    return connection
-
-
 def stored(host: FakeConnection, name: str) -> dict[str, bytes]:
     return {key: base64.b64decode(value) for key, value in host.objects[f"{SECRETS}/{name}"]["data"].items()}
 

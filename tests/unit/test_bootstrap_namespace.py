@@ -16,12 +16,10 @@ BODY: dict[str, Any] = {"metadata": {"name": "ns", "labels": names.cluster_label
 
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
-    connection = FakeConnection()
-    monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
+def host(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
     monkeypatch.setattr(retry, "pause", lambda _seconds: None)
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
-    return connection
+    return host
 
 
 def test_an_absent_namespace_is_made(host: FakeConnection) -> None:

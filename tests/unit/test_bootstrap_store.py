@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -35,17 +34,14 @@ TOKEN = "eyJ-token-of-the-reader"
 
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeConnection:
-    connection = FakeConnection()
-    monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
-    monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
+def host(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
     keys.ensure_cluster_keys(ACCESS, "dev")
-    connection.add("/api/v1/namespaces/ns/serviceaccounts", "dev-store-reader")
-    connection.add("/api/v1/namespaces/default/services", "kubernetes", spec={"clusterIP": "10.96.0.1"})
-    connection.add("/api/v1/namespaces/ns/configmaps", "kube-root-ca.crt", data={"ca.crt": "PEM"})
-    connection.answers[("POST", "/api/v1/namespaces/ns/serviceaccounts/dev-store-reader/token")] = issue_token
-    return connection
+    host.add("/api/v1/namespaces/ns/serviceaccounts", "dev-store-reader")
+    host.add("/api/v1/namespaces/default/services", "kubernetes", spec={"clusterIP": "10.96.0.1"})
+    host.add("/api/v1/namespaces/ns/configmaps", "kube-root-ca.crt", data={"ca.crt": "PEM"})
+    host.answers[("POST", "/api/v1/namespaces/ns/serviceaccounts/dev-store-reader/token")] = issue_token
+    return host
 
 
 @pytest.fixture

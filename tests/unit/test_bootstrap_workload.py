@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from pathlib import Path
 
 import pytest
 
@@ -20,16 +19,13 @@ FINGERPRINT = hashlib.sha256(VALUE.encode()).hexdigest()
 
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeConnection:
-    connection = FakeConnection()
-    monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
+def host(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
     monkeypatch.setattr(retry, "pause", lambda _seconds: None)
-    monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
     keys.ensure_cluster_keys(ACCESS, "dev")
     data = {"message": base64.b64encode(VALUE.encode()).decode()}
-    connection.add("/api/v1/namespaces/ns/secrets", "dev-store-message", data=data)
-    return connection
+    host.add("/api/v1/namespaces/ns/secrets", "dev-store-message", data=data)
+    return host
 
 
 @pytest.fixture
