@@ -88,7 +88,7 @@ def test_the_store_may_be_read_by_name_only() -> None:
             "verbs": ["get"],
         }
     ]
-    assert host_rbac.store_secret_names(config(workload={"enabled": False})) == ("t-store-canary",)
+    assert host_rbac.store_secret_names(config(workload={"enabled": False})) == ("t-store-canary", "t-store-unknown")
     binding = host_rbac.build_store_role_binding(config())
     account = host_rbac.build_store_service_account(config())
     assert account["automountServiceAccountToken"] is False
