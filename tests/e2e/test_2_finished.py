@@ -106,6 +106,10 @@ def test_state_holds_no_secret(finished: Person) -> None:
                 assert plain not in state and json.dumps(plain)[1:-1] not in state, f"{secret}/{key}"
 
 
+def test_no_secret_is_where_it_may_not_be(finished: Person) -> None:
+    finished.kinky("scan", "--stack", finished.stack.stack, limit_seconds=300)
+
+
 def test_worker_that_dies_returns(finished: Person) -> None:
     worker = next(node.name for node in build_nodes(finished.stack.config) if node.role == names.WORKER)
     _replace(finished, worker)
