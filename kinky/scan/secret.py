@@ -6,9 +6,10 @@ import hashlib
 from enum import StrEnum
 from typing import Final, NoReturn
 
+from kinky import names
+
 MINIMUM_BYTES: Final = 8
 """Shorter values turn up by chance, and a scanner that cries wolf is switched off."""
-FINGERPRINT_LENGTH: Final = 12
 
 
 class SecretClass(StrEnum):
@@ -43,7 +44,7 @@ class KnownSecret:
             raise ValueError(f"{secret_class} {name}: {len(value)} bytes, fewer than {MINIMUM_BYTES}")
         fields = {
             "_value": value,
-            "fingerprint": hashlib.sha256(value).hexdigest()[:FINGERPRINT_LENGTH],
+            "fingerprint": hashlib.sha256(value).hexdigest()[: names.FINGERPRINT_LENGTH],
             "name": name,
             "secret_class": secret_class,
         }
