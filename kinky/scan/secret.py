@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from enum import StrEnum
 from typing import Final, NoReturn
 
@@ -44,7 +43,7 @@ class KnownSecret:
             raise ValueError(f"{secret_class} {name}: {len(value)} bytes, fewer than {MINIMUM_BYTES}")
         fields = {
             "_value": value,
-            "fingerprint": hashlib.sha256(value).hexdigest()[: names.FINGERPRINT_LENGTH],
+            "fingerprint": names.short_fingerprint(value),
             "name": name,
             "secret_class": secret_class,
         }
