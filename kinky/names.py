@@ -152,6 +152,11 @@ def content_hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def short_fingerprint(content: bytes) -> str:
+    """Return the first digits of the content's SHA-256: what `sha256sum` begins with, short enough to compare."""
+    return content_hash(content)[:FINGERPRINT_LENGTH]
+
+
 def forward_port(cluster: str) -> int:
     """Return the local port of a cluster's forward: the same on each machine, most likely free of other clusters."""
     return FORWARD_PORT_FIRST + int(content_hash(cluster.encode())[:8], 16) % FORWARD_PORT_COUNT

@@ -5,7 +5,6 @@ state and no preview sees them. `destroy` removes them with everything else that
 """
 
 import base64
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -99,7 +98,7 @@ def put_value(access: HostAccess, cfg: KinkyConfig, name: str, *, key: str, valu
     role, binding = build_value_rights(cfg, name)
     api.create(resources.ROLES, role, namespace=api.namespace)
     api.create(resources.ROLE_BINDINGS, binding, namespace=api.namespace)
-    return Change(secret_name=secret_name, before=before, after=build_short_fingerprint(value))
+    return Change(secret_name=secret_name, before=before, after=names.short_fingerprint(value))
 
 
 def fetch_values(access: HostAccess, cluster: str) -> list[StoredValue]:
@@ -132,11 +131,6 @@ def delete_value(access: HostAccess, cfg: KinkyConfig, name: str) -> StoredValue
     # Last, so that a removal that was cut off can be repeated.
     api.delete(resources.SECRETS, value.secret_name, namespace=api.namespace)
     return value
-
-
-def build_short_fingerprint(value: bytes) -> str:
-    """Build the first digits of the value's SHA-256: what `sha256sum` begins with."""
-    return hashlib.sha256(value).hexdigest()[: names.FINGERPRINT_LENGTH]
 
 
 def _open(access: HostAccess, cluster: str) -> HostApi:
@@ -173,7 +167,7 @@ def _parse(cluster: str, body: JsonObject) -> StoredValue:
         secret_name=str(metadata["name"]),
         made_by=str(labels.get(names.LABEL_MADE_BY, PROGRAM)),
         changed_at=parse_time(str(annotations.get(CHANGED_ANNOTATION) or metadata["creationTimestamp"])),
-        fingerprints={key: build_short_fingerprint(base64.b64decode(text)) for key, text in sorted(data.items())},
+        fingerprints={key: names.short_fingerprint(base64.b64decode(text)) for key, text in sorted(data.items())},
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from enum import StrEnum
 from typing import Final, NoReturn
 
+from kinky import names
+
 MINIMUM_BYTES: Final = 8
 """Shorter values turn up by chance, and a scanner that cries wolf is switched off."""
-FINGERPRINT_LENGTH: Final = 12
 
 
 class SecretClass(StrEnum):
@@ -37,13 +37,13 @@ class KnownSecret:
     secret_class: SecretClass
 
     def __init__(self, secret_class: SecretClass, name: str, value: bytes) -> None:
-        """Keep the value without the white space around it; raises ValueError when it is too short to look for."""
-        value = value.strip()
+        """Keep the value, a text without the white space around it; raises ValueError when it is too short to find."""
+        value = _trim(value)
         if len(value) < MINIMUM_BYTES:
             raise ValueError(f"{secret_class} {name}: {len(value)} bytes, fewer than {MINIMUM_BYTES}")
         fields = {
             "_value": value,
-            "fingerprint": hashlib.sha256(value).hexdigest()[:FINGERPRINT_LENGTH],
+            "fingerprint": names.short_fingerprint(value),
             "name": name,
             "secret_class": secret_class,
         }
@@ -74,3 +74,12 @@ class KnownSecret:
 
     def _identity(self) -> tuple[str, str, str]:
         return self.secret_class, self.name, self.fingerprint
+
+
+def _trim(value: bytes) -> bytes:
+    """Return a text without the white space around it, and bytes that are no text as they are: each one counts."""
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return value
+    return value.strip()

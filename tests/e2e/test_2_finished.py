@@ -139,6 +139,10 @@ def test_s11_s12_a_closed_gate_refuses_every_way_and_an_opened_one_makes_up_for_
     finished.kubectl("delete", "deployment,daemonset,job", "s11", "--namespace", gate.NAMESPACE)
 
 
+def test_no_secret_is_where_it_may_not_be(finished: Person) -> None:
+    finished.kinky("scan", "--stack", finished.stack.stack, limit_seconds=300)
+
+
 def test_worker_that_dies_returns(finished: Person) -> None:
     worker = _worker(finished)
     _replace(finished, worker)

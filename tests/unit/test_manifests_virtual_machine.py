@@ -11,6 +11,7 @@ from kinky.config.model import KinkyConfig
 from kinky.manifests import storage, virtual_machine
 from kinky.manifests.body import Body, binary_quantity
 from kinky.topology.nodes import NodeSpec, build_nodes
+from tests.unit.documents import walk
 
 
 def config(**sections: Any) -> KinkyConfig:
@@ -26,14 +27,6 @@ def body(cfg: KinkyConfig, node: NodeSpec, *, emulated: bool = False) -> Body:
 def instance(cfg: KinkyConfig, index: int = 0, *, emulated: bool = False) -> Body:
     spec: Body = body(cfg, build_nodes(cfg)[index], emulated=emulated)["spec"]["template"]["spec"]
     return spec
-
-
-def walk(value: object) -> list[tuple[str, object]]:
-    if isinstance(value, dict):
-        return [*value.items(), *(pair for child in value.values() for pair in walk(child))]
-    if isinstance(value, list):
-        return [pair for child in value for pair in walk(child)]
-    return []
 
 
 def test_every_disk_has_its_volume_and_every_volume_its_disk() -> None:

@@ -21,6 +21,7 @@ from kinky.cli.stack_file import list_stacks, read_stack_file
 from kinky.config.model import KinkyConfig
 from kinky.render.cloud_config import find_secrets
 from tests.golden.cases import render_files
+from tests.unit.documents import walk
 
 GUEST = paths.project_root() / "node-image" / "files"
 SCRIPTS = ("node", "role-control-plane", "role-worker", "data", "cni", "stage.sh")
@@ -44,14 +45,6 @@ def rendered(stack: str) -> dict[str, str]:
 @cache
 def documents(stack: str, file: str) -> list[dict[str, Any]]:
     return [body for body in yaml.safe_load_all(rendered(stack)[file]) if body]
-
-
-def walk(value: object) -> list[tuple[str, object]]:
-    if isinstance(value, dict):
-        return [*value.items(), *(pair for child in value.values() for pair in walk(child))]
-    if isinstance(value, list):
-        return [pair for child in value for pair in walk(child)]
-    return []
 
 
 def read_guest(name: str) -> str:

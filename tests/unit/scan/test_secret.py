@@ -66,3 +66,14 @@ def test_a_short_value_is_refused_without_showing_it(short: bytes) -> None:
     with pytest.raises(ValueError, match=r"fewer than 8") as caught:
         KnownSecret(SecretClass.TOKEN, "a/token", short)
     assert "sevensy" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (b"a text of a file\n", b"a text of a file"),
+        (b"\x98 key that ends in a blank ", b"\x98 key that ends in a blank "),
+    ],
+)
+def test_only_a_text_loses_the_white_space_around_it(value: bytes, kept: bytes) -> None:
+    assert KnownSecret(SecretClass.ENCRYPTION_KEY, "key", value).reveal() == kept
