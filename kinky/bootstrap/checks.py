@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from kinky import names
 from kinky.bootstrap.diagnose import Stage, fetch_console, parse_stages
 from kinky.bootstrap.requirements import FATAL_VM_STATES, Clock, Grace
+from kinky.bootstrap.silent_guests import SilentGuests
 from kinky.errors import HostError
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
@@ -14,8 +15,8 @@ from kinky.retry import Pending
 
 STARTED_STAGES = ("kubelet", "readyz", "done")
 """Before the first of these nothing in the guest can listen, so nothing is asked: each try costs the guest time."""
-SILENT_CONSOLE_SECONDS = 120.0
-"""An image whose console shows no stage line in this time shows none at all; then its API is asked blindly."""
+UNLOGGED_SECONDS = 120.0
+"""A guest whose console is not logged gets this time to boot; then its API is asked blindly."""
 
 
 class VmCheck:
@@ -58,23 +59,26 @@ class StageCheck:
         self._api = api
         self._nodes = tuple(nodes)
         self._grace = Grace(clock)
+        self._silent = SilentGuests(api, clock=clock)
         self._clock = clock
         self._started = clock()
 
     def __call__(self) -> str | Pending:
         """Read each console once."""
         seen: list[str] = []
+        logged = False
         for node in self._nodes:
             stages = parse_stages(fetch_console(self._api, node))
             if not stages:
+                logged = self._silent.watch(node) or logged
                 continue
             last = stages[-1]
             refuse_failed_stage(node, last, self._grace)
             if not last.failed and last.name in STARTED_STAGES:
                 return f"{node} has reached {last.name}"
             seen.append(f"{node} {last.name}")
-        if not seen and self._clock() - self._started >= SILENT_CONSOLE_SECONDS:
-            return "no stage line on the console"
+        if not seen and not logged and self._clock() - self._started >= UNLOGGED_SECONDS:
+            return "the console is not logged"
         return Pending("guests: " + (", ".join(seen) or "booting"))
 
 
@@ -100,6 +104,7 @@ class NodesCheck:
         self._inner = inner
         self._nodes = dict(nodes)
         self._grace = Grace(clock)
+        self._silent = SilentGuests(host, clock=clock)
         self.found: dict[str, NodeStatus] = {}
 
     def check_registered(self) -> str | Pending:
@@ -107,8 +112,11 @@ class NodesCheck:
         self.found = self._inner.fetch_nodes()
         missing = [name for name in self._nodes if name not in self.found]
         for name in missing:
-            for stage in parse_stages(fetch_console(self._host, name))[-1:]:
-                refuse_failed_stage(name, stage, self._grace)
+            stages = parse_stages(fetch_console(self._host, name))
+            if stages:
+                refuse_failed_stage(name, stages[-1], self._grace)
+            else:
+                self._silent.watch(name)
         for name, address in self._nodes.items():
             seen = self.found[name].internal_ip if name in self.found else address
             if seen != address and self._grace.is_over(name, "address"):

@@ -86,7 +86,8 @@ def describe_node(api: HostApi, node: str) -> list[str]:
         lines += [f"{node}: container {text}" for text in pod.waiting]
     warnings = [event for event in api.fetch_events(node) if event.kind == "Warning"]
     lines += [f"{node}: event {event.reason}: {event.message}" for event in warnings[-EVENT_LINES:]]
-    return lines + [f"{node}: console: {line}" for line in select_console_lines(fetch_console(api, node))]
+    console = select_console_lines(fetch_console(api, node)) or ["empty, or not logged"]
+    return lines + [f"{node}: console: {line}" for line in console]
 
 
 def select_console_lines(console: str) -> list[str]:

@@ -162,13 +162,6 @@ def test_guest_is_far_enough_when_its_kubelet_starts(host: FakeConnection, clock
     assert check() == "a has reached kubelet"
 
 
-def test_a_console_without_stage_lines_does_not_block(host: FakeConnection, clock: FakeClock) -> None:
-    check = checks.StageCheck(HostApi.connect(ACCESS), ["a"], clock=clock)
-    assert isinstance(check(), Pending)
-    clock.now = checks.SILENT_CONSOLE_SECONDS
-    assert check() == "no stage line on the console"
-
-
 def test_a_failed_stage_is_fatal_when_it_lasts(host: FakeConnection, clock: FakeClock) -> None:
     check = checks.StageCheck(HostApi.connect(ACCESS), ["a"], clock=clock)
     add_console(host, "a", CONSOLE)
