@@ -117,6 +117,13 @@ class Layout:
             (self.volumes, Path("/tmp/hostpath_pv")),  # noqa: S108
         )
 
+    def find_outside(self, path: Path) -> Path | None:
+        """Return where a path of the host's node is kept here; None if it is not."""
+        for kept, seen in self.binds:
+            if path.is_relative_to(seen):
+                return kept / path.relative_to(seen)
+        return None
+
     @property
     def mount_points(self) -> Path:
         """Return the file that lists the directories which were made on the machine to mount something there."""

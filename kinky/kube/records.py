@@ -1,6 +1,7 @@
 """What is read from the APIs, as small frozen records; the parsing of statuses happens here only."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from kinky.kube.connection import JsonObject
 from kinky.kube.objects import fetch_condition, is_condition_true
@@ -94,6 +95,62 @@ class PodStatus:
             ),
             waiting=tuple(waiting),
         )
+
+
+@dataclass(frozen=True)
+class LauncherPod:
+    """The pod in which a VM instance runs: whose it is, and which volumes it has."""
+
+    name: str
+    uid: str
+    running: bool
+    labels: dict[str, str]
+    empty_dirs: tuple[str, ...]
+    """Volumes that are folders on the host node, gone with the pod."""
+    secrets: dict[str, str]
+    """The Secret of each volume that is one."""
+    claims: dict[str, str]
+    """The claim of each volume that outlives the pod."""
+
+    @classmethod
+    def parse(cls, body: JsonObject) -> "LauncherPod":
+        """Parse a Pod as the API returned it."""
+        metadata, volumes = body["metadata"], (body.get("spec") or {}).get("volumes") or []
+        deleting = metadata.get("deletionTimestamp") is not None
+        return cls(
+            name=metadata["name"],
+            uid=metadata.get("uid", ""),
+            running=not deleting and (body.get("status") or {}).get("phase") == "Running",
+            labels=dict(metadata.get("labels") or {}),
+            empty_dirs=tuple(volume["name"] for volume in volumes if "emptyDir" in volume),
+            secrets={volume["name"]: volume["secret"]["secretName"] for volume in volumes if "secret" in volume},
+            claims={
+                volume["name"]: volume["persistentVolumeClaim"]["claimName"]
+                for volume in volumes
+                if "persistentVolumeClaim" in volume
+            },
+        )
+
+
+@dataclass(frozen=True)
+class ClaimRecord:
+    """A PersistentVolumeClaim and its volume."""
+
+    name: str
+    volume: str
+    """Name of the PersistentVolume; empty while there is none."""
+
+    @classmethod
+    def parse(cls, body: JsonObject) -> "ClaimRecord":
+        """Parse a PersistentVolumeClaim as the API returned it."""
+        return cls(name=body["metadata"]["name"], volume=(body.get("spec") or {}).get("volumeName") or "")
+
+
+def parse_volume_folder(body: JsonObject) -> Path | None:
+    """Return the folder of a node that a PersistentVolume is; None when it is something else."""
+    spec = body.get("spec") or {}
+    path = (spec.get("hostPath") or spec.get("local") or {}).get("path")
+    return Path(path) if path else None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,17 @@
 """Parsing of what the APIs return, from nothing to everything."""
 
+from pathlib import Path
+
 from kinky.kube.kubeconfig import build_exec_credential, build_kubeconfig
-from kinky.kube.records import NodeStatus, PodStatus, VmiStatus, VmStatus
+from kinky.kube.records import (
+    ClaimRecord,
+    LauncherPod,
+    NodeStatus,
+    PodStatus,
+    VmiStatus,
+    VmStatus,
+    parse_volume_folder,
+)
 from kinky.kube.resources import NODES, PODS, VIRTUAL_MACHINES
 
 
@@ -91,3 +101,32 @@ def test_kubeconfig_holds_a_command_and_no_key() -> None:
 def test_exec_credential() -> None:
     body = build_exec_credential(certificate="c", key="k", expires_at="t")
     assert body["status"] == {"expirationTimestamp": "t", "clientCertificateData": "c", "clientKeyData": "k"}
+
+
+def test_launcher_pod_tells_whose_volumes_it_has() -> None:
+    body = {
+        "metadata": {"name": "virt-launcher-a-x", "uid": "u", "labels": {"kinky.dev/node": "a"}},
+        "spec": {
+            "volumes": [
+                {"name": "private", "emptyDir": {}},
+                {"name": "credentials", "secret": {"secretName": "dev-pki"}},
+                {"name": "etcd", "persistentVolumeClaim": {"claimName": "a-etcd"}},
+                {"name": "other", "configMap": {"name": "c"}},
+            ]
+        },
+        "status": {"phase": "Running"},
+    }
+    pod = LauncherPod.parse(body)
+    assert (pod.uid, pod.running, pod.labels) == ("u", True, {"kinky.dev/node": "a"})
+    assert (pod.empty_dirs, pod.secrets, pod.claims) == (("private",), {"credentials": "dev-pki"}, {"etcd": "a-etcd"})
+    deleting = {**body, "metadata": {"name": "a", "deletionTimestamp": "T"}}
+    assert not LauncherPod.parse(deleting).running
+    assert LauncherPod.parse({"metadata": {"name": "a"}}).empty_dirs == ()
+
+
+def test_volume_of_a_claim() -> None:
+    assert ClaimRecord.parse({"metadata": {"name": "a-etcd"}, "spec": {"volumeName": "pvc-1"}}).volume == "pvc-1"
+    assert ClaimRecord.parse({"metadata": {"name": "a-etcd"}}).volume == ""
+    assert parse_volume_folder({"spec": {"hostPath": {"path": "/tmp/a"}}}) == Path("/tmp/a")
+    assert parse_volume_folder({"spec": {"local": {"path": "/mnt/b"}}}) == Path("/mnt/b")
+    assert parse_volume_folder({"spec": {"csi": {"driver": "d"}}}) is None
