@@ -7,18 +7,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
-from kinky.kube import resources
 from kinky.scan.artefact import Artefact
-from kinky.scan.files import DISK_KIND
+from kinky.scan.kind import Kind
 from kinky.scan.known import OWN
-from kinky.scan.secret import SecretClass
+from kinky.scan.secret import KnownSecret, SecretClass
 
-STATE: Final = "Pulumi state"
-PULUMI_HOME: Final = "Pulumi home"
-PASSPHRASE_FILE: Final = "passphrase file"  # noqa: S105 - the name of a kind
-CLUSTER_FOLDER: Final = "cluster folder"
-EMBEDDED_HOST: Final = "embedded host"
-HOST_SECRET: Final = resources.SECRETS.kind
 IN_HOST_SECRETS: Final = (
     SecretClass.ENCRYPTION_KEY,
     SecretClass.PRIVATE_KEY,
@@ -32,22 +25,29 @@ IN_HOST_SECRETS: Final = (
 class Place:
     """One place where secrets of one class are at home."""
 
-    kind: str
-    """Kind of artefact."""
+    kind: Kind
     name: str
     """Pattern of the artefact's name; a star stands for anything, slashes too."""
     secret_class: SecretClass
     reason: str
+    secret: str = "*"  # noqa: S105 - a pattern
+    """Pattern of the secret's name."""
     must_hit: bool = True
-    """Whether each secret of the class must be found in one such place, or else the scanner is blind."""
+    """Whether each of these secrets must be found in one place of its class, or else the scanner is blind."""
+    itself: bool = False
+    """Whether each of these secrets must be found in this very place, whichever others there are."""
     private: bool = False
     """Whether the place counts only if nobody but the owner can read it."""
 
-    def covers(self, artefact: Artefact, secret_class: SecretClass) -> bool:
-        """Tell whether a secret of this class may be in the artefact."""
+    def expects(self, secret: KnownSecret) -> bool:
+        """Tell whether the secret may be here."""
+        return self.secret_class is secret.secret_class and fnmatchcase(secret.name, self.secret)
+
+    def covers(self, artefact: Artefact, secret: KnownSecret) -> bool:
+        """Tell whether the secret may be in the artefact."""
         return (
-            self.kind == artefact.kind
-            and self.secret_class is secret_class
+            self.kind is artefact.kind
+            and self.expects(secret)
             and fnmatchcase(artefact.name, self.name)
             and (artefact.private or not self.private)
         )
@@ -56,29 +56,24 @@ class Place:
 def _places() -> Iterator[Place]:
     home = "the Secret is where the value lives; who may read it decides who may use the cluster"
     for name, secret_class in OWN.items():
-        yield Place(kind=HOST_SECRET, name=name, secret_class=secret_class, reason=home)
+        yield Place(kind=Kind.SECRET, name=name, secret_class=secret_class, reason=home)
     for secret_class, name in (
         (SecretClass.ENCRYPTION_KEY, "*-pki"),
         (SecretClass.TOKEN, "*"),
         (SecretClass.OTHER_VALUE, "*"),
     ):
-        yield Place(kind=HOST_SECRET, name=name, secret_class=secret_class, reason=home)
+        yield Place(kind=Kind.SECRET, name=name, secret_class=secret_class, reason=home)
     for kind, name, secret_class, reason in (
-        (PASSPHRASE_FILE, "*", SecretClass.PASSPHRASE, "the file is the passphrase"),
-        (CLUSTER_FOLDER, "clusters/*/credential.pem", SecretClass.OPERATOR_KEY, "the operator's, for one hour"),
-        (EMBEDDED_HOST, "host/kubeconfig.yaml", SecretClass.HOST_KEY, "its administrator's kubeconfig"),
-        (EMBEDDED_HOST, "host/kubernetes/*", SecretClass.HOST_KEY, "its own certificates and kubeconfigs"),
+        (Kind.PASSPHRASE_FILE, "*", SecretClass.PASSPHRASE, "the file is the passphrase"),
+        (Kind.CLUSTER_FOLDER, "clusters/*/credential.pem", SecretClass.OPERATOR_KEY, "the operator's, for one hour"),
+        (Kind.EMBEDDED_HOST, "host/kubeconfig.yaml", SecretClass.HOST_KEY, "its administrator's kubeconfig"),
+        (Kind.EMBEDDED_HOST, "host/kubernetes/*", SecretClass.HOST_KEY, "its own certificates and kubeconfigs"),
     ):
         yield Place(kind=kind, name=name, secret_class=secret_class, reason=reason, private=True)
     for secret_class in IN_HOST_SECRETS:
         reason = "its etcd holds the host Secrets; it is a test machine's and does not encrypt them"
         name = "host/etcd/*"
-        yield Place(kind=EMBEDDED_HOST, name=name, secret_class=secret_class, reason=reason, must_hit=False)
-    for secret_class in (SecretClass.ENCRYPTION_KEY, SecretClass.PRIVATE_KEY):
-        for kind in (EMBEDDED_HOST, DISK_KIND):
-            reason = "the disks of running VMs, which carry the node's keys"
-            name = "host/kubelet/pods/*"
-            yield Place(kind=kind, name=name, secret_class=secret_class, reason=reason, must_hit=False)
+        yield Place(kind=Kind.EMBEDDED_HOST, name=name, secret_class=secret_class, reason=reason, must_hit=False)
 
 
 PLACES: Final = tuple(_places())

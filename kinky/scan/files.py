@@ -7,23 +7,25 @@ import stat
 from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import BinaryIO, Final, NoReturn
 
 from kinky.scan.artefact import Artefact
+from kinky.scan.kind import Kind
 
 PIECE_BYTES: Final = 16 << 20
 OVERLAP_BYTES: Final = 1 << 20
 """As much as a Secret can hold, so each Secret that a disk holds in one place is whole in one piece."""
-DISK_SUFFIXES: Final = {".img", ".qcow2", ".raw"}
-DISK_KIND: Final = "disk image"
+DISK_SUFFIXES: Final = {".img", ".iso", ".qcow2", ".raw"}
+_WITH_DISKS: Final = {Kind.PATH, Kind.EMBEDDED_HOST}
+"""Kinds of artefact among which a file with such a name is taken for a disk."""
 
 
-def find_files(kind: str, root: Path, *, base: Path | None = None, skip: Collection[Path] = ()) -> Iterator[Artefact]:
+def find_files(kind: Kind, root: Path, *, base: Path | None = None, skip: Collection[Path] = ()) -> Iterator[Artefact]:
     """Yield a file, or all regular files below a folder; links are not followed.
 
     Args:
         base: Names are relative to this folder; without it they are whole paths.
-        skip: Folders that are left out.
+        skip: Folders and files that are left out.
     """
     if not root.is_dir():
         yield from _regular_file(kind, root, base)
@@ -31,8 +33,9 @@ def find_files(kind: str, root: Path, *, base: Path | None = None, skip: Collect
     failures: list[OSError] = []
     for folder, folders, files in os.walk(root, onerror=failures.append):
         folders[:] = sorted(name for name in folders if Path(folder, name) not in skip)
-        for name in sorted(files):
-            yield from _regular_file(kind, Path(folder, name), base)
+        for path in (Path(folder, name) for name in sorted(files)):
+            if path not in skip:
+                yield from _regular_file(kind, path, base)
     for failure in failures:
         yield Artefact(kind, str(failure.filename), partial(_fail, failure))
 
@@ -45,19 +48,24 @@ def find_processes(proc: Path = Path("/proc")) -> Iterator[Artefact]:
         except (FileNotFoundError, ProcessLookupError):
             continue
         for part in ("cmdline", "environ"):
-            yield Artefact("process", f"{folder.name} {program} {part}", partial(_read_whole, folder / part))
+            yield Artefact(Kind.PROCESS, f"{folder.name} {program} {part}", partial(_read_whole, folder / part))
 
 
 def read_pieces(path: Path) -> Iterator[bytes]:
     """Read a file in overlapping pieces, without the holes of a sparse one."""
     with path.open("rb", buffering=0) as handle:
-        for start, end in _find_extents(handle.fileno()):
-            while piece := os.pread(handle.fileno(), min(PIECE_BYTES, end - start), start):
-                yield piece
-                start += len(piece)
-                if start >= end:
-                    break
-                start -= min(OVERLAP_BYTES, len(piece) - 1)
+        yield from read_handle(handle)
+
+
+def read_handle(handle: BinaryIO) -> Iterator[bytes]:
+    """Read an open file in the same way, from its start."""
+    for start, end in _find_extents(handle.fileno()):
+        while piece := os.pread(handle.fileno(), min(PIECE_BYTES, end - start), start):
+            yield piece
+            start += len(piece)
+            if start >= end:
+                break
+            start -= min(OVERLAP_BYTES, len(piece) - 1)
 
 
 def _find_extents(handle: int) -> Iterator[tuple[int, int]]:
@@ -72,17 +80,20 @@ def _find_extents(handle: int) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-def _regular_file(kind: str, path: Path, base: Path | None) -> Iterator[Artefact]:
+def _regular_file(kind: Kind, path: Path, base: Path | None) -> Iterator[Artefact]:
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return
     if stat.S_ISREG(mode):
+        is_disk = path.suffix in DISK_SUFFIXES and kind in _WITH_DISKS
         yield Artefact(
-            kind=DISK_KIND if path.suffix in DISK_SUFFIXES else kind,
+            kind=Kind.DISK_IMAGE if is_disk else kind,
             name=os.fspath(path.relative_to(base) if base else path),
             read=partial(read_pieces, path),
             private=not mode & 0o077,
+            # A disk that the operator names is worth the time; those that lie about on the host are not.
+            unfold=not is_disk or kind is Kind.PATH,
         )
 
 

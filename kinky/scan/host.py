@@ -10,6 +10,7 @@ from kinky.kube import resources
 from kinky.kube.host import HostApi
 from kinky.kube.records import PodStatus
 from kinky.scan.artefact import Artefact
+from kinky.scan.kind import Kind
 
 KINDS: Final = (
     resources.VIRTUAL_MACHINES,
@@ -21,18 +22,17 @@ KINDS: Final = (
     resources.PVCS,
     resources.SECRETS,
 )
-POD_LOG: Final = "pod log"
 
 
 def find_objects(api: HostApi) -> Iterator[Artefact]:
     """Yield the objects of the namespace; Secrets too, as a kind of their own like all others."""
     for resource in KINDS:
         for body in api.fetch_all_here(resource):
-            yield Artefact.hold(resource.kind, body["metadata"]["name"], json.dumps(body).encode())
+            yield Artefact.hold(Kind(resource.kind), body["metadata"]["name"], json.dumps(body).encode())
 
 
 def find_logs(api: HostApi) -> Iterator[Artefact]:
     """Yield the logs of all containers, among them the launchers' and the guests' consoles."""
     for pod in map(PodStatus.parse, api.fetch_all_here(resources.PODS)):
         for container in pod.containers:
-            yield Artefact.hold(POD_LOG, f"{pod.name}/{container}", api.fetch_whole_log(pod.name, container))
+            yield Artefact.hold(Kind.POD_LOG, f"{pod.name}/{container}", api.fetch_whole_log(pod.name, container))

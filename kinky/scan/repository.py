@@ -7,15 +7,12 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from kinky import process
 from kinky.scan.artefact import Artefact
 from kinky.scan.files import find_files
-
-WORK_TREE: Final = "git work tree"
-OBJECT: Final = "git object"
-STAGED: Final = "staged file"
+from kinky.scan.kind import Kind
 
 
 def find_work_tree(root: Path) -> Iterator[Artefact]:
@@ -23,14 +20,14 @@ def find_work_tree(root: Path) -> Iterator[Artefact]:
     for name in _ask_names(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"):
         # A link is in git as its target's name; what it leads to is not.
         if not (file := root / os.fsdecode(name)).is_symlink():
-            yield from find_files(WORK_TREE, file, base=root)
+            yield from find_files(Kind.WORK_TREE, file, base=root)
 
 
 def find_objects(root: Path) -> Iterator[Artefact]:
     """Yield every object of the repository, also those that no branch leads to any more."""
     with _git(root, "cat-file", "--batch", "--batch-all-objects", "--unordered") as output:
         while (entry := _read_object(output)) is not None:
-            yield Artefact.hold(OBJECT, *entry)
+            yield Artefact.hold(Kind.GIT_OBJECT, *entry)
 
 
 def find_staged(root: Path) -> Iterator[Artefact]:
@@ -42,7 +39,7 @@ def find_staged(root: Path) -> Iterator[Artefact]:
         for name in fields[1::2]:
             # Of a submodule there is a commit elsewhere, and no object here.
             if (entry := _read_object(output)) is not None:
-                yield Artefact.hold(STAGED, os.fsdecode(name), entry[1])
+                yield Artefact.hold(Kind.STAGED, os.fsdecode(name), entry[1])
 
 
 @contextlib.contextmanager

@@ -22,6 +22,8 @@ class SecretClass(StrEnum):
     PASSPHRASE = "passphrase"  # noqa: S105 - the name of a class
     OPERATOR_KEY = "operator key"
     HOST_KEY = "embedded host key"
+    MARKER = "marker"
+    """No secret: public bytes that must be found, because they show that an artefact was really read."""
 
 
 class KnownSecret:

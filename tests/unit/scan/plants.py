@@ -13,6 +13,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from kinky.kube.connection import Reply
 from kinky.kube.host import HostApi
 from kinky.scan import files, host, repository
 from kinky.scan.artefact import Artefact
+from kinky.scan.kind import Kind
 from kinky.scan.secret import KnownSecret, SecretClass
 from tests.unit.fake_api import FakeConnection
 
@@ -89,8 +91,13 @@ def everywhere(folder: Path, plant: bytes) -> Iterator[list[Artefact]]:
     make_sparse(folder / "disk.img", {files.PIECE_BYTES + files.PIECE_BYTES // 2: plant})
     with running(plant) as pid:
         yield [
-            *files.find_files("file", folder / "tree"),
-            *files.find_files("file", folder / "disk.img"),
+            *files.find_files(Kind.PATH, folder / "tree"),
+            *files.find_files(Kind.PATH, folder / "disk.img"),
+            # As the disks of VMs are searched: what is packed in them is not.
+            *(
+                replace(disk, kind=Kind.VM_DISK, unfold=False)
+                for disk in files.find_files(Kind.PATH, folder / "disk.img")
+            ),
             *(artefact for artefact in files.find_processes() if artefact.name.startswith(f"{pid} ")),
             *repository.find_work_tree(root),
             *repository.find_objects(root),

@@ -10,6 +10,7 @@ import pytest
 from kinky.scan import files
 from kinky.scan.artefact import Artefact
 from kinky.scan.files import OVERLAP_BYTES, PIECE_BYTES, find_files, find_processes, read_pieces
+from kinky.scan.kind import Kind
 from kinky.scan.scanner import Findings
 from kinky.scan.search import Needles
 from tests.unit.scan import plants
@@ -32,7 +33,7 @@ def test_a_sparse_disk_is_searched_to_its_end_without_its_holes(offset: int, tmp
     # Data on both sides of the border between two pieces, so that the border lies in data and not in a hole.
     around = {PIECE_BYTES - 4096: os.urandom(8192), 3 << 30: b"far away"}
     plants.make_sparse(disk, {0: os.urandom(PIECE_BYTES), **around, offset: RAW})
-    names, findings = found_in(list(find_files("path", disk, base=tmp_path)))
+    names, findings = found_in(list(find_files(Kind.PATH, disk, base=tmp_path)))
     assert names == {"disk.img"}
     assert findings.bytes < 3 * PIECE_BYTES
 
@@ -60,7 +61,7 @@ def test_a_folder_is_searched_without_links_and_without_what_is_skipped(tmp_path
     (tmp_path / "a" / "link").symlink_to(tmp_path / "skipped" / "three")
     (tmp_path / "a" / "folder").symlink_to(tmp_path / "skipped")
     os.mkfifo(tmp_path / "a" / "pipe")
-    names, findings = found_in(list(find_files("file", tmp_path, base=tmp_path, skip=[tmp_path / "skipped"])))
+    names, findings = found_in(list(find_files(Kind.PATH, tmp_path, base=tmp_path, skip=[tmp_path / "skipped"])))
     assert names == {"a/one", "a/b/two"}
     assert findings.artefacts == 2
 
@@ -69,7 +70,7 @@ def test_what_others_can_read_is_not_private(tmp_path: Path) -> None:
     for name, mode in (("own", 0o600), ("shown", 0o640)):
         (tmp_path / name).touch(mode)
         (tmp_path / name).chmod(mode)
-    assert {artefact.name: artefact.private for artefact in find_files("file", tmp_path, base=tmp_path)} == {
+    assert {artefact.name: artefact.private for artefact in find_files(Kind.PATH, tmp_path, base=tmp_path)} == {
         "own": True,
         "shown": False,
     }
@@ -80,12 +81,12 @@ def test_what_is_gone_meanwhile_is_none_and_what_is_refused_is_told(tmp_path: Pa
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "file").touch()
-    listed = list(find_files("file", tmp_path))
+    listed = list(find_files(Kind.PATH, tmp_path))
     (tmp_path / "file").unlink()
-    _, findings = found_in([*listed, Artefact("process", "1 init environ", refuse)])
+    _, findings = found_in([*listed, Artefact(Kind.PROCESS, "1 init environ", refuse)])
     assert findings.artefacts == 0
     assert findings.unread == ["process 1 init environ: Permission denied"]
-    assert list(find_files("file", tmp_path / "absent")) == []
+    assert list(find_files(Kind.PATH, tmp_path / "absent")) == []
 
 
 def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +96,7 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pyt
         return []
 
     monkeypatch.setattr(os, "walk", walk)
-    assert found_in(list(find_files("file", tmp_path)))[1].unread == [f"file {tmp_path}/closed: Permission denied"]
+    assert found_in(list(find_files(Kind.PATH, tmp_path)))[1].unread == [f"path {tmp_path}/closed: Permission denied"]
 
 
 def test_a_process_is_named_without_its_arguments() -> None:

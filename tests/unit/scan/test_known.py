@@ -10,13 +10,13 @@ import pytest
 
 from kinky import paths
 from kinky.bootstrap.keys import make_cluster_files
-from kinky.cli import main
-from kinky.cli import scan as command
+from kinky.cli import main, scan_sources
 from kinky.embedded.layout import default_layout
 from kinky.kube.connection import Reply
 from kinky.kube.host import HostApi
 from kinky.scan.known import read_host_secrets, read_local_secrets
 from kinky.scan.secret import SecretClass
+from kinky.scan.source import Source
 from tests.unit.fake_api import FakeConnection
 
 PKI = make_cluster_files("dev")
@@ -61,8 +61,10 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         path.chmod(0o600)
-    monkeypatch.setattr(command, "find_processes", lambda: iter(()))
-    monkeypatch.setattr(command, "_find_git", lambda: iter(()))
+    monkeypatch.setattr(scan_sources, "find_processes", lambda: iter(()))
+    nothing = Source(title="nothing", kinds=frozenset(), artefacts=())
+    monkeypatch.setattr(scan_sources, "ask_pulumi", lambda _stack: nothing)
+    monkeypatch.setattr(scan_sources, "_list_git", lambda: iter(()))
     return tmp_path
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kinky.scan.artefact import Artefact
 from kinky.scan.encodings import ENCODERS, encode_base64
+from kinky.scan.kind import Kind
 from kinky.scan.scanner import Findings
 from kinky.scan.search import Needles
 from kinky.scan.secret import KnownSecret, SecretClass
@@ -65,7 +66,7 @@ def test_nothing_is_found_in_random_or_encrypted_data() -> None:
     encrypted = ChaCha20Poly1305(key).encrypt(nonce, everything * 200, None)
     findings = Findings()
     contents = [os.urandom(2 << 20), encrypted, base64.b64encode(encrypted), os.urandom(1 << 20).hex().encode()]
-    artefacts = [Artefact.hold("file", str(number), content) for number, content in enumerate(contents)]
+    artefacts = [Artefact.hold(Kind.PATH, str(number), content) for number, content in enumerate(contents)]
     findings.scan(artefacts, [Needles([VALUE, KEY]).search])
     assert findings.artefacts == 4
     assert findings.hits == []

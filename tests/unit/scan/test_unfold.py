@@ -14,6 +14,7 @@ import zlib
 import pytest
 
 from kinky.scan.artefact import Artefact
+from kinky.scan.kind import Kind
 from kinky.scan.scanner import Findings
 from kinky.scan.search import Needles
 from kinky.scan.unfold import Unfolded, decode_base64, find_base64
@@ -102,8 +103,8 @@ def test_a_bomb_is_cut_and_told() -> None:
 def test_what_was_cut_stands_in_the_findings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Unfolded.__init__, "__kwdefaults__", {"limit_bytes": 10})
     findings = Findings()
-    findings.scan([Artefact.hold("file", "bomb.gz", gzip.compress(LONG))], [Needles([VALUE]).search])
-    assert findings.unread == ["file bomb.gz: what is packed in it is too large"]
+    findings.scan([Artefact.hold(Kind.PATH, "bomb.gz", gzip.compress(LONG))], [Needles([VALUE]).search])
+    assert findings.unread == ["path bomb.gz: what is packed in it is too large"]
 
 
 def test_many_members_cost_no_more_than_their_size() -> None:

@@ -1,0 +1,28 @@
+"""`Source`: artefacts that are looked at together, with what is known of them before they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kinky.scan.artefact import Artefact
+from kinky.scan.expected import Place
+from kinky.scan.kind import Kind
+from kinky.scan.secret import KnownSecret
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where artefacts come from."""
+
+    title: str
+    """What people read while it is scanned."""
+    kinds: frozenset[Kind]
+    """The kinds that its artefacts can have."""
+    artefacts: Iterable[Artefact]
+    markers: tuple[KnownSecret, ...] = ()
+    """Public bytes that are looked for in these artefacts only, as a proof that they were really read."""
+    places: tuple[Place, ...] = ()
+    """What may and what must be in these artefacts, besides the allow-list that holds for every stack."""
+    unread: tuple[str, ...] = ()
+    """What is known beforehand not to be looked at, and why."""
