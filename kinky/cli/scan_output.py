@@ -1,7 +1,8 @@
 """What Pulumi prints about a stack: it is asked without touching anything, and its answer is kept in memory only.
 
 An answer that was kept from the last `up` would be one more file that secrets could be in. At the highest verbosity the
-engine prints each property of each resource, so what a dry run shows is what `up` and `destroy` would.
+engine prints each property of each resource; measured: what is marked secret too, in the clear. So a dry run shows what
+`up` and `destroy` would show.
 """
 
 from __future__ import annotations
