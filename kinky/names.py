@@ -31,6 +31,13 @@ MANAGED_BY: Final = "kinky"
 NAMESPACE_SYSTEM: Final = "kube-system"
 NAMESPACE_KINKY: Final = "kinky-system"
 NAMESPACE_WORKLOAD: Final = "web"
+NAMESPACES_OF_OURS: Final = (NAMESPACE_SYSTEM, NAMESPACE_KINKY)
+"""Inner namespaces whose pods run before the gate is open: they are what opens it."""
+
+GATE: Final = "kinky-gate"
+"""Name of the inner admission policy, of its binding, and of the ConfigMap that says whether the gate is open."""
+GATE_TAINT: Final = "kinky.dev/secrets-not-ready"
+"""Taint that a worker registers with; it goes when the gate opens."""
 
 IMAGE_PREFIX: Final = "kinky.internal"
 """Not a host name: images are never pulled, so nothing may ever resolve it."""
@@ -83,6 +90,11 @@ def etcd_claim(node: str) -> str:
 def store_secret(cluster: str, name: str) -> str:
     """Return the name of the host Secret that holds one value of the secrets store."""
     return f"{cluster}-store-{name}"
+
+
+def store_decoy(cluster: str) -> str:
+    """Return the name of a host Secret that is not the store's: the gate proves that its reader cannot read it."""
+    return f"{cluster}-decoy"
 
 
 def store_reader(cluster: str) -> str:

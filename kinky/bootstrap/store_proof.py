@@ -1,19 +1,21 @@
-"""The proof that the secrets store works: fresh values make the trip from the host into the inner cluster.
+"""The proof that the secrets store works, which the gate opens on: its seven items are named G1 to G7.
 
 A store that calls itself Ready is not proof: its check is one question to the host's API, and an
 unknown answer counts as Ready too. So the reason must be Valid, and a nonce must arrive that did
-not exist before, then a second one that replaces it (a cache would pass the first).
+not exist before, then a second one that replaces it (a cache would pass the first). What must not
+arrive is asked for at the same time, so that its refusal costs no time of its own.
 """
 
+import contextlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from kinky import names
 from kinky.bootstrap.certificates import format_time
-from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.evidence import Refusal, build_encryption_check, check_token_life, make_all
 from kinky.bootstrap.forward import ensure_recorded_forward
 from kinky.bootstrap.requirements import Requirement, run_requirements
 from kinky.bootstrap.secrets_store import put_store_value
@@ -21,8 +23,9 @@ from kinky.errors import KinkyError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import JsonObject
+from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
-from kinky.kube.objects import fetch_condition
+from kinky.kube.objects import build_secret, fetch_condition
 from kinky.progress import phase
 from kinky.retry import Pending
 
@@ -31,9 +34,36 @@ NONCE_KEY = "nonce"
 FORCE_ANNOTATION = "force-sync"
 """External Secrets reads the store again at each change of an object's annotations."""
 
-STORE_READY = "the secrets store is Ready with reason Valid"
-FIRST_TRIP = "a fresh value arrives in the inner cluster"
-SECOND_TRIP = "a second value replaces the first"
+METRICS_EVERY_SECONDS = 10.0
+"""Metrics are megabytes, and writing them keeps an emulated API server busy."""
+
+STORE_READY = "G1: the secrets store is Ready with reason Valid"
+FIRST_TRIP = "G2: a fresh value arrives in the inner cluster"
+SECOND_TRIP = "G3: a second value replaces the first"
+UNKNOWN_REFUSED = "G4: an unknown key is refused"
+DECOY_REFUSED = "G5: a Secret of the host that is not the store's is refused"
+ENCRYPTED = "G6: the inner API server writes Secrets to etcd encrypted"
+TOKEN_EXPIRES = "G7: the store's token expires within the configured time"  # noqa: S105 - no token
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProofSpec:
+    """What is proved: the store, and what must be refused."""
+
+    store: str
+    token_hours: int
+    """Longest life of the store's token that is allowed."""
+    probes: Sequence[JsonObject]
+    """ExternalSecrets for an unknown key and for the decoy, in this order."""
+
+
+@dataclass(frozen=True)
+class EvidenceItem:
+    """One item of the evidence; it holds no value of the store."""
+
+    item: str
+    what: str
+    seen_at: str
 
 
 @dataclass(frozen=True)
@@ -45,6 +75,12 @@ class StoreRecord:
     second_seconds: float
     """Seconds since the start of the proof at which the value had arrived."""
     proved_at: str
+    items: tuple[EvidenceItem, ...]
+
+    @classmethod
+    def parse(cls, body: JsonObject) -> "StoreRecord":
+        """Parse what `asdict` has made of a record; raises KeyError or TypeError for anything else."""
+        return cls(**{**body, "items": tuple(EvidenceItem(**item) for item in body["items"])})
 
 
 class Canary:
@@ -55,8 +91,8 @@ class Canary:
         self._access = access
         self._cluster = cluster
         self._inner = inner
-        self._name = name
-        self._namespace = namespace
+        self.name = name
+        self.namespace = namespace
 
     def build_trip(self) -> Callable[[], str | Pending]:
         """Build a check that writes a new nonce at its first call and watches for it at each."""
@@ -77,59 +113,115 @@ class Canary:
     def describe(self) -> list[str]:
         """Describe what the operator of the inner cluster would look at; reading it never fails."""
         try:
-            body = self._inner.fetch(resources.EXTERNAL_SECRETS, self._name, namespace=self._namespace)
+            body = self._inner.fetch(resources.EXTERNAL_SECRETS, self.name, namespace=self.namespace)
         except KinkyError as error:
             return [error.message]
         if body is None:
-            return [f"ExternalSecret {self._namespace}/{self._name} is not there"]
-        return [f"ExternalSecret {self._name}: {_describe_ready(body)}"]
+            return [f"ExternalSecret {self.namespace}/{self.name} is not there"]
+        return [f"ExternalSecret {self.name}: {_describe_ready(body)}"]
 
     def _nudge(self) -> None:
         """Have the value read now instead of at the next interval."""
         stamp = {"metadata": {"annotations": {FORCE_ANNOTATION: str(time.time_ns())}}}
-        self._inner.patch(resources.EXTERNAL_SECRETS, self._name, stamp, namespace=self._namespace)
+        self._inner.patch(resources.EXTERNAL_SECRETS, self.name, stamp, namespace=self.namespace)
 
     def _look(self, nonce: str) -> str | Pending:
         """Compare the inner Secret with what was sent; neither value is told."""
-        values = self._inner.fetch_secret_data(self._name, namespace=self._namespace)
+        values = self._inner.fetch_secret_data(self.name, namespace=self.namespace)
         if values is None:
-            return Pending(f"Secret {self._namespace}/{self._name} is not there yet")
+            return Pending(f"Secret {self.namespace}/{self.name} is not there yet")
         if values.get(NONCE_KEY) == nonce.encode():
             return "arrived"
-        return Pending(f"Secret {self._namespace}/{self._name} holds an older value")
+        return Pending(f"Secret {self.namespace}/{self.name} holds an older value")
 
 
 def prove_store(
     access: HostAccess,
     cluster: str,
-    server: str,
+    inner: InnerApi,
+    spec: ProofSpec,
     *,
-    store: str,
     limit_seconds: float,
     external_secret: str = CANARY,
     namespace: str = names.NAMESPACE_KINKY,
 ) -> StoreRecord:
-    """Prove that the ClusterSecretStore works: Ready and Valid, then two fresh nonces arrive one after the other.
+    """Prove that the ClusterSecretStore works and gives no more than it shall; leave nothing of the proof behind.
 
     Needs an ExternalSecret that reads key `nonce` of the store's value `canary` into an inner
     Secret of the ExternalSecret's own name.
+
+    Raises:
+        WaitError: an item was not seen in time; it tells which, and what was seen instead.
+        HostError: an item is refuted.
     """
-    inner = connect_inner(access, cluster, server)
     canary = Canary(access, cluster, inner, name=external_secret, namespace=namespace)
-    hint = f"kubectl describe clustersecretstore {store}; kubectl logs -n {namespace} deploy/external-secrets"
-    table = [
-        Requirement(description=STORE_READY, check=lambda: _check_store(cluster, inner, store), hint=hint),
-        Requirement(description=FIRST_TRIP, check=canary.build_trip(), hint=hint, every_seconds=1.0),
-        Requirement(description=SECOND_TRIP, check=canary.build_trip(), hint=hint, every_seconds=1.0),
-    ]
-    with phase(f"secrets store of {cluster} is proved", limit_seconds=limit_seconds) as running:
-        met = run_requirements(cluster, table, limit_seconds=limit_seconds, phase=running, explain=canary.describe)
+    refusals = [Refusal(inner, body) for body in spec.probes]
+    hint = f"kubectl describe clustersecretstore {spec.store}; kubectl logs -n {namespace} deploy/external-secrets"
+    table = _build_table(cluster, inner, canary, refusals, spec, hint)
+    host, decoy = HostApi.connect(access), names.store_decoy(cluster)
+    body = build_secret(decoy, {NONCE_KEY: secrets.token_hex(16).encode()}, labels=names.cluster_labels(cluster))
+    started = datetime.now(UTC)
+    try:
+        host.put(resources.SECRETS, body, namespace=host.namespace)
+        with phase(f"secrets store of {cluster} is proved", limit_seconds=limit_seconds) as running:
+            met = run_requirements(cluster, table, limit_seconds=limit_seconds, phase=running, explain=canary.describe)
+    finally:
+        _clean_up(host, decoy, refusals)
     return StoreRecord(
-        store=store,
+        store=spec.store,
         first_seconds=round(met[FIRST_TRIP], 1),
         second_seconds=round(met[SECOND_TRIP], 1),
         proved_at=format_time(datetime.now(UTC)),
+        items=_build_items(met, started),
     )
+
+
+def _build_table(
+    cluster: str, inner: InnerApi, canary: Canary, refusals: Sequence[Refusal], spec: ProofSpec, hint: str
+) -> list[Requirement]:
+    """Build the requirements G1 to G7, in order."""
+    unknown, decoy = refusals
+    first_trip = canary.build_trip()
+
+    def first() -> str | Pending:
+        make_all(refusals)
+        return first_trip()
+
+    encrypted = build_encryption_check(inner, canary.name, namespace=canary.namespace)
+    checks: list[tuple[str, Callable[[], str | Pending], float]] = [
+        (STORE_READY, lambda: _check_store(cluster, inner, spec.store), 2.0),
+        (FIRST_TRIP, first, 1.0),
+        (SECOND_TRIP, canary.build_trip(), 1.0),
+        (UNKNOWN_REFUSED, unknown.check, 1.0),
+        (DECOY_REFUSED, decoy.check, 1.0),
+        (ENCRYPTED, encrypted, METRICS_EVERY_SECONDS),
+        (TOKEN_EXPIRES, lambda: check_token_life(inner, hours=spec.token_hours), 1.0),
+    ]
+    return [
+        Requirement(description=description, check=check, hint=hint, every_seconds=every)
+        for description, check, every in checks
+    ]
+
+
+def _build_items(met: Mapping[str, float], started: datetime) -> tuple[EvidenceItem, ...]:
+    """Build the evidence: what was seen, and when."""
+    return tuple(
+        EvidenceItem(
+            item=description.partition(": ")[0],
+            what=description.partition(": ")[2],
+            seen_at=format_time(started + timedelta(seconds=seconds)),
+        )
+        for description, seconds in met.items()
+    )
+
+
+def _clean_up(host: HostApi, decoy: str, refusals: Sequence[Refusal]) -> None:
+    """Take away what the proof has made, as far as the APIs answer; the next proof begins with the same."""
+    for refusal in refusals:
+        with contextlib.suppress(KinkyError):
+            refusal.remove()
+    with contextlib.suppress(KinkyError):
+        host.delete(resources.SECRETS, decoy, namespace=host.namespace)
 
 
 def _check_store(cluster: str, inner: InnerApi, store: str) -> str | Pending:

@@ -10,7 +10,7 @@ ENDS: Final = {
     "vmsCreated": ":VirtualMachine",
     "apiOutside200": ":OutsideReady",
     "nodesReady": ":NodesReady",
-    "storeReady": ":Canary",
+    "storeReady": ":GateOpened",
     "workloadAnswered": ":WorkloadAnswered",
 }
 """Phase to the end of the resource type whose last report ends it."""

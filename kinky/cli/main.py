@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "env": Command("kinky.cli.environment", 'print shell settings: eval "$(kinky env --stack dev)"'),
     "kubeconfig": Command("kinky.cli.access", "print the kubeconfig of a stack's inner cluster, which holds no key"),
     "credential": Command("kinky.cli.access", "print a credential for kubectl (called by the kubeconfig)"),
+    "gate": Command("kinky.cli.gate", "the gate before workloads: show, open, close"),
     "secrets": Command("kinky.cli.secrets", "the values of a stack's secrets store: set, list, rm"),
     "host": Command("kinky.cli.host", "the embedded host: up, down, status, logs, load"),
     "down": Command("kinky.cli.down", "destroy a stack of the embedded host, then stop and remove that host"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +20,16 @@ from kinky.components.secrets_store import SecretsStore, SecretsStoreArgs, Store
 from kinky.components.workload import Workload, WorkloadArgs
 from kinky.config.model import KinkyConfig
 from kinky.kube.access import HostAccess
-from kinky.manifests import host_namespace
+from kinky.manifests import gate, host_namespace
 from kinky.manifests.body import Body
-from kinky.topology.nodes import build_nodes, control_planes
+from kinky.topology.nodes import build_nodes, control_planes, workers
 
 OUTSIDE_LIMIT_SECONDS = 900.0
 """From created VMs to a ready API: 180 to 260 seconds were measured under emulation, and this is the triple."""
 INNER_CALL_SECONDS = 180
 """One call of the provider to the inner API; the longest seen were a minute, while all DaemonSets started."""
+GATE_LIMIT_SECONDS = 300.0
+"""A few small objects; the API server has just become ready and has much to do."""
 NODES_LIMIT_SECONDS = 900.0
 """From a ready API to Ready nodes: bound by the processor when all DaemonSets start at once."""
 RESIDUE_LIMIT_SECONDS = 300.0
@@ -85,13 +88,15 @@ class InnerCluster(pulumi.ComponentResource):
         nodes = self._declare_nodes(host, network, keys)
         outside = self._declare_outside(nodes)
 
-        inner = self._declare_inner("inner", outside.kubeconfig_text)
+        # The one way to a provider for the inside leads through the closed gate, so nothing is written before it.
+        closed = self._declare_gate(outside)
+        inner = self._declare_inner("inner", closed.inner_kubeconfig)
         node_network = NodeNetwork(f"{name}-node-network", NodeNetworkArgs(config=args.config), self._inside(inner))
         ready = self._declare_nodes_ready(network, outside, node_network)
         addons = self._declare_addons(inner, ready)
         store = self._declare_store(inner, outside, values, addons)
 
-        # The one way to a provider for workloads leads through the canary's output.
+        # The one way to a provider for workloads leads through the opened gate.
         self.workloads = self._declare_inner("workloads", store.workloads_kubeconfig)
         workload = self._declare_workload(outside)
         self._set_outputs(outside, ready, store, workload)
@@ -187,6 +192,18 @@ class InnerCluster(pulumi.ComponentResource):
         }
         return steps.OutsideReady(steps.OutsideReadyStep(), f"{self._name}-outside", inputs, self._after(nodes))
 
+    def _declare_gate(self, outside: steps.OutsideReady) -> steps.Gate:
+        """Declare the gate, closed: the first thing that is written inside."""
+        inputs = {
+            **self._access,
+            "server": outside.server,
+            "kubeconfig_text": outside.kubeconfig_text,
+            # Another policy is another gate, which has to be written.
+            "wall": names.content_hash(json.dumps(gate.build_gate(), sort_keys=True).encode()),
+            "limit_seconds": self._args.config.timeouts.seconds(GATE_LIMIT_SECONDS),
+        }
+        return steps.Gate(steps.GateStep(), f"{self._name}-gate", inputs, pulumi.ResourceOptions(parent=self))
+
     def _declare_nodes_ready(
         self, network: Network, outside: steps.OutsideReady, node_network: NodeNetwork
     ) -> steps.NodesReady:
@@ -219,6 +236,7 @@ class InnerCluster(pulumi.ComponentResource):
             kubeconfig_text=outside.kubeconfig_text,
             values=values,
             addons=addons,
+            workers=[node.name for node in workers(build_nodes(self._args.config))],
         )
         return SecretsStore(f"{self._name}-store", args, self._inside(inner))
 
@@ -250,14 +268,15 @@ class InnerCluster(pulumi.ComponentResource):
             kubernetes_version=outside.kubernetes_version,
             ca_fingerprint=outside.ca_fingerprint,
             secrets_store=store.evidence,
+            gate={"opened_at": store.gate.opened_at, "items": store.gate.items},
             workload={"node": answered.node, "secret": answered.secret_fingerprint} if answered else None,
         )
         self.timings = pulumi.Output.all(
             endpoint_tls_seconds=outside.tls_seconds,
             endpoint_ready_seconds=outside.ready_seconds,
             nodes_ready_seconds=ready.seconds,
-            store_first_seconds=store.canary.first_seconds,
-            store_second_seconds=store.canary.second_seconds,
+            store_first_seconds=store.gate.first_seconds,
+            store_second_seconds=store.gate.second_seconds,
             workload_answered_seconds=answered.seconds if answered else None,
         )
         self.register_outputs(

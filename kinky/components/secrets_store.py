@@ -1,7 +1,8 @@
-"""The secrets store: its values on the host, its reader in the inner cluster, and the proof that both work."""
+"""The secrets store: its values on the host, its reader in the inner cluster, and the gate that opens on its proof."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -17,7 +18,7 @@ VALUE_KEYS = {
     secrets_store.WORKLOAD_VALUE: secrets_store.WORKLOAD_KEY,
 }
 
-CANARY_LIMIT_SECONDS = 600.0
+PROOF_LIMIT_SECONDS = 600.0
 """The controller must start first, which took up to three minutes under emulation."""
 
 
@@ -64,17 +65,19 @@ class SecretsStoreArgs:
     kubeconfig_text: pulumi.Input[str]
     values: StoreValues
     addons: pulumi.Resource
+    workers: Sequence[str]
+    """Names of the workers: another one has to be let in."""
 
 
 class SecretsStore(pulumi.ComponentResource):
-    """The inner side: credential, store and canary; a workload needs what only the canary resolves."""
+    """The inner side: credential, store and canary; a workload needs what only the opened gate resolves."""
 
     workloads_kubeconfig: pulumi.Output[str]
     evidence: pulumi.Output[dict[str, object]]
-    canary: steps.Canary
+    gate: steps.GateOpened
 
     def __init__(self, name: str, args: SecretsStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the store and prove it."""
+        """Declare the store, and the gate that opens once it is proved."""
         super().__init__("kinky:inner:SecretsStore", name, None, opts)
         credential = self._declare_credential(args)
         bodies = secrets_store.build_store(
@@ -82,13 +85,13 @@ class SecretsStore(pulumi.ComponentResource):
         )
         # The kinds are served only after the addons, and a store without its credential would start with an error.
         store = declare_all(self, bodies, prefix=name, depends_on=[credential])
-        self.canary = self._declare_canary(args, after=[*store, args.values])
-        self.workloads_kubeconfig = self.canary.workloads_kubeconfig
+        self.gate = self._declare_gate(args, after=[*store, args.values])
+        self.workloads_kubeconfig = self.gate.workloads_kubeconfig
         self.evidence = pulumi.Output.all(
             store=secrets_store.STORE,
-            proved_at=self.canary.proved_at,
-            first_seconds=self.canary.first_seconds,
-            second_seconds=self.canary.second_seconds,
+            proved_at=self.gate.proved_at,
+            first_seconds=self.gate.first_seconds,
+            second_seconds=self.gate.second_seconds,
             credential_fingerprint=credential.fingerprint,
             credential_expires_at=credential.expires_at,
         )
@@ -102,16 +105,19 @@ class SecretsStore(pulumi.ComponentResource):
         opts = pulumi.ResourceOptions(parent=self, depends_on=[args.values, args.addons])
         return steps.StoreCredential(steps.StoreCredentialStep(), f"{cluster}-store-credential", inputs, opts)
 
-    def _declare_canary(self, args: SecretsStoreArgs, *, after: list[pulumi.Resource]) -> steps.Canary:
-        """Declare the proof."""
+    def _declare_gate(self, args: SecretsStoreArgs, *, after: list[pulumi.Resource]) -> steps.GateOpened:
+        """Declare the proof and the opening."""
         config = args.config
         inputs = {
             **args.access,
             "server": args.server,
             "kubeconfig_text": args.kubeconfig_text,
             "store": secrets_store.STORE,
-            "limit_seconds": config.timeouts.seconds(CANARY_LIMIT_SECONDS),
+            "token_hours": config.secrets_store.token_hours,
+            "probes": list(secrets_store.build_probes(config)),
+            "workers": list(args.workers),
+            "limit_seconds": config.timeouts.seconds(PROOF_LIMIT_SECONDS),
         }
         # The proof reads what the store's objects bring about; no value of theirs flows into it.
         opts = pulumi.ResourceOptions(parent=self, depends_on=after)
-        return steps.Canary(steps.CanaryStep(), f"{config.cluster.name}-canary", inputs, opts)
+        return steps.GateOpened(steps.GateOpenedStep(), f"{config.cluster.name}-gate-opened", inputs, opts)

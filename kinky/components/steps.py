@@ -18,6 +18,7 @@ from kinky.bootstrap import (
     exposure,
     forming,
     forward,
+    gate,
     keys,
     namespace,
     node_credentials,
@@ -216,26 +217,54 @@ class StoreCredential(LiveStep, module="kinky", name="StoreCredential"):
     host_ca_bundle: Output[str]
 
 
-class CanaryStep(Step):
-    """Prove the store by a secret that makes the round trip twice."""
+class GateStep(Step):
+    """Write the closed gate, before anything else is written inside; one that is open stays open."""
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
-        record = store_proof.prove_store(
+        gate.raise_wall(
+            parse_access(inputs), inputs["cluster"], inputs["server"], limit_seconds=float(inputs["limit_seconds"])
+        )
+        return {"inner_kubeconfig": inputs["kubeconfig_text"]}
+
+
+class Gate(LiveStep, module="kinky", name="Gate"):
+    """The inner API refuses workloads; only this resolves the kubeconfig by which anything is declared inside."""
+
+    inner_kubeconfig: Output[str]
+
+
+class GateOpenedStep(Step):
+    """Prove the secrets store, then open the gate; a worker that came later is let in."""
+
+    def _run(self, inputs: Properties, previous: Properties) -> Properties:
+        state = gate.open_gate(
             parse_access(inputs),
             inputs["cluster"],
             inputs["server"],
-            store=inputs["store"],
+            store_proof.ProofSpec(
+                store=inputs["store"], token_hours=int(inputs["token_hours"]), probes=list(inputs["probes"])
+            ),
             limit_seconds=float(inputs["limit_seconds"]),
         )
-        return {**asdict(record), "workloads_kubeconfig": inputs["kubeconfig_text"]}
+        evidence = state.get_evidence()
+        return {
+            "first_seconds": evidence.first_seconds,
+            "second_seconds": evidence.second_seconds,
+            "proved_at": evidence.proved_at,
+            "opened_at": state.since,
+            "items": [asdict(item) for item in evidence.items],
+            "workloads_kubeconfig": inputs["kubeconfig_text"],
+        }
 
 
-class Canary(LiveStep, module="kinky", name="Canary"):
-    """Proof that the secrets store works; only it resolves the kubeconfig that workloads need."""
+class GateOpened(LiveStep, module="kinky", name="GateOpened"):
+    """The gate is open on evidence; only this resolves the kubeconfig that workloads need."""
 
     first_seconds: Output[float]
     second_seconds: Output[float]
     proved_at: Output[str]
+    opened_at: Output[str]
+    items: Output[list[dict[str, str]]]
     workloads_kubeconfig: Output[str]
 
 

@@ -23,6 +23,8 @@ CALL_TIMEOUT_SECONDS = 20.0
 """An emulated API server answers slowly, but one that takes longer than this counts as silent."""
 
 MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
 _CONTENT_REFUSALS = (400, 422)
 
 
@@ -81,7 +83,7 @@ class Connection:
         *,
         what: str,
         query: Mapping[str, str | int] | None = None,
-        body: JsonObject | None = None,
+        body: JsonObject | list[JsonObject] | None = None,
         content_type: str = "application/json",
         accept: str = "application/json, */*",
         allowed: tuple[int, ...] = (),

@@ -9,6 +9,9 @@ from kinky.kube.records import NodeStatus
 SCHEMA_SECONDS = 300.0
 """An API server makes its OpenAPI document at the first call; an emulated one took more than 32 s for it."""
 
+METRICS_SECONDS = 60.0
+"""Some megabytes of text, which an emulated API server takes seconds to write."""
+
 
 class InnerApi(ObjectApi):
     """The inner cluster's API, reached through the published path with the operator's credential."""
@@ -47,6 +50,31 @@ class InnerApi(ObjectApi):
     def fetch_nodes(self) -> dict[str, NodeStatus]:
         """Fetch the state of all nodes, by name."""
         return {status.name: status for status in map(NodeStatus.parse, self.fetch_all(resources.NODES))}
+
+    def probe_binding(self, namespace: str, name: str) -> tuple[int, str]:
+        """Try, as a dry run, to bind a pod that is not there; return status and message of the answer.
+
+        Admission comes before the look for the pod, and needs neither a ServiceAccount nor a node.
+        """
+        reply = self._connection.call(
+            "POST",
+            resources.PODS.build_path(namespace, name, "binding"),
+            what=f"try to bind pod {namespace}/{name}",
+            query={"dryRun": "All"},
+            body={
+                "apiVersion": resources.BINDINGS.api_version,
+                "kind": resources.BINDINGS.kind,
+                "metadata": {"name": name},
+                "target": {"apiVersion": resources.NODES.api_version, "kind": resources.NODES.kind, "name": name},
+            },
+            allowed=(403, 404, 409, 422),
+        )
+        return reply.status, str(reply.parse().get("message", ""))
+
+    def fetch_metrics(self) -> str:
+        """Fetch the metrics of the API server that answers."""
+        reply = self._connection.call("GET", "/metrics", what="get the metrics", timeout_seconds=METRICS_SECONDS)
+        return reply.body.decode(errors="replace")
 
     def fetch_service_page(self, namespace: str, service: str, *, port: str) -> str:
         """Fetch the first page of a Service through the API server's proxy."""

@@ -81,6 +81,11 @@ def build_exec_credential(*, certificate: str, key: str, expires_at: str) -> Jso
     }
 
 
+def read_server(path: Path) -> str:
+    """Read the API's URL out of a kubeconfig that `write_kubeconfig` wrote."""
+    return str(json.loads(path.read_text(encoding="utf-8"))["clusters"][0]["cluster"]["server"])
+
+
 def write_private(path: Path, content: bytes) -> None:
     """Write a file with mode 0600 in one step, so that a reader sees the old or the new content."""
     staged = path.with_name(f".{path.name}.{os.getpid()}")

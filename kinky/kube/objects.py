@@ -3,10 +3,11 @@
 import base64
 from collections.abc import Mapping, Sequence
 
-from kinky.kube.connection import MERGE_PATCH, Connection, JsonObject
+from kinky.kube.connection import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Connection, JsonObject
 from kinky.kube.resources import SECRETS, SELF_REVIEWS, Resource
 
 _PAGE = 500
+_FIELD_MANAGER = "kinky"
 
 
 class ObjectApi:
@@ -119,6 +120,30 @@ class ObjectApi:
             body=body,
             content_type=MERGE_PATCH,
         ).parse()
+
+    def apply(self, resource: Resource, body: JsonObject, *, namespace: str | None = None) -> None:
+        """Make one object have these fields, whether it is there or not; some kinds refuse a `put` over what is."""
+        name = str(body["metadata"]["name"])
+        self._connection.call(
+            "PATCH",
+            resource.build_path(namespace, name),
+            what=f"apply {resource.kind} {name}",
+            query={"fieldManager": _FIELD_MANAGER, "force": "true"},
+            body=_typed(resource, body),
+            content_type=APPLY_PATCH,
+        )
+
+    def patch_json(self, resource: Resource, name: str, operations: list[JsonObject]) -> bool:
+        """Do these operations on one object of no namespace; False when a `test` among them failed."""
+        reply = self._connection.call(
+            "PATCH",
+            resource.build_path(None, name),
+            what=f"patch {resource.kind} {name}",
+            body=operations,
+            content_type=JSON_PATCH,
+            allowed=(409, 422),
+        )
+        return reply.status not in (409, 422)
 
     def delete(self, resource: Resource, name: str, *, namespace: str | None = None) -> bool:
         """Ask for the deletion of one object; False when it is gone already."""

@@ -33,21 +33,37 @@ class Resource:
         return "/".join(parts)
 
 
+ADMISSION_POLICIES = Resource(
+    "ValidatingAdmissionPolicy", "admissionregistration.k8s.io", "v1", "validatingadmissionpolicies", namespaced=False
+)
+ADMISSION_POLICY_BINDINGS = Resource(
+    "ValidatingAdmissionPolicyBinding",
+    "admissionregistration.k8s.io",
+    "v1",
+    "validatingadmissionpolicybindings",
+    namespaced=False,
+)
+BINDINGS = Resource("Binding", "", "v1", "bindings")
 CONFIG_MAPS = Resource("ConfigMap", "", "v1", "configmaps")
+DAEMON_SETS = Resource("DaemonSet", "apps", "v1", "daemonsets")
 ENDPOINT_SLICES = Resource("EndpointSlice", "discovery.k8s.io", "v1", "endpointslices")
 EVENTS = Resource("Event", "", "v1", "events")
+JOBS = Resource("Job", "batch", "v1", "jobs")
 NAMESPACES = Resource("Namespace", "", "v1", "namespaces", namespaced=False)
 NETWORK_POLICIES = Resource("NetworkPolicy", "networking.k8s.io", "v1", "networkpolicies")
 NODES = Resource("Node", "", "v1", "nodes", namespaced=False)
 POD_DISRUPTION_BUDGETS = Resource("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets")
 PODS = Resource("Pod", "", "v1", "pods")
 PVCS = Resource("PersistentVolumeClaim", "", "v1", "persistentvolumeclaims")
+REPLICA_SETS = Resource("ReplicaSet", "apps", "v1", "replicasets")
+REPLICATION_CONTROLLERS = Resource("ReplicationController", "", "v1", "replicationcontrollers")
 RESOURCE_QUOTAS = Resource("ResourceQuota", "", "v1", "resourcequotas")
 ROLE_BINDINGS = Resource("RoleBinding", "rbac.authorization.k8s.io", "v1", "rolebindings")
 ROLES = Resource("Role", "rbac.authorization.k8s.io", "v1", "roles")
 SECRETS = Resource("Secret", "", "v1", "secrets")
 SERVICE_ACCOUNTS = Resource("ServiceAccount", "", "v1", "serviceaccounts")
 SERVICES = Resource("Service", "", "v1", "services")
+STATEFUL_SETS = Resource("StatefulSet", "apps", "v1", "statefulsets")
 SELF_REVIEWS = Resource("SelfSubjectReview", "authentication.k8s.io", "v1", "selfsubjectreviews", namespaced=False)
 ACCESS_REVIEWS = Resource(
     "SelfSubjectAccessReview", "authorization.k8s.io", "v1", "selfsubjectaccessreviews", namespaced=False

@@ -8,6 +8,7 @@ Host side (in `cfg.host.namespace`):
     virtual_machine.build_virtual_machine(cfg, node, image=, user_data_secret=, credentials_secret=, emulated=)
     host_rbac.build_store_service_account(cfg), build_store_role(cfg), build_store_role_binding(cfg)
 Inner side (tuples in the order of creation):
+    gate.build_gate(), build_closed_state()
     cluster_access.build_cluster_access(cfg)            flannel.build_flannel(cfg)
     kube_proxy.build_kube_proxy(cfg)                    coredns.build_coredns(cfg)
     external_secrets.build_external_secrets(cfg)        secrets_store.build_store(cfg, host_server=, host_ca_bundle=)

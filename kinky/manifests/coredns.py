@@ -105,7 +105,7 @@ def _deployment(cfg: KinkyConfig, data: dict[str, str]) -> Body:
                     "dnsPolicy": "Default",
                     "priorityClassName": "system-cluster-critical",
                     "serviceAccountName": APP,
-                    "tolerations": list(pods.CONTROL_PLANE_TAINT),
+                    "tolerations": list(pods.OUR_TAINTS),
                     "affinity": pods.prefer_workers(),
                     "topologySpreadConstraints": pods.spread(app_selector(APP)),
                     "containers": [_container()],

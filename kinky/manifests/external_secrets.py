@@ -16,7 +16,6 @@ from kinky.manifests.body import (
     app_selector,
     build_cluster_role,
     build_cluster_role_binding,
-    build_namespace,
     build_service_account,
     inner_metadata,
     pod_metadata,
@@ -42,10 +41,9 @@ ARGUMENTS: Final = (
 
 
 def build_external_secrets(cfg: KinkyConfig) -> tuple[Body, ...]:
-    """Return External Secrets' namespace, rights and controller in the order of creation."""
+    """Return External Secrets' rights and controller in the order of creation; its namespace is the gate's."""
     namespace = names.NAMESPACE_KINKY
     return (
-        build_namespace(namespace, app="kinky"),
         build_service_account(APP, namespace, mount_token=True),
         build_cluster_role("kinky:external-secrets", app=APP, rules=_rules()),
         build_cluster_role_binding(
@@ -88,7 +86,7 @@ def _deployment() -> Body:
                     "priorityClassName": "system-cluster-critical",
                     "serviceAccountName": APP,
                     "securityContext": pods.unprivileged_user(),
-                    "tolerations": list(pods.CONTROL_PLANE_TAINT),
+                    "tolerations": list(pods.OUR_TAINTS),
                     "affinity": pods.prefer_workers(),
                     "containers": [_container()],
                 },

@@ -1,4 +1,8 @@
-"""The right to read the secrets store: a ServiceAccount that may get the cluster's values by name, and no more."""
+"""The right to read the secrets store: a ServiceAccount that may get the cluster's values by name, and no more.
+
+A Role knows names and no prefixes. One of its names is never written, so that the gate sees what the store says of an
+absent value, and not only what the host says of a forbidden one.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,12 @@ from collections.abc import Sequence
 from kinky import names
 from kinky.config.model import KinkyConfig
 from kinky.manifests.body import Body, host_metadata
-from kinky.manifests.secrets_store import store_values
+from kinky.manifests.secrets_store import UNKNOWN_VALUE, store_values
 
 
 def store_secret_names(cfg: KinkyConfig) -> tuple[str, ...]:
-    """Return the names of the host Secrets that hold the values of the program."""
-    return tuple(names.store_secret(cfg.cluster.name, value) for value in store_values(cfg))
+    """Return the names of the host Secrets that hold the values of the program, and of one that is never written."""
+    return tuple(names.store_secret(cfg.cluster.name, value) for value in (*store_values(cfg), UNKNOWN_VALUE))
 
 
 def build_store_service_account(cfg: KinkyConfig) -> Body:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
+from kinky import names
 from kinky.manifests.body import Body
 
 CONTROL_PLANE_LABEL: Final = "node-role.kubernetes.io/control-plane"
 
 EVERY_TAINT: Final[tuple[Body, ...]] = ({"operator": "Exists"},)
 """For what makes a node usable in the first place."""
-CONTROL_PLANE_TAINT: Final[tuple[Body, ...]] = (
+OUR_TAINTS: Final[tuple[Body, ...]] = (
     {"key": CONTROL_PLANE_LABEL, "operator": "Exists", "effect": "NoSchedule"},
+    {"key": names.GATE_TAINT, "operator": "Exists", "effect": "NoSchedule"},
 )
-"""For what must go on while no worker is there."""
+"""For what must go on while no worker is there, and before the gate is open."""
 
 
 def prefer_workers() -> Body:

@@ -21,8 +21,13 @@ CANARY_VALUE: Final = "canary"
 CANARY_KEY: Final = "nonce"
 WORKLOAD_VALUE: Final = "message"
 WORKLOAD_KEY: Final = "message"
-PROGRAM_VALUES: Final = (CANARY_VALUE, WORKLOAD_VALUE)
+UNKNOWN_VALUE: Final = "unknown"
+"""Name that the reader may read and that nobody ever writes: what the store says of it is the gate's evidence."""
+PROGRAM_VALUES: Final = (CANARY_VALUE, WORKLOAD_VALUE, UNKNOWN_VALUE)
 """Names of values that the program makes, so that no operator's value can stand in their place."""
+
+DECOY: Final = "decoy"
+"""Name of the ExternalSecret that asks for a host Secret which is there and is not the store's."""
 
 _STORE_CHECK_SECONDS: Final = 300
 
@@ -43,6 +48,17 @@ def build_store(cfg: KinkyConfig, *, host_server: Late, host_ca_bundle: Late) ->
         _cluster_secret_store(cfg, host_server, host_ca_bundle),
         build_external_secret(cfg, CANARY_VALUE, CANARY_KEY, namespace=names.NAMESPACE_KINKY),
     )
+
+
+def build_probes(cfg: KinkyConfig) -> tuple[Body, Body]:
+    """Return two ExternalSecrets that must never become Ready: for a key that is absent, and for the decoy.
+
+    The gate makes them and takes them away again: External Secrets would ask for ever.
+    """
+    unknown = build_external_secret(cfg, UNKNOWN_VALUE, CANARY_KEY, namespace=names.NAMESPACE_KINKY)
+    decoy = build_external_secret(cfg, DECOY, CANARY_KEY, namespace=names.NAMESPACE_KINKY)
+    decoy["spec"]["data"][0]["remoteRef"]["key"] = names.store_decoy(cfg.cluster.name)
+    return unknown, decoy
 
 
 def build_external_secret(cfg: KinkyConfig, value: str, key: str, *, namespace: str) -> Body:

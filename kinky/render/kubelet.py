@@ -85,9 +85,15 @@ def render_kubelet_env(cfg: KinkyConfig, node: NodeSpec, addresses: Addresses) -
 
 
 def build_taints(node: NodeSpec) -> list[dict[str, str]]:
-    """Return the taints that the node registers with, as Kubernetes objects; a control plane always has its own."""
+    """Return the taints that the node registers with, as Kubernetes objects.
+
+    A control plane always has its own. A worker has the gate's, until the gate opens; a kubelet does not put it back
+    on a Node object that exists.
+    """
     taints = [_parse_taint(taint) for taint in node.taints]
-    if node.is_control_plane and all(taint["key"] != CONTROL_PLANE_TAINT for taint in taints):
+    if not node.is_control_plane:
+        return [*taints, {"key": names.GATE_TAINT, "effect": "NoSchedule"}]
+    if all(taint["key"] != CONTROL_PLANE_TAINT for taint in taints):
         taints.insert(0, {"key": CONTROL_PLANE_TAINT, "effect": "NoSchedule"})
     return taints
 

@@ -14,11 +14,14 @@ import pytest
 from kinky import names, process
 from kinky.manifests.secrets_store import build_external_secret
 from kinky.topology.nodes import build_nodes
+from tests.e2e import gate
 from tests.e2e.person import KINKY, Person, is_ready, wait_for
 
 pytestmark = pytest.mark.host
 
 RETURN_SECONDS = 900.0
+NUDGED_SECONDS = 30.0
+"""A pod that was refused is created this soon after the gate has opened (S12)."""
 PUBLIC = re.compile(r"\.(crt|pub)$|^(userdata|networkdata)$")
 """Keys of host Secrets that hold nothing secret: certificates, public keys, user-data."""
 
@@ -106,13 +109,46 @@ def test_state_holds_no_secret(finished: Person) -> None:
                 assert plain not in state and json.dumps(plain)[1:-1] not in state, f"{secret}/{key}"
 
 
+def test_the_gate_is_open_on_evidence(finished: Person) -> None:
+    shown = json.loads(finished.kinky("gate", "show", "--stack", finished.stack.stack, "--json"))
+    assert (shown["state"], shown["faults"], shown["tainted_nodes"]) == ("open", [], [])
+    told = json.loads(finished.kinky("outputs", "evidence", "--stack", finished.stack.stack, "--json"))
+    assert [item["item"] for item in told["gate"]["items"]] == [f"G{number}" for number in range(1, 8)]
+    for kind in ("bare", "tolerates every taint", "has its node", "has a generated name"):
+        assert gate.DENIED not in gate.create(finished, gate.build_pods(_worker(finished))[kind], "--dry-run=server")
+
+
+def test_s11_s12_a_closed_gate_refuses_every_way_and_an_opened_one_makes_up_for_it(finished: Person) -> None:
+    worker, stack = _worker(finished), finished.stack.stack
+    finished.kinky("gate", "close", "--stack", stack)
+    try:
+        for way, pod in gate.build_pods(worker).items():
+            assert gate.DENIED in gate.create(finished, pod, "--dry-run=server"), way
+            assert gate.DENIED in gate.create(finished, pod), way
+        for path in ("pods/s11/binding", "bindings"):
+            assert gate.DENIED in gate.bind(finished, path, worker), path
+        for kind, owner in gate.build_owners().items():
+            gate.create(finished, owner)
+            wait_for(f"a refused {kind}", lambda kind=kind: gate.is_denied(finished, kind), limit_seconds=60)
+        assert gate.fetch_pods(finished) == []
+        test_workload_reads_its_value_from_the_store(finished)
+    finally:
+        finished.kinky("gate", "open", "--stack", stack, limit_seconds=600)
+    wanted = {"ReplicaSet", "DaemonSet", "Job"}
+    wait_for("a pod of each owner", lambda: wanted <= _owners(finished), limit_seconds=NUDGED_SECONDS)
+    finished.kubectl("delete", "deployment,daemonset,job", "s11", "--namespace", gate.NAMESPACE)
+
+
 def test_no_secret_is_where_it_may_not_be(finished: Person) -> None:
     finished.kinky("scan", "--stack", finished.stack.stack, limit_seconds=300)
 
 
 def test_worker_that_dies_returns(finished: Person) -> None:
-    worker = next(node.name for node in build_nodes(finished.stack.config) if node.role == names.WORKER)
+    worker = _worker(finished)
     _replace(finished, worker)
+    # S14: the kubelet puts the gate's taint on a new Node object only.
+    taints = finished.nodes()[worker]["spec"].get("taints", [])
+    assert names.GATE_TAINT not in {taint["key"] for taint in taints}
 
 
 def test_control_plane_that_dies_returns_with_its_data(finished: Person) -> None:
@@ -132,6 +168,15 @@ def test_nothing_changed_by_replacement(finished: Person) -> None:
 def test_destroy_leaves_nothing_on_the_host(finished: Person) -> None:
     finished.pulumi("destroy", "--yes", "--skip-preview")
     assert finished.left_on_host() == set()
+
+
+def _worker(person: Person) -> str:
+    return next(node.name for node in build_nodes(person.stack.config) if node.role == names.WORKER)
+
+
+def _owners(person: Person) -> set[str]:
+    """Return the kinds that own the pods of the namespace in which the gate is tried."""
+    return {owner["kind"] for pod in gate.fetch_pods(person) for owner in pod["metadata"].get("ownerReferences", [])}
 
 
 def _replace(person: Person, node: str) -> None:

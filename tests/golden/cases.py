@@ -15,6 +15,7 @@ from kinky.manifests import (
     coredns,
     external_secrets,
     flannel,
+    gate,
     host_namespace,
     host_rbac,
     kube_proxy,
@@ -132,6 +133,8 @@ def _host_bodies(cfg: KinkyConfig, nodes: tuple[NodeSpec, ...], addresses: Addre
 
 
 def _inner_bodies(cfg: KinkyConfig) -> Iterable[Body]:
+    yield from gate.build_gate()
+    yield gate.build_closed_state()
     yield from cluster_access.build_cluster_access(cfg)
     yield from flannel.build_flannel(cfg)
     yield from kube_proxy.build_kube_proxy(cfg)

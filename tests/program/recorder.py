@@ -42,10 +42,13 @@ STEP_OUTPUTS: Mapping[str, Mapping[str, Any]] = {
         "host_server": "https://10.96.0.1:443",
         "host_ca_bundle": "Q0E=",
     },
-    "Canary": {
+    "Gate": {"inner_kubeconfig": KUBECONFIG_TEXT},
+    "GateOpened": {
         "first_seconds": 5.0,
         "second_seconds": 6.0,
         "proved_at": "2026-11-22T00:00:00Z",
+        "opened_at": "2026-11-22T00:00:01Z",
+        "items": [{"item": "G1", "what": "the secrets store is Ready", "seen_at": "2026-11-22T00:00:00Z"}],
         "workloads_kubeconfig": KUBECONFIG_TEXT,
     },
     "WorkloadAnswered": {"node": "dev-worker-0", "secret_fingerprint": "ab" * 32, "seconds": 30.0},

@@ -22,7 +22,7 @@ def test_another_program_can_have_an_inner_cluster(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(program, "describe_owner", lambda: "organization/shop/dev 01234567")
     recorded = record(lambda: runpy.run_path(str(EXAMPLE), run_name="__main__"))
     greeting = recorded.one("ConfigMap", "greeting")
-    assert recorded.one("Canary").name in recorded.before(greeting)
+    assert recorded.one("GateOpened").name in recorded.before(greeting)
     assert greeting.deleted_with == recorded.one("InnerCluster", "shop").urn
     assert recorded.exports["endpoint"].startswith("https://")
 

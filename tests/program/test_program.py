@@ -90,12 +90,36 @@ def test_only_the_node_network_comes_before_ready_nodes(recorded: Recorder) -> N
         assert item.name in recorded.before(ready)
 
 
-def test_nothing_of_the_workload_exists_before_the_canary(recorded: Recorder, stack_args: InnerClusterArgs) -> None:
-    canary = recorded.one("Canary")
+def test_nothing_is_written_inside_before_the_gate(recorded: Recorder, stack_args: InnerClusterArgs) -> None:
+    gate = recorded.one("Gate")
+    assert recorded.one("OutsideReady").name in recorded.before(gate)
+    inside = [item for item in kubernetes_objects(recorded) if not provider_name(item).endswith("-host")]
+    assert inside
+    for item in [*inside, recorded.one("NodesReady"), recorded.one("StoreCredential"), recorded.one("GateOpened")]:
+        assert gate.name in recorded.before(item), item.name
+
+
+def test_the_gate_is_asked_again_for_another_worker(declare: Declare) -> None:
+    first = declare().one("GateOpened").inputs
+    second = declare(workers=[{"pool": "worker", "replicas": 2}]).one("GateOpened").inputs
+    assert {key for key in second if second[key] != first[key]} == {"workers"}
+    assert set(second["workers"]) > set(first["workers"])
+
+
+def test_nobody_else_owns_what_the_gate_writes(recorded: Recorder) -> None:
+    assert "kinky-system" not in {object_name(item) for item in recorded.of("Namespace")}
+    assert not recorded.of("ValidatingAdmissionPolicy")
+    assert "kinky-gate" not in {object_name(item) for item in recorded.of("ConfigMap")}
+
+
+def test_nothing_of_the_workload_exists_before_the_gate_is_open(
+    recorded: Recorder, stack_args: InnerClusterArgs
+) -> None:
+    opened = recorded.one("GateOpened")
     workload = [item for item in kubernetes_objects(recorded) if provider_name(item).endswith("-workloads")]
     assert bool(workload) == stack_args.config.workload.enabled
     for item in workload:
-        assert canary.name in recorded.before(item), item.name
+        assert opened.name in recorded.before(item), item.name
 
 
 def test_kinds_of_the_store_are_defined_before_they_are_used(recorded: Recorder) -> None:
@@ -159,7 +183,7 @@ def test_exports_tell_the_user_what_to_use(recorded: Recorder) -> None:
 
 def test_a_cluster_without_the_workload_still_proves_its_store(declare: Declare) -> None:
     recorded = declare(workload={"enabled": False})
-    assert recorded.one("Canary")
+    assert recorded.one("GateOpened")
     assert not recorded.of("WorkloadAnswered")
     assert [item.inputs["value"] for item in recorded.of("StoreValue")] == ["canary"]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kinky.kube import resources
-from kinky.kube.connection import ApiError, JsonObject, Reply, _refusal
+from kinky.kube.connection import APPLY_PATCH, JSON_PATCH, ApiError, JsonObject, Reply, _refusal
 
 
 class FakeConnection:
@@ -41,7 +41,7 @@ class FakeConnection:
         *,
         what: str,
         query: Mapping[str, str | int] | None = None,
-        body: JsonObject | None = None,
+        body: Any = None,
         content_type: str = "application/json",
         accept: str = "application/json",
         allowed: tuple[int, ...] = (),
@@ -53,7 +53,7 @@ class FakeConnection:
             raise ApiError(f"{self.target}: cannot {what}: connection refused")
         # A round trip through JSON, as over the wire: no test may pass because two sides share a dict.
         sent = json.loads(json.dumps(body)) if body is not None else {}
-        reply = self._answer(method, path, dict(query or {}), sent)
+        reply = self._answer_patch(path, content_type, sent) or self._answer(method, path, dict(query or {}), sent)
         if 200 <= reply.status < 300 or reply.status in allowed:
             return reply
         raise _refusal(self.target, what, reply)
@@ -69,6 +69,24 @@ class FakeConnection:
             plurals = self.served.get(path.removeprefix("/apis/"))
             return _reply(200, {"resources": [{"name": name} for name in plurals]}) if plurals else UNKNOWN_GROUP
         return self._answer_object(method, path, query, body)
+
+    def _answer_patch(self, path: str, content_type: str, body: Any) -> Reply | None:
+        """Answer what a merge patch is not: an apply, which also creates, and a list of operations."""
+        if content_type == APPLY_PATCH:
+            self.objects[path] = _merge(self.objects.get(path, {}), body)
+            return _reply(200, self.objects[path])
+        if content_type != JSON_PATCH:
+            return None
+        for operation in body:
+            *parents, last = operation["path"].strip("/").split("/")
+            target = self.objects[path]
+            for parent in parents:
+                target = target[parent]
+            if operation["op"] == "test" and target.get(last) != operation["value"]:
+                return _status(422)
+            if operation["op"] == "replace":
+                target[last] = operation["value"]
+        return _reply(200, self.objects[path])
 
     def _answer_object(self, method: str, path: str, query: dict[str, str | int], body: JsonObject) -> Reply:
         if method == "POST":
@@ -124,7 +142,7 @@ UNKNOWN_GROUP = Reply(404, b"404 page not found\n")
 
 
 def _status(code: int) -> Reply:
-    reason = {403: "Forbidden", 404: "NotFound", 409: "AlreadyExists"}[code]
+    reason = {403: "Forbidden", 404: "NotFound", 409: "AlreadyExists", 422: "Invalid"}[code]
     return _reply(code, {"kind": "Status", "reason": reason, "message": reason, "code": code})
 
 

@@ -1,23 +1,35 @@
 """The secrets store: values are made once, the token is renewed at half life, and the proof wants two fresh nonces."""
 
 import base64
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from kinky.bootstrap import keys, secrets_store, store_proof
 from kinky.bootstrap.certificates import format_time
+from kinky.bootstrap.credential import connect_inner
 from kinky.errors import HostError, WaitError
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import Reply
 from tests.unit.fake_api import FakeConnection
+from tests.unit.fake_store import (
+    CANARIES,
+    INNER_SECRETS,
+    PROOF,
+    SECRETS,
+    STORES,
+    Operator,
+    build_token,
+    decode,
+    set_store,
+    start_operator,
+    write_metrics,
+)
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
-SECRETS = "/api/v1/namespaces/ns/secrets"
-INNER_SECRETS = "/api/v1/namespaces/kinky-system/secrets"
-STORES = "/apis/external-secrets.io/v1/clustersecretstores"
-CANARIES = "/apis/external-secrets.io/v1/namespaces/kinky-system/externalsecrets"
 TOKEN = "eyJ-token-of-the-reader"
 
 
@@ -43,10 +55,6 @@ def issue_token(asked: dict[str, dict[str, int]]) -> Reply:
     expires = datetime.now(UTC) + timedelta(seconds=asked["spec"]["expirationSeconds"])
     status = f'{{"status": {{"token": "{TOKEN}", "expirationTimestamp": "{format_time(expires)}"}}}}'
     return Reply(201, status.encode())
-
-
-def decode(connection: FakeConnection, path: str) -> dict[str, bytes]:
-    return {key: base64.b64decode(value) for key, value in connection.objects[path]["data"].items()}
 
 
 def test_a_value_is_made_once_and_never_told(host: FakeConnection) -> None:
@@ -109,46 +117,14 @@ def test_reader_that_is_missing(host: FakeConnection, inner: FakeConnection) -> 
         secrets_store.ensure_store_token(ACCESS, "dev", "https://x", hours=1)
 
 
-class Operator:
-    """External Secrets, as far as the canary is concerned; runs whenever somebody sleeps."""
-
-    def __init__(self, host: FakeConnection, inner: FakeConnection) -> None:
-        self.host = host
-        self.inner = inner
-        self.copies = 0
-        self.limit = 100
-        self.now = 0.0
-
-    def sleep(self, seconds: float) -> None:
-        self.now += max(seconds, 0.01)
-        nonce = (
-            decode(self.host, f"{SECRETS}/dev-store-canary")
-            if f"{SECRETS}/dev-store-canary" in self.host.objects
-            else {}
-        )
-        held = self.inner.objects.get(f"{INNER_SECRETS}/canary", {}).get("data")
-        encoded = {key: base64.b64encode(value).decode() for key, value in nonce.items()}
-        if nonce and encoded != held and self.copies < self.limit:
-            self.copies += 1
-            self.inner.add(INNER_SECRETS, "canary", data=encoded)
-
-
 @pytest.fixture
 def operator(host: FakeConnection, inner: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> Operator:
-    made = Operator(host, inner)
-    monkeypatch.setattr("time.monotonic", lambda: made.now)
-    monkeypatch.setattr("time.sleep", made.sleep)
-    set_store(inner, "True", "Valid")
-    inner.add(CANARIES, "canary")
-    return made
-
-
-def set_store(inner: FakeConnection, status: str, reason: str) -> None:
-    inner.add(STORES, "kinky", status={"conditions": [{"type": "Ready", "status": status, "reason": reason}]})
+    return start_operator(host, inner, monkeypatch)
 
 
 def prove() -> store_proof.StoreRecord:
-    return store_proof.prove_store(ACCESS, "dev", "https://x", store="kinky", limit_seconds=30)
+    inner = connect_inner(ACCESS, "dev", "https://x")
+    return store_proof.prove_store(ACCESS, "dev", inner, PROOF, limit_seconds=30)
 
 
 def test_two_nonces_make_the_trip(operator: Operator, inner: FakeConnection) -> None:
@@ -160,12 +136,98 @@ def test_two_nonces_make_the_trip(operator: Operator, inner: FakeConnection) -> 
     assert "force-sync" in inner.objects[f"{CANARIES}/canary"]["metadata"]["annotations"]
 
 
+def refuse(operator: Operator, item: str) -> str:
+    """Return what the proof says, which must name the item and leave nothing of itself behind."""
+    with pytest.raises((HostError, WaitError)) as caught:
+        prove()
+    assert f" {item}: " in str(caught.value).splitlines()[0]
+    assert f"{SECRETS}/dev-decoy" not in operator.host.objects
+    assert not {f"{CANARIES}/unknown", f"{CANARIES}/decoy"} & operator.inner.objects.keys()
+    return str(caught.value)
+
+
+def test_the_evidence_has_seven_items_with_their_times(operator: Operator) -> None:
+    record = prove()
+    assert [item.item for item in record.items] == ["G1", "G2", "G3", "G4", "G5", "G6", "G7"]
+    assert all(datetime.fromisoformat(item.seen_at) for item in record.items)
+    assert store_proof.StoreRecord.parse(json.loads(json.dumps(asdict(record)))) == record
+    assert f"{SECRETS}/dev-decoy" not in operator.host.objects
+    assert not {f"{CANARIES}/unknown", f"{CANARIES}/decoy"} & operator.inner.objects.keys()
+
+
+def test_refusals_cost_no_time_of_their_own(operator: Operator) -> None:
+    """They are asked for while the nonces travel, so both are there when the second has arrived."""
+    prove()
+    assert operator.now == 2.0
+
+
+def test_s6_ready_with_an_unknown_validation_is_no_evidence(operator: Operator) -> None:
+    set_store(operator.inner, "True", "ValidationUnknown")
+    assert "Ready=True ValidationUnknown" in refuse(operator, "G1")
+
+
+def test_s7_a_stale_cache_fails_g3(operator: Operator) -> None:
+    operator.limit = 1
+    assert "holds an older value" in refuse(operator, "G3")
+
+
+def test_s8_a_store_that_answers_any_key_fails_g4(operator: Operator) -> None:
+    operator.answers = {"unknown", "decoy"}
+    assert "ExternalSecret kinky-system/unknown got a value" in refuse(operator, "G4")
+
+
+def test_s9_a_decoy_that_can_be_read_fails_g5(operator: Operator) -> None:
+    operator.answers = {"decoy"}
+    assert "ExternalSecret kinky-system/decoy got a value" in refuse(operator, "G5")
+
+
+def test_a_refusal_that_nobody_has_looked_at_is_no_evidence(operator: Operator) -> None:
+    operator.looks = False
+    assert "unknown has no condition Ready yet" in refuse(operator, "G4")
+
+
+def test_a_refusal_of_an_earlier_proof_is_no_evidence(operator: Operator) -> None:
+    stale = {"conditions": [{"type": "Ready", "status": "False"}]}
+    operator.inner.add(CANARIES, "unknown", metadata={"uid": "old"}, status=stale)
+    operator.looks = False
+    refuse(operator, "G4")
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({"": 1, "k8s:enc:secretbox:v1:": 9}, "has written 1 Secrets to etcd without encryption"),
+        ({"identity": 2}, "has written 2 Secrets to etcd without encryption"),
+        ({"k8s:enc:aescbc:v1:": 9, "key-1:": 9}, "the metrics show k8s:enc:aescbc:v1:, key-1:"),
+        ({}, "the metrics show no count"),
+    ],
+)
+def test_secrets_in_plain_text_fail_g6(operator: Operator, counts: dict[str, int], expected: str) -> None:
+    write_metrics(operator.inner, counts)
+    assert expected in refuse(operator, "G6")
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [
+        (build_token(timedelta(hours=30)), "lives for 30.0 h more, configured are at most 24.0 h"),
+        (build_token(timedelta(hours=-1)), "the store's token has expired at"),
+        (build_token(None), "holds no token with an expiry"),
+        ("opaque", "holds no token with an expiry"),
+    ],
+)
+def test_a_token_that_lives_too_long_or_no_more_fails_g7(operator: Operator, token: str, expected: str) -> None:
+    operator.inner.add(INNER_SECRETS, "host-store-token", data={"token": base64.b64encode(token.encode()).decode()})
+    told = refuse(operator, "G7")
+    assert expected in told
+    assert token not in told
+
+
 @pytest.mark.parametrize(
     ("spoil", "expected"),
     [
         (lambda operator: setattr(operator, "limit", 0), "Secret kinky-system/canary is not there yet"),
         (lambda operator: setattr(operator, "limit", 1), "a second value replaces the first"),
-        (lambda operator: set_store(operator.inner, "True", "ValidationUnknown"), "Ready=True ValidationUnknown"),
         (lambda operator: set_store(operator.inner, "False", "InvalidProviderConfig"), "Ready=False"),
         (lambda operator: operator.inner.objects.pop(f"{STORES}/kinky"), "ClusterSecretStore kinky is not there"),
     ],

@@ -60,7 +60,7 @@ def test_a_value_is_on_the_host_and_may_be_read_and_nothing_beside_it(cluster: F
     secret = cluster.objects[f"{SECRETS}/dev-store-db-password"]
     assert base64.b64decode(secret["data"]["value"]) == VALUE
     cluster.add(SECRETS, "dev-store-decoy", data={"value": "eA=="})
-    assert readable(cluster) == {"dev-store-canary", "dev-store-message", "dev-store-db-password"}
+    assert readable(cluster) == {"dev-store-canary", "dev-store-message", "dev-store-unknown", "dev-store-db-password"}
 
 
 def test_the_program_s_own_role_is_not_touched(cluster: FakeConnection) -> None:
@@ -121,7 +121,7 @@ def test_removal_takes_the_right_first_and_can_be_repeated(cluster: FakeConnecti
     put()
     del cluster.objects[f"{RBAC}/roles/dev-store-reader-db-password"]
     store_values.delete_value(ACCESS, CFG, "db-password")
-    assert readable(cluster) == {"dev-store-canary", "dev-store-message"}
+    assert readable(cluster) == {"dev-store-canary", "dev-store-message", "dev-store-unknown"}
     with pytest.raises(KinkyError) as caught:
         store_values.delete_value(ACCESS, CFG, "db-password")
     assert str(caught.value) == (

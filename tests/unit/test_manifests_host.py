@@ -79,16 +79,16 @@ def test_load_balancer_annotations_are_used_in_their_mode_only() -> None:
 
 
 def test_the_store_may_be_read_by_name_only() -> None:
-    assert host_rbac.store_secret_names(config()) == ("t-store-canary", "t-store-message")
+    assert host_rbac.store_secret_names(config()) == ("t-store-canary", "t-store-message", "t-store-unknown")
     assert host_rbac.build_store_role(config())["rules"] == [
         {
             "apiGroups": [""],
             "resources": ["secrets"],
-            "resourceNames": ["t-store-canary", "t-store-message"],
+            "resourceNames": ["t-store-canary", "t-store-message", "t-store-unknown"],
             "verbs": ["get"],
         }
     ]
-    assert host_rbac.store_secret_names(config(workload={"enabled": False})) == ("t-store-canary",)
+    assert host_rbac.store_secret_names(config(workload={"enabled": False})) == ("t-store-canary", "t-store-unknown")
     binding = host_rbac.build_store_role_binding(config())
     account = host_rbac.build_store_service_account(config())
     assert account["automountServiceAccountToken"] is False

@@ -13,6 +13,7 @@ from kinky.manifests import (
     coredns,
     external_secrets,
     flannel,
+    gate,
     host_rbac,
     kube_proxy,
     secrets_store,
@@ -27,6 +28,8 @@ def config(**sections: Any) -> KinkyConfig:
 
 def everything(cfg: KinkyConfig) -> list[Body]:
     return [
+        *gate.build_gate(),
+        gate.build_closed_state(),
         *cluster_access.build_cluster_access(cfg),
         *flannel.build_flannel(cfg),
         *kube_proxy.build_kube_proxy(cfg),
@@ -165,7 +168,6 @@ def test_external_secrets_runs_its_reading_parts_only() -> None:
         "--enable-generator-state=false",
     }
     assert {body["kind"] for body in bodies} == {
-        "Namespace",
         "ServiceAccount",
         "ClusterRole",
         "ClusterRoleBinding",
@@ -194,7 +196,11 @@ def test_what_is_read_from_the_store_is_what_its_reader_may_read() -> None:
         if body["kind"] == "ExternalSecret"
         for entry in body["spec"]["data"]
     ]
-    assert keys == list(host_rbac.store_secret_names(cfg))
+    unknown, decoy = secrets_store.build_probes(cfg)
+    # The reader may read the unknown key: so its refusal says that it is absent, and not that it is forbidden.
+    assert {*keys, unknown["spec"]["data"][0]["remoteRef"]["key"]} == set(host_rbac.store_secret_names(cfg))
+    # What the decoy asks for is no value of the store, or its refusal would prove nothing.
+    assert decoy["spec"]["data"][0]["remoteRef"]["key"] not in host_rbac.store_secret_names(cfg)
 
 
 def test_the_workload_waits_for_its_secret_and_can_be_left_out() -> None:
@@ -213,3 +219,42 @@ def test_rights_that_kubeadm_would_have_granted() -> None:
         ("system:kubelet-api-admin", "kube-apiserver-kubelet-client"),
         ("system:certificates.k8s.io:certificatesigningrequests:selfnodeclient", "system:nodes"),
     }
+
+
+def test_s11_the_policy_matches_every_way_to_a_running_pod() -> None:
+    policy = only(gate.build_gate(), "ValidatingAdmissionPolicy")["spec"]
+    (rule,) = policy["matchConstraints"]["resourceRules"]
+    # A dry run, a generated name, a toleration, a given node: all are a CREATE of pods, and nothing narrows the match.
+    assert rule["operations"] == ["CREATE"]
+    assert set(rule["resources"]) == {"pods", "pods/binding", "bindings"}
+    assert set(policy["matchConstraints"]) == {"matchPolicy", "namespaceSelector", "resourceRules"}
+    assert "matchConditions" not in policy
+    assert policy["failurePolicy"] == "Fail"
+    (exempt,) = policy["matchConstraints"]["namespaceSelector"]["matchExpressions"]
+    assert (exempt["operator"], exempt["values"]) == ("NotIn", ["kube-system", "kinky-system"])
+    (rule_of_state,) = policy["validations"]
+    assert "\n" not in rule_of_state["message"] and "kinky gate show" in rule_of_state["message"]
+
+
+def test_s16_a_gate_without_its_state_refuses() -> None:
+    binding = only(gate.build_gate(), "ValidatingAdmissionPolicyBinding")["spec"]
+    assert binding["validationActions"] == ["Deny"]
+    assert binding["paramRef"] == {
+        "name": "kinky-gate",
+        "namespace": "kinky-system",
+        "parameterNotFoundAction": "Deny",
+    }
+    state = gate.build_closed_state()
+    assert (state["metadata"]["namespace"], state["metadata"]["name"]) == ("kinky-system", "kinky-gate")
+    assert state["data"]["state"] == "closed"
+    # The expression asks for the key first: in CEL a missing key is an error, and this one must say no.
+    assert gate.IS_OPEN == "has(params.data) && has(params.data.state) && params.data.state == 'open'"
+
+
+def test_pods_of_ours_run_before_the_gate_is_open_and_the_workload_does_not() -> None:
+    for body in everything(config()):
+        if body["kind"] in ("DaemonSet", "Deployment"):
+            tolerations = body["spec"]["template"]["spec"].get("tolerations", [])
+            tolerates = any(item.get("key") in (None, "kinky.dev/secrets-not-ready") for item in tolerations)
+            ours = body["metadata"]["namespace"] in ("kube-system", "kinky-system")
+            assert tolerates == ours, body["metadata"]["name"]

@@ -87,7 +87,7 @@ def test_flags_are_one_environment_line_with_labels_and_taints() -> None:
     assert text == (
         'KUBELET_EXTRA_ARGS="--node-ip=10.96.0.101 --hostname-override=t-edge-0'
         " --node-labels=kinky.dev/cluster=t,kinky.dev/role=worker,kinky.dev/pool=edge,example.com/zone=a"
-        ' --register-with-taints=only=edge:NoSchedule,slow=:NoExecute"\n'
+        ' --register-with-taints=only=edge:NoSchedule,slow=:NoExecute,kinky.dev/secrets-not-ready=:NoSchedule"\n'
     )
 
 

@@ -1,0 +1,267 @@
+"""The gate: no workload runs in the inner cluster before its secrets store was proved.
+
+Three walls: the admission policy, the workers' taint, and the provider for workloads, which only the opened gate
+yields. A latch and not a valve: once open, a store that fails stops nothing, and `up` never closes what is open.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from kinky import names
+from kinky.bootstrap.certificates import format_time
+from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.forward import ensure_recorded_forward
+from kinky.bootstrap.store_proof import ProofSpec, StoreRecord, prove_store
+from kinky.errors import HostError
+from kinky.kube import resources
+from kinky.kube.access import HostAccess
+from kinky.kube.connection import ApiError, JsonObject
+from kinky.kube.inner import InnerApi
+from kinky.kube.objects import is_condition_true
+from kinky.kube.resources import Resource
+from kinky.manifests.gate import CLOSED, OPEN, STATE_KEY, build_closed_state, build_gate
+from kinky.progress import phase
+from kinky.retry import Pending, wait_until
+
+WALL_LIMIT_SECONDS = 120.0
+"""An API server obeys a changed policy or parameter within a second; an emulated one that also starts pods, in some."""
+PROBE_NAMESPACE = "default"
+CLOSED_BY_HAND = "closed by hand"
+NUDGE_ANNOTATION = "kinky.dev/gate-opened-at"
+
+WALL_KINDS: Mapping[str, Resource] = {
+    kind.kind: kind
+    for kind in (resources.NAMESPACES, resources.ADMISSION_POLICIES, resources.ADMISSION_POLICY_BINDINGS)
+}
+OWNERS = (
+    resources.REPLICA_SETS,
+    resources.DAEMON_SETS,
+    resources.STATEFUL_SETS,
+    resources.JOBS,
+    resources.REPLICATION_CONTROLLERS,
+)
+"""Kinds whose controllers create pods, and wait ever longer after each refusal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateState:
+    """What the inner cluster says about its gate."""
+
+    state: str
+    since: str
+    reason: str
+    evidence: StoreRecord | None
+    """What the gate was opened on; None when it was never opened, or when somebody wrote `open` by hand."""
+
+    @property
+    def is_latched(self) -> bool:
+        """Whether the gate was opened on evidence."""
+        return self.state == OPEN and self.evidence is not None
+
+    def get_evidence(self) -> StoreRecord:
+        """Return the evidence of an open gate; raises HostError when somebody has taken it away meanwhile."""
+        if self.evidence is None:
+            raise HostError(f"the gate is {self.state} without evidence: {self.reason}", hint="kinky gate open")
+        return self.evidence
+
+
+def raise_wall(access: HostAccess, cluster: str, server: str, *, limit_seconds: float) -> GateState:
+    """Write the policy and the closed state, unless there is a state already; wait until the inner API obeys it."""
+    inner = connect_inner(access, cluster, server)
+
+    def write() -> GateState | Pending:
+        ensure_recorded_forward(cluster, wait_seconds=0)
+        _write_wall(inner)
+        return fetch_state(inner)
+
+    with phase(f"the gate of {cluster} stands", limit_seconds=limit_seconds) as running:
+        state = wait_until(
+            write,
+            what=f'inner cluster "{cluster}": the gate is written',
+            deadline_seconds=limit_seconds,
+            hint="kubectl get --raw /readyz?verbose tells what the inner API lacks; pulumi up tries again",
+            on_change=running.note,
+            tolerate=(ApiError,),
+        )
+        wait_obeyed(inner, cluster, state.state, limit_seconds=limit_seconds)
+    return state
+
+
+def open_gate(
+    access: HostAccess, cluster: str, server: str, proof: ProofSpec, *, limit_seconds: float, by_hand: bool = False
+) -> GateState:
+    """Open the gate on fresh evidence, free the workers, and have denied pods tried again.
+
+    A gate that is open stays open without new evidence: workers that came later are freed.
+
+    Args:
+        by_hand: The operator wants evidence of now, and may open what was closed by hand.
+    """
+    inner = connect_inner(access, cluster, server)
+    state = fetch_state(inner)
+    if by_hand or not state.is_latched:
+        if state.reason == CLOSED_BY_HAND and not by_hand:
+            raise HostError(
+                f'inner cluster "{cluster}": the gate was closed by hand at {state.since}',
+                details=["pulumi up does not open what somebody closed"],
+                hint="kinky gate open proves the secrets store and opens it",
+            )
+        evidence = prove_store(access, cluster, inner, proof, limit_seconds=limit_seconds)
+        _write_wall(inner)
+        _write_state(inner, OPEN, reason="the secrets store is proved", evidence=evidence)
+    wait_obeyed(inner, cluster, OPEN, limit_seconds=WALL_LIMIT_SECONDS)
+    wait_until(
+        lambda: _free_workers(inner),
+        what=f'inner cluster "{cluster}": workers lose taint {names.GATE_TAINT}',
+        deadline_seconds=WALL_LIMIT_SECONDS,
+        every_seconds=1.0,
+        hint="kubectl describe nodes; pulumi up tries again",
+        tolerate=(ApiError,),
+    )
+    _nudge_owners(inner)
+    return fetch_state(inner)
+
+
+def close_gate(access: HostAccess, cluster: str, server: str) -> GateState:
+    """Close the gate by hand: no pod is created or bound from now on; what runs goes on."""
+    inner = connect_inner(access, cluster, server)
+    evidence = fetch_state(inner).evidence
+    _write_wall(inner)
+    _write_state(inner, CLOSED, reason=CLOSED_BY_HAND, evidence=evidence)
+    wait_obeyed(inner, cluster, CLOSED, limit_seconds=WALL_LIMIT_SECONDS)
+    return fetch_state(inner)
+
+
+def fetch_state(inner: InnerApi) -> GateState:
+    """Fetch the state; without the ConfigMap the policy refuses everything, so the gate is closed."""
+    where = f"ConfigMap {names.NAMESPACE_KINKY}/{names.GATE}"
+    body = inner.fetch(resources.CONFIG_MAPS, names.GATE, namespace=names.NAMESPACE_KINKY)
+    if body is None:
+        return GateState(state=CLOSED, since="", reason=f"{where} is not there", evidence=None)
+    data = body.get("data") or {}
+    return GateState(
+        state=OPEN if data.get(STATE_KEY) == OPEN else CLOSED,
+        since=str(data.get("since") or body["metadata"].get("creationTimestamp", "")),
+        reason=str(data.get("reason", "")),
+        evidence=_parse_evidence(str(data.get("evidence", ""))),
+    )
+
+
+def fetch_faults(inner: InnerApi) -> list[str]:
+    """Return what is missing of the wall, each as a sentence; a wall with a hole is a gate that does not close."""
+    parts: tuple[tuple[Resource, str | None], ...] = (
+        (resources.ADMISSION_POLICIES, None),
+        (resources.ADMISSION_POLICY_BINDINGS, None),
+        (resources.CONFIG_MAPS, names.NAMESPACE_KINKY),
+    )
+    return [
+        f"{kind.kind} {names.GATE} is not there"
+        for kind, namespace in parts
+        if inner.fetch(kind, names.GATE, namespace=namespace) is None
+    ]
+
+
+def fetch_tainted(inner: InnerApi) -> list[str]:
+    """Return the names of the nodes that still have the gate's taint."""
+    return sorted(str(node["metadata"]["name"]) for node in inner.fetch_all(resources.NODES) if _is_tainted(node))
+
+
+def wait_obeyed(inner: InnerApi, cluster: str, state: str, *, limit_seconds: float) -> None:
+    """Wait until the API server that answers refuses pods, or does not: it learns of a change a moment later."""
+
+    def check() -> bool | Pending:
+        status, message = inner.probe_binding(PROBE_NAMESPACE, names.GATE)
+        refused = f"'{names.GATE}'" in message and "denied request" in message
+        return True if refused == (state != OPEN) else Pending(f"a dry run was answered with {status}: {message}")
+
+    wait_until(
+        check,
+        what=f'inner cluster "{cluster}": the inner API obeys the gate, which is {state}',
+        deadline_seconds=limit_seconds,
+        every_seconds=1.0,
+        hint=f"kubectl get validatingadmissionpolicy {names.GATE} -o yaml shows what the API server makes of it",
+        tolerate=(ApiError,),
+    )
+
+
+def is_lacking(body: JsonObject) -> bool:
+    """Tell whether an owner of pods has fewer than it wants, so that a refusal may be the cause."""
+    spec, status = body.get("spec") or {}, body.get("status") or {}
+    if "replicas" in spec:
+        return int(status.get("replicas") or 0) < int(spec["replicas"] or 0)
+    if "desiredNumberScheduled" in status:
+        return int(status.get("currentNumberScheduled") or 0) < int(status["desiredNumberScheduled"])
+    over = is_condition_true(status, "Complete") or is_condition_true(status, "Failed")
+    return not over and not spec.get("suspend") and not status.get("active")
+
+
+def _write_wall(inner: InnerApi) -> None:
+    """Write the policy as it must be, and the closed state where there is none."""
+    namespace, *policies = build_gate()
+    inner.apply(WALL_KINDS[namespace["kind"]], namespace)
+    inner.create(resources.CONFIG_MAPS, build_closed_state(), namespace=names.NAMESPACE_KINKY)
+    for body in policies:
+        inner.apply(WALL_KINDS[body["kind"]], body)
+
+
+def _write_state(inner: InnerApi, state: str, *, reason: str, evidence: StoreRecord | None) -> None:
+    """Write the state with its time and what it was set on."""
+    body = build_closed_state()
+    body["data"] = {STATE_KEY: state, "since": format_time(datetime.now(UTC)), "reason": reason}
+    if evidence is not None:
+        body["data"]["evidence"] = json.dumps(asdict(evidence))
+    inner.put(resources.CONFIG_MAPS, body, namespace=names.NAMESPACE_KINKY)
+
+
+def _parse_evidence(text: str) -> StoreRecord | None:
+    """Parse recorded evidence; what is not a record is none."""
+    try:
+        return StoreRecord.parse(json.loads(text))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _free_workers(inner: InnerApi) -> bool | Pending:
+    """Take the gate's taint off every node; a node whose taints change meanwhile is looked at again."""
+    left = [
+        str(node["metadata"]["name"])
+        for node in inner.fetch_all(resources.NODES)
+        if _is_tainted(node) and not _free(inner, node)
+    ]
+    return Pending(f"taints of {', '.join(left)} have changed meanwhile") if left else True
+
+
+def _free(inner: InnerApi, node: JsonObject) -> bool:
+    taints = node["spec"]["taints"]
+    kept = [taint for taint in taints if taint.get("key") != names.GATE_TAINT]
+    operations = [
+        {"op": "test", "path": "/spec/taints", "value": taints},
+        {"op": "replace", "path": "/spec/taints", "value": kept},
+    ]
+    return inner.patch_json(resources.NODES, str(node["metadata"]["name"]), operations)
+
+
+def _is_tainted(node: JsonObject) -> bool:
+    taints: Sequence[JsonObject] = (node.get("spec") or {}).get("taints") or []
+    return any(taint.get("key") == names.GATE_TAINT for taint in taints)
+
+
+def _nudge_owners(inner: InnerApi) -> None:
+    """Change owners that lack pods: their controllers look again at once, whatever their back-off."""
+    stamp = {"metadata": {"annotations": {NUDGE_ANNOTATION: format_time(datetime.now(UTC))}}}
+    for kind in OWNERS:
+        for body in inner.fetch_all(kind):
+            namespace = str(body["metadata"]["namespace"])
+            if namespace not in names.NAMESPACES_OF_OURS and is_lacking(body):
+                _nudge(inner, kind, str(body["metadata"]["name"]), namespace, stamp)
+
+
+def _nudge(inner: InnerApi, kind: Resource, name: str, namespace: str, stamp: JsonObject) -> None:
+    try:
+        inner.patch(kind, name, stamp, namespace=namespace)
+    except ApiError as error:
+        # It may be gone since the list; then nobody waits for its pods.
+        if error.status != 404:
+            raise

@@ -1,0 +1,123 @@
+"""`kinky gate`: look at the gate before workloads, open it on evidence, close it by hand."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
+
+from kinky import paths
+from kinky.cli import options
+from kinky.cli.stack_file import StackFile, read_stack_file
+from kinky.errors import KinkyError
+from kinky.progress import note
+
+if TYPE_CHECKING:
+    from kinky.bootstrap.gate import GateState
+    from kinky.kube.access import HostAccess
+
+FORWARD_WAIT_SECONDS: Final = 10.0
+PROOF_LIMIT_SECONDS: Final = 300.0
+"""External Secrets runs already when a person asks; `up` has to wait for its start as well."""
+CLOSED_MEANS: Final = (
+    "from now on no pod outside kube-system and kinky-system is created or bound to a node. Pods that run go on,\n"
+    "and a pod that ends is not replaced. pulumi up leaves it so; kinky gate open proves the secrets store and opens it"
+)
+
+
+def build_parser(command: str) -> argparse.ArgumentParser:
+    """Return the parser of `kinky gate`."""
+    parser = options.command_parser(command, description="No workload runs before the secrets store was proved.")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    helps = {
+        "show": "print whether the gate is open, since when, and on what evidence",
+        "open": "collect the evidence now, and open the gate if it holds",
+        "close": "refuse new pods until it is opened again; what runs goes on",
+    }
+    runs = {"show": run_show, "open": run_open, "close": run_close}
+    for action, text in helps.items():
+        sub = actions.add_parser(action, help=text, description=text.capitalize() + ".", allow_abbrev=False)
+        options.add_stack(sub)
+        if action == "show":
+            options.add_json(sub)
+        options.set_run(sub, runs[action])
+    return parser
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """Print the state; the exit code is 1 when it is closed or the wall has a hole."""
+    from kinky.bootstrap.credential import connect_inner
+    from kinky.bootstrap.gate import fetch_faults, fetch_state, fetch_tainted
+
+    stack_file = read_stack_file(arguments.stack)
+    access, server = _find_inner(stack_file)
+    inner = connect_inner(access, stack_file.cluster, server)
+    state, faults, tainted = fetch_state(inner), fetch_faults(inner), fetch_tainted(inner)
+    if arguments.json:
+        print(options.to_json({**asdict(state), "faults": faults, "tainted_nodes": tainted}))
+    else:
+        print(describe(state, faults=faults, tainted=tainted))
+    return 0 if state.is_latched and not faults else 1
+
+
+def run_open(arguments: argparse.Namespace) -> int:
+    """Prove the store now and open the gate."""
+    from kinky.bootstrap.gate import open_gate
+    from kinky.bootstrap.store_proof import ProofSpec
+    from kinky.manifests import secrets_store
+
+    stack_file = read_stack_file(arguments.stack)
+    access, server = _find_inner(stack_file)
+    config = stack_file.config
+    proof = ProofSpec(
+        store=secrets_store.STORE,
+        token_hours=config.secrets_store.token_hours,
+        probes=secrets_store.build_probes(config),
+    )
+    limit = config.timeouts.seconds(PROOF_LIMIT_SECONDS)
+    state = open_gate(access, stack_file.cluster, server, proof, limit_seconds=limit, by_hand=True)
+    print(describe(state, faults=[], tainted=[]))
+    return 0
+
+
+def run_close(arguments: argparse.Namespace) -> int:
+    """Close the gate and say what that means."""
+    from kinky.bootstrap.gate import close_gate
+
+    stack_file = read_stack_file(arguments.stack)
+    access, server = _find_inner(stack_file)
+    state = close_gate(access, stack_file.cluster, server)
+    print(describe(state, faults=[], tainted=[]))
+    note(CLOSED_MEANS)
+    return 0
+
+
+def describe(state: GateState, *, faults: list[str], tainted: list[str]) -> str:
+    """Return the state as text: one line, what is wrong, the evidence as a table."""
+    since = f" since {state.since}" if state.since else ""
+    lines = [f"{state.state}{since}: {state.reason}"]
+    lines += [f"CRITICAL: {fault}; kinky gate open makes it again" for fault in faults]
+    if state.state == "open" and state.evidence is None:
+        lines.append("CRITICAL: it was opened without evidence; kinky gate open proves the secrets store")
+    lines += [f"nodes that take no workload yet: {', '.join(tainted)}"] if tainted else []
+    if state.evidence is not None:
+        rows = [("ITEM", "SEEN AT", "WHAT"), *((item.item, item.seen_at, item.what) for item in state.evidence.items)]
+        lines.append(options.to_table(rows))
+    return "\n".join(lines)
+
+
+def _find_inner(stack_file: StackFile) -> tuple[HostAccess, str]:
+    """Return the host's access and the inner API's URL as `up` has left it, with the way to it open."""
+    from kinky.bootstrap.credential import KUBECONFIG_FILE
+    from kinky.bootstrap.forward import ensure_recorded_forward
+    from kinky.kube.kubeconfig import read_server
+    from kinky.program import find_host
+
+    path = paths.stack_dir(stack_file.cluster) / KUBECONFIG_FILE
+    if not path.is_file():
+        raise KinkyError(
+            f'stack "{stack_file.stack}": no kubeconfig yet: {path}', hint=f"kinky up --stack {stack_file.stack}"
+        )
+    access = find_host(stack_file.config)
+    ensure_recorded_forward(stack_file.cluster, wait_seconds=FORWARD_WAIT_SECONDS)
+    return access, read_server(path)

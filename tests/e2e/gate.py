@@ -1,0 +1,86 @@
+"""Every way to a running pod that a user of the inner cluster has, and what its API says to each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kinky import process
+from kinky.manifests import images
+from tests.e2e.person import Person
+
+NAMESPACE: Final = "default"
+DENIED: Final = "the gate is closed"
+POD: Final[Mapping[str, Any]] = {
+    "containers": [{"name": "c", "image": images.WEB, "imagePullPolicy": "Never"}],
+    "automountServiceAccountToken": False,
+    "terminationGracePeriodSeconds": 0,
+}
+
+
+def build_pods(node: str) -> dict[str, dict[str, Any]]:
+    """Return pods by what is special about them."""
+    tolerant = {"tolerations": [{"operator": "Exists"}]}
+    named: dict[str, Any] = {"name": "s11"}
+    return {
+        "bare": _object("v1", "Pod", named, dict(POD)),
+        "tolerates every taint": _object("v1", "Pod", named, {**POD, **tolerant}),
+        "has its node": _object("v1", "Pod", named, {**POD, "nodeName": node}),
+        "has a generated name": _object("v1", "Pod", {"generateName": "s11-"}, dict(POD)),
+    }
+
+
+def build_owners() -> dict[str, dict[str, Any]]:
+    """Return objects whose controllers make pods, by kind."""
+    labels = {"app": "s11"}
+    template = {"metadata": {"labels": labels}, "spec": dict(POD)}
+    selector = {"selector": {"matchLabels": labels}}
+    job = {"metadata": {"labels": labels}, "spec": {**POD, "restartPolicy": "Never"}}
+    return {
+        "deployment": _object("apps/v1", "Deployment", {"name": "s11"}, {**selector, "template": template}),
+        "daemonset": _object("apps/v1", "DaemonSet", {"name": "s11"}, {**selector, "template": template}),
+        "job": _object("batch/v1", "Job", {"name": "s11"}, {"template": job}),
+    }
+
+
+def create(person: Person, body: Mapping[str, Any], *options: str) -> str:
+    """Create an object and return what kubectl says, a refusal included."""
+    manifest = json.dumps({**body, "metadata": {**body["metadata"], "namespace": NAMESPACE}})
+    command = ["env", "kubectl", "create", "--filename", "-", *options]
+    return _told(command, person, stdin=manifest.encode())
+
+
+def bind(person: Person, path: str, node: str) -> str:
+    """Send a Binding to this path below the namespace's and return what kubectl says."""
+    target = {"apiVersion": "v1", "kind": "Node", "name": node}
+    body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "s11"}, "target": target}
+    command = ["env", "kubectl", "create", "--raw", f"/api/v1/namespaces/{NAMESPACE}/{path}", "--filename", "-"]
+    return _told(command, person, stdin=json.dumps(body).encode())
+
+
+def fetch_pods(person: Person) -> list[dict[str, Any]]:
+    """Return the pods of the namespace."""
+    listed = json.loads(person.kubectl("get", "pods", "--namespace", NAMESPACE, "--output", "json"))
+    return list(listed["items"])
+
+
+def is_denied(person: Person, kind: str) -> bool:
+    """Tell whether a controller has been refused a pod for an owner of this kind."""
+    wanted = ("--field-selector", "reason=FailedCreate", "--output", "json")
+    events = json.loads(person.kubectl("get", "events", "--namespace", NAMESPACE, *wanted))["items"]
+    kinds = {"deployment": "ReplicaSet", "daemonset": "DaemonSet", "job": "Job"}
+    return any(
+        event["involvedObject"]["kind"] == kinds[kind] and DENIED in event.get("message", "") for event in events
+    )
+
+
+def _object(version: str, kind: str, metadata: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _told(command: list[str], person: Person, *, stdin: bytes) -> str:
+    try:
+        return process.run(command, reason="test", env=person.environment(), stdin=stdin, timeout_seconds=60)
+    except process.CommandError as error:
+        return str(error)

@@ -1,0 +1,284 @@
+"""The gate: closed until the store is proved, a latch afterwards; S-numbers are those of the design's tests."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kinky.bootstrap import gate, keys
+from kinky.cli.gate import describe
+from kinky.errors import HostError, WaitError
+from kinky.kube import resources
+from kinky.kube.access import HostAccess
+from kinky.kube.connection import JsonObject, Reply
+from kinky.kube.inner import InnerApi
+from kinky.kube.resources import Resource
+from tests.unit.fake_api import FakeConnection, answer_node
+from tests.unit.fake_store import CANARIES, PROOF, Operator, set_store, start_operator
+
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+SERVER = "https://x"
+STATE = "/api/v1/namespaces/kinky-system/configmaps/kinky-gate"
+POLICY = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/kinky-gate"
+BINDING = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/kinky-gate"
+PROBE = "/api/v1/namespaces/default/pods/kinky-gate/binding"
+TAINT = {"key": "kinky.dev/secrets-not-ready", "effect": "NoSchedule"}
+OTHER_TAINT = {"key": "only", "value": "edge", "effect": "NoSchedule"}
+
+
+class Wall:
+    """What an API server makes of the policy, its binding and its parameter."""
+
+    def __init__(self, inner: FakeConnection) -> None:
+        self.inner = inner
+        self.stands = True
+        """Whether the API server has learnt of the policy."""
+        inner.answers[("POST", PROBE)] = self.answer
+
+    def answer(self, _sent: JsonObject) -> Reply:
+        objects = self.inner.objects
+        is_open = objects.get(STATE, {}).get("data", {}).get("state") == "open"
+        if self.stands and {POLICY, BINDING} <= objects.keys() and not is_open:
+            told = "ValidatingAdmissionPolicy 'kinky-gate' with binding 'kinky-gate' denied request: closed"
+            return Reply(403, json.dumps({"message": told}).encode())
+        return Reply(404, json.dumps({"message": 'pods "kinky-gate" not found'}).encode())
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeConnection:
+    connection = FakeConnection()
+    monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
+    monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("KINKY_PROGRESS", "quiet")
+    keys.ensure_cluster_keys(ACCESS, "dev")
+    return connection
+
+
+@pytest.fixture
+def inner(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
+    connection = FakeConnection(target='inner cluster "dev"')
+    monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: connection)
+    return connection
+
+
+@pytest.fixture
+def wall(inner: FakeConnection) -> Wall:
+    return Wall(inner)
+
+
+@pytest.fixture
+def operator(host: FakeConnection, inner: FakeConnection, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    made = start_operator(host, inner, monkeypatch)
+    add_worker(inner, "dev-worker-0", [OTHER_TAINT, TAINT])
+    return made
+
+
+def add_worker(inner: FakeConnection, name: str, taints: list[dict[str, str]]) -> None:
+    answer_node(inner, name, ready=True, address="10.96.0.2", labels={})
+    inner.objects[f"/api/v1/nodes/{name}"]["spec"] = {"taints": taints}
+
+
+def add_owner(
+    inner: FakeConnection, kind: Resource, name: str, spec: Any, status: Any, *, namespace: str = "shop"
+) -> str:
+    path = kind.build_path(namespace)
+    inner.add(path, name, metadata={"namespace": namespace}, spec=spec, status=status)
+    return f"{path}/{name}"
+
+
+def raise_wall() -> gate.GateState:
+    return gate.raise_wall(ACCESS, "dev", SERVER, limit_seconds=30)
+
+
+def open_gate(*, by_hand: bool = False) -> gate.GateState:
+    return gate.open_gate(ACCESS, "dev", SERVER, PROOF, limit_seconds=30, by_hand=by_hand)
+
+
+def taints(inner: FakeConnection, node: str = "dev-worker-0") -> Any:
+    return inner.objects[f"/api/v1/nodes/{node}"]["spec"]["taints"]
+
+
+def test_the_wall_is_closed_and_obeyed(operator: Operator, inner: FakeConnection) -> None:
+    state = raise_wall()
+    assert (state.state, state.evidence) == ("closed", None)
+    assert {POLICY, BINDING, STATE, "/api/v1/namespaces/kinky-system"} <= inner.objects.keys()
+    assert inner.calls[-1] == ("POST", PROBE)
+    assert TAINT in taints(inner)
+
+
+def test_a_wall_that_is_not_obeyed_is_no_wall(operator: Operator, wall: Wall) -> None:
+    wall.stands = False
+    with pytest.raises(WaitError, match="obeys the gate, which is closed") as caught:
+        raise_wall()
+    assert "a dry run was answered with 404" in str(caught.value)
+
+
+def test_evidence_opens_and_frees_the_workers(operator: Operator, inner: FakeConnection) -> None:
+    raise_wall()
+    state = open_gate()
+    assert state.is_latched
+    assert taints(inner) == [OTHER_TAINT]
+    recorded = inner.objects[STATE]["data"]
+    assert recorded["state"] == "open"
+    assert len(json.loads(recorded["evidence"])["items"]) == 7
+
+
+def test_s5_without_evidence_the_gate_stays_closed(operator: Operator, inner: FakeConnection) -> None:
+    raise_wall()
+    operator.limit = 0
+    with pytest.raises(WaitError, match="G2: "):
+        open_gate()
+    assert inner.objects[STATE]["data"]["state"] == "closed"
+    assert TAINT in taints(inner)
+
+
+@pytest.mark.parametrize("item", ["G1", "G4"])
+def test_a_failed_item_opens_nothing(operator: Operator, inner: FakeConnection, item: str) -> None:
+    raise_wall()
+    if item == "G1":
+        set_store(inner, "True", "ValidationUnknown")
+    operator.answers = {"unknown"}
+    with pytest.raises((HostError, WaitError), match=f"{item}: "):
+        open_gate()
+    assert gate.fetch_state(InnerApi(inner)).state == "closed"  # type: ignore[arg-type]
+    assert TAINT in taints(inner)
+
+
+def test_up_never_closes_what_is_open(operator: Operator, inner: FakeConnection) -> None:
+    raise_wall()
+    opened = open_gate()
+    assert raise_wall() == opened
+
+
+def test_s13_open_stays_open_when_the_store_is_down(operator: Operator, inner: FakeConnection) -> None:
+    """A latch: a worker that comes while the store is away is let in without new evidence."""
+    raise_wall()
+    opened = open_gate()
+    set_store(inner, "False", "InvalidProviderConfig")
+    operator.limit = 0
+    add_worker(inner, "dev-worker-1", [TAINT])
+    assert open_gate() == opened
+    assert taints(inner, "dev-worker-1") == []
+
+
+def test_s15_a_node_that_registers_anew_is_tainted_until_it_is_let_in(
+    operator: Operator, inner: FakeConnection
+) -> None:
+    raise_wall()
+    open_gate()
+    del inner.objects["/api/v1/nodes/dev-worker-0"]
+    add_worker(inner, "dev-worker-0", [TAINT])
+    assert gate.fetch_tainted(InnerApi(inner)) == ["dev-worker-0"]  # type: ignore[arg-type]
+    open_gate()
+    assert taints(inner) == []
+
+
+def test_taints_that_change_meanwhile_are_looked_at_again(operator: Operator, inner: FakeConnection) -> None:
+    """The node controller adds taints of its own; what it has added must not get lost."""
+    raise_wall()
+    unreachable = {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}
+    path, real, tries = "/api/v1/nodes/dev-worker-0", inner._answer_patch, []
+
+    def late(asked: str, content_type: str, body: Any) -> Reply | None:
+        if asked == path:
+            tries.append(body)
+            if len(tries) == 1:
+                inner.objects[path]["spec"]["taints"] = [TAINT, unreachable]
+        return real(asked, content_type, body)
+
+    inner._answer_patch = late  # type: ignore[method-assign]
+    open_gate()
+    assert len(tries) == 2
+    assert taints(inner) == [unreachable]
+
+
+def test_s12_owners_that_were_denied_are_nudged(operator: Operator, inner: FakeConnection) -> None:
+    lacking = [
+        add_owner(inner, resources.REPLICA_SETS, "web-1", {"replicas": 2}, {"replicas": 0}),
+        add_owner(inner, resources.STATEFUL_SETS, "db", {"replicas": 1}, {}),
+        add_owner(inner, resources.DAEMON_SETS, "log", {}, {"desiredNumberScheduled": 1}),
+        add_owner(inner, resources.JOBS, "once", {"completions": 1}, {}),
+    ]
+    done = {"conditions": [{"type": "Complete", "status": "True"}]}
+    others = [
+        add_owner(inner, resources.REPLICA_SETS, "web-0", {"replicas": 0}, {}),
+        add_owner(inner, resources.JOBS, "over", {}, done),
+        add_owner(inner, resources.JOBS, "later", {"suspend": True}, {}),
+        add_owner(inner, resources.JOBS, "busy", {}, {"active": 1}),
+        add_owner(inner, resources.REPLICA_SETS, "dns", {"replicas": 1}, {}, namespace="kube-system"),
+    ]
+    raise_wall()
+    open_gate()
+    nudged = {path for path, body in inner.objects.items() if gate.NUDGE_ANNOTATION in str(body)}
+    assert nudged == set(lacking)
+    assert not nudged & set(others)
+    # Only when the API server obeys: a pod that is refused once more makes the back-off longer.
+    obeyed = max(at for at, call in enumerate(inner.calls) if call == ("POST", PROBE))
+    assert all(inner.calls.index(("PATCH", path)) > obeyed for path in lacking)
+
+
+def test_s16_a_lost_state_is_closed_and_opens_on_evidence_only(operator: Operator, inner: FakeConnection) -> None:
+    raise_wall()
+    open_gate()
+    del inner.objects[STATE]
+    api = InnerApi(inner)  # type: ignore[arg-type]
+    assert gate.fetch_state(api).reason == "ConfigMap kinky-system/kinky-gate is not there"
+    assert gate.fetch_faults(api) == ["ConfigMap kinky-gate is not there"]
+    operator.limit = operator.copies
+    with pytest.raises(WaitError, match="G2: "):
+        open_gate(by_hand=True)
+    assert gate.fetch_state(api).state == "closed"
+    operator.limit += 2
+    assert open_gate(by_hand=True).is_latched
+
+
+def test_a_policy_that_was_deleted_is_made_again(operator: Operator, inner: FakeConnection) -> None:
+    raise_wall()
+    open_gate()
+    del inner.objects[POLICY]
+    assert gate.fetch_faults(InnerApi(inner)) == [  # type: ignore[arg-type]
+        "ValidatingAdmissionPolicy kinky-gate is not there"
+    ]
+    open_gate(by_hand=True)
+    assert POLICY in inner.objects
+
+
+def test_a_state_that_somebody_wrote_is_not_believed(operator: Operator, inner: FakeConnection) -> None:
+    raise_wall()
+    inner.objects[STATE]["data"] = {"state": "open"}
+    api = InnerApi(inner)  # type: ignore[arg-type]
+    assert not gate.fetch_state(api).is_latched
+    assert "CRITICAL: it was opened without evidence" in describe(gate.fetch_state(api), faults=[], tainted=[])
+    operator.limit = 0
+    with pytest.raises(WaitError, match="G2: "):
+        open_gate()
+
+
+def test_what_a_person_closed_only_a_person_opens(operator: Operator, inner: FakeConnection) -> None:
+    raise_wall()
+    open_gate()
+    closed = gate.close_gate(ACCESS, "dev", SERVER)
+    assert (closed.state, closed.reason) == ("closed", "closed by hand")
+    assert raise_wall() == closed
+    with pytest.raises(HostError, match="the gate was closed by hand at") as caught:
+        open_gate()
+    assert "kinky gate open" in str(caught.value)
+    assert open_gate(by_hand=True).is_latched
+
+
+def test_the_state_as_a_person_reads_it(operator: Operator, inner: FakeConnection) -> None:
+    raise_wall()
+    state = open_gate()
+    text = describe(state, faults=["Policy x is not there"], tainted=["dev-worker-1"])
+    first, *rest = text.splitlines()
+    assert first.startswith("open since ") and first.endswith(": the secrets store is proved")
+    assert rest[0].startswith("CRITICAL: Policy x is not there")
+    assert rest[1] == "nodes that take no workload yet: dev-worker-1"
+    assert [line.split()[0] for line in rest[3:]] == ["G1", "G2", "G3", "G4", "G5", "G6", "G7"]
+
+
+def test_the_proof_leaves_nothing_inside(operator: Operator, inner: FakeConnection) -> None:
+    raise_wall()
+    open_gate()
+    assert [path for path in inner.objects if path.startswith(CANARIES)] == [f"{CANARIES}/canary"]
