@@ -12,9 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from kinky.process import CommandError
 from tests.e2e.person import Person, machine_lists, meet
 
 STACK = os.environ.get("STACK", "dev")
+QUESTIONS = (
+    ("get", "virtualmachineinstances,pods", "--output", "wide"),
+    ("get", "events", "--sort-by", ".lastTimestamp"),
+    ("logs", "--selector", "kubevirt.io=virt-launcher", "--container", "guest-console-log", "--tail", "20", "--prefix"),
+)
+"""What kubectl is asked on the host when a test fails."""
 
 
 @pytest.fixture(scope="session")
@@ -35,13 +42,21 @@ def person(lists_before: dict[str, set[str]], tmp_path_factory: pytest.TempPathF
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[pytest.TestReport]:
-    """Show the end of what kinky printed when a test fails: that is where the cause is told."""
+    """Show the end of what kinky printed, and the host namespace, when a test fails: `down` will remove the rest."""
     report = yield
     someone = getattr(item, "funcargs", {}).get("person")
     if report.failed and isinstance(someone, Person):
         for log in sorted(someone.scratch.glob("*.log")):
             report.sections.append((str(log), _tail(log)))
+        report.sections += [(" ".join(question), _ask(someone, question)) for question in QUESTIONS]
     return report
+
+
+def _ask(someone: Person, question: tuple[str, ...]) -> str:
+    try:
+        return someone.host(*question)
+    except CommandError as error:
+        return str(error)
 
 
 def _tail(log: Path, lines: int = 60) -> str:

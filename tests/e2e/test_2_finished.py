@@ -141,6 +141,16 @@ def test_s11_s12_a_closed_gate_refuses_every_way_and_an_opened_one_makes_up_for_
     finished.kubectl("delete", "deployment,daemonset,job", "s11", "--namespace", gate.NAMESPACE)
 
 
+def test_s16_a_gate_whose_state_is_gone_is_shown_and_made_again_on_evidence(finished: Person) -> None:
+    stack = finished.stack.stack
+    finished.kubectl("delete", "configmap", names.GATE, "--namespace", names.NAMESPACE_KINKY)
+    with pytest.raises(process.CommandError, match=f"CRITICAL: ConfigMap {names.GATE} is not there"):
+        finished.kinky("gate", "show", "--stack", stack)
+    wait_for("a closed gate", lambda: gate.DENIED in _try_pod(finished), limit_seconds=60)
+    finished.kinky("gate", "open", "--stack", stack, limit_seconds=600)
+    assert gate.DENIED not in _try_pod(finished)
+
+
 def test_no_secret_is_where_it_may_not_be(finished: Person) -> None:
     printed = [str(finished.scratch / name) for name in ("kinky.log", "interrupted.log")]
     finished.kinky("scan", "--stack", finished.stack.stack, *printed, limit_seconds=SCAN_SECONDS)
@@ -164,6 +174,12 @@ def test_control_plane_that_dies_returns_with_its_data(finished: Person) -> None
     finished.kubectl("delete", "configmap", "survivor")
 
 
+def test_s14_a_node_that_returned_is_not_held_back(finished: Person) -> None:
+    """Its kubelet registers with the gate's taint, but its Node object has lost that already."""
+    shown = json.loads(finished.kinky("gate", "show", "--stack", finished.stack.stack, "--json"))
+    assert shown["tainted_nodes"] == []
+
+
 def test_nothing_changed_by_replacement(finished: Person) -> None:
     finished.kinky("preview", "--stack", finished.stack.stack, "--expect-no-changes", limit_seconds=300)
 
@@ -180,6 +196,11 @@ def _worker(person: Person) -> str:
 def _owners(person: Person) -> set[str]:
     """Return the kinds that own the pods of the namespace in which the gate is tried."""
     return {owner["kind"] for pod in gate.fetch_pods(person) for owner in pod["metadata"].get("ownerReferences", [])}
+
+
+def _try_pod(person: Person) -> str:
+    """Return what the inner API says to a pod of a user, without making it."""
+    return gate.create(person, gate.build_pods(_worker(person))["bare"], "--dry-run=server")
 
 
 def _replace(person: Person, node: str) -> None:
