@@ -116,10 +116,15 @@ def check_token_life(inner: InnerApi, *, hours: int) -> str | Pending:
 
 def parse_expiry(token: bytes) -> datetime | None:
     """Return when a JSON web token expires; None when it is none, or never does."""
+    return parse_time_claim(token, "exp")
+
+
+def parse_time_claim(token: bytes, claim: str) -> datetime | None:
+    """Return what a JSON web token says of a time, such as `exp` or `iat`; None when it says nothing of it."""
     parts = token.split(b".")
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4)))
-        return datetime.fromtimestamp(int(claims["exp"]), UTC)
+        return datetime.fromtimestamp(int(claims[claim]), UTC)
     except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
         return None
 

@@ -1,0 +1,68 @@
+"""What keys there are, how old they are, and whether a rotation is half done. Fingerprints only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from kinky.bootstrap.evidence import parse_time_claim
+from kinky.bootstrap.rotation import store_credential
+from kinky.bootstrap.rotation.journal import Progress, fetch_all_progress
+from kinky.bootstrap.rotation.site import Site
+from kinky.bootstrap.secrets_store import TOKEN_PLACE, TOKEN_SECRET, fetch_store_token
+from kinky.errors import KinkyError
+from kinky.names import FINGERPRINT_LENGTH, NAMESPACE_KINKY
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyState:
+    """One key or certificate in use."""
+
+    subject: str
+    """Where it is, or whose it is."""
+    fingerprint: str
+    made_at: datetime | None
+    """None when nothing tells."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemStatus:
+    """One item that can be rotated."""
+
+    item: str
+    keys: tuple[KeyState, ...]
+    unknown: str
+    """Why the keys cannot be told, or empty."""
+    progress: Progress
+
+
+def fetch_status(site: Site) -> list[ItemStatus]:
+    """Fetch the status of each item; what cannot be read now is told as that."""
+    progress = fetch_all_progress(site.host, site.cluster)
+    return [_look(site, item, look, progress.get(item, Progress())) for item, look in LOOKS.items()]
+
+
+def _look(site: Site, item: str, look: Callable[[Site], Iterator[KeyState]], progress: Progress) -> ItemStatus:
+    try:
+        return ItemStatus(item=item, keys=tuple(look(site)), unknown="", progress=progress)
+    except KinkyError as error:
+        return ItemStatus(item=item, keys=(), unknown=error.message, progress=progress)
+
+
+def _find_store_credential(site: Site) -> Iterator[KeyState]:
+    inner = site.open_inner()
+    token = fetch_store_token(inner)
+    data = inner.fetch_secret_data(TOKEN_SECRET, namespace=NAMESPACE_KINKY) or {}
+    if token is not None:
+        yield KeyState(
+            subject=TOKEN_PLACE,
+            fingerprint=token.fingerprint[:FINGERPRINT_LENGTH],
+            made_at=parse_time_claim(data.get("token", b""), "iat"),
+        )
+
+
+LOOKS: dict[str, Callable[[Site], Iterator[KeyState]]] = {
+    store_credential.ITEM: _find_store_credential,
+}
+"""How to look for the keys of each item."""
