@@ -89,6 +89,11 @@ def fetch_not_after(certificate: bytes) -> datetime:
     return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
 
 
+def fetch_made_at(certificate: bytes) -> datetime:
+    """Read when a certificate of ours (PEM, the first in the text) was signed."""
+    return x509.load_pem_x509_certificate(certificate).not_valid_before_utc + CLOCK_TOLERANCE
+
+
 def is_issued_by(certificate: bytes, authority: bytes) -> bool:
     """Tell whether the certificate was signed by this authority's key."""
     leaf = x509.load_pem_x509_certificate(certificate)

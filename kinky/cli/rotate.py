@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 HELPS: Final = {
     "store-credential": "a new token for External Secrets; the old one is ended; restarts nothing",
+    "worker-certificates": "new kubelet certificates; restarts every worker, one at a time",
 }
 
 

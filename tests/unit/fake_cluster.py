@@ -191,6 +191,7 @@ class FakeCluster:
 
     def host_changed(self, method: str, path: str) -> None:
         if method == "DELETE" and path.startswith(VMIS):
+            assert not self.down, "one node at a time"
             self.down.append(path.rpartition("/")[2])
         if path.startswith(PKI) or path == SECRETS:
             self.check()

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from kinky.bootstrap.certificates import build_fingerprint, fetch_made_at
 from kinky.bootstrap.evidence import parse_time_claim
-from kinky.bootstrap.rotation import store_credential
+from kinky.bootstrap.node_credentials import CLIENT_CERTIFICATE, fetch_credentials_name
+from kinky.bootstrap.rotation import store_credential, worker_certificates
 from kinky.bootstrap.rotation.journal import Progress, fetch_all_progress
 from kinky.bootstrap.rotation.site import Site
 from kinky.bootstrap.secrets_store import TOKEN_PLACE, TOKEN_SECRET, fetch_store_token
@@ -62,7 +64,17 @@ def _find_store_credential(site: Site) -> Iterator[KeyState]:
         )
 
 
+def _find_worker_certificates(site: Site) -> Iterator[KeyState]:
+    for worker in site.workers:
+        secret = fetch_credentials_name(site.host, worker)
+        certificate = (site.host.fetch_secret_here(secret) or {}).get(CLIENT_CERTIFICATE)
+        if certificate:
+            fingerprint = build_fingerprint(certificate)[:FINGERPRINT_LENGTH]
+            yield KeyState(subject=secret, fingerprint=fingerprint, made_at=fetch_made_at(certificate))
+
+
 LOOKS: dict[str, Callable[[Site], Iterator[KeyState]]] = {
     store_credential.ITEM: _find_store_credential,
+    worker_certificates.ITEM: _find_worker_certificates,
 }
 """How to look for the keys of each item."""
