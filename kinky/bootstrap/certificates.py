@@ -89,7 +89,7 @@ def fetch_not_after(certificate: bytes) -> datetime:
     return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
 
 
-def fetch_made_at(certificate: bytes) -> datetime:
+def fetch_signed_at(certificate: bytes) -> datetime:
     """Read when a certificate of ours (PEM, the first in the text) was signed."""
     return x509.load_pem_x509_certificate(certificate).not_valid_before_utc + CLOCK_TOLERANCE
 

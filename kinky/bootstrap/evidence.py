@@ -28,6 +28,9 @@ LIFE_TOLERANCE = timedelta(minutes=5)
 """The two machines' clocks may differ by this much."""
 
 _COUNTER = re.compile(r"^apiserver_storage_transformation_operations_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$")
+_CONFIG = re.compile(
+    r'^apiserver_encryption_config_controller_last_config_info\{[^}]*\bhash="sha256:(?P<hash>[0-9a-f]+)"', re.MULTILINE
+)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -90,14 +93,29 @@ def build_encryption_check(inner: InnerApi, secret: str, *, namespace: str) -> C
 
 def parse_written(metrics: str) -> dict[str, int]:
     """Return how many Secrets an API server has written to its storage, by the prefix of what encrypted them."""
-    written: dict[str, int] = {}
+    return _parse_transformations(metrics, "to_storage")
+
+
+def parse_read(metrics: str) -> dict[str, int]:
+    """Return how many Secrets an API server has read from its storage, by the prefix of what they were encrypted by."""
+    return _parse_transformations(metrics, "from_storage")
+
+
+def parse_config_fingerprint(metrics: str) -> str:
+    """Return the SHA-256 of the encryption configuration that an API server runs with; empty when it does not tell."""
+    match = _CONFIG.search(metrics)
+    return match["hash"] if match else ""
+
+
+def _parse_transformations(metrics: str, kind: str) -> dict[str, int]:
+    counts: dict[str, int] = {}
     for line in metrics.splitlines():
         match = _COUNTER.match(line)
         labels = dict(_LABEL.findall(match["labels"])) if match else {}
-        if match and (labels.get("resource"), labels.get("transformation_type")) == ("secrets", "to_storage"):
+        if match and (labels.get("resource"), labels.get("transformation_type")) == ("secrets", kind):
             prefix = labels.get("transformer_prefix", "")
-            written[prefix] = written.get(prefix, 0) + round(float(match["count"]))
-    return written
+            counts[prefix] = counts.get(prefix, 0) + round(float(match["count"]))
+    return counts
 
 
 def check_token_life(inner: InnerApi, *, hours: int) -> str | Pending:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 HELPS: Final = {
     "store-credential": "a new token for External Secrets; the old one is ended; restarts nothing",
     "worker-certificates": "new kubelet certificates; restarts every worker, one at a time",
+    "encryption-key": "a new key for Secrets in the inner etcd; restarts every control plane three times",
 }
 
 
@@ -44,19 +45,12 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_rotate(arguments: argparse.Namespace) -> int:
     """Rotate one item, or tell what that would do."""
-    from kinky.bootstrap.rotation.items import BUILDERS
-    from kinky.bootstrap.rotation.journal import Journal
-    from kinky.bootstrap.rotation.plan import describe_steps, run_steps
-    from kinky.bootstrap.rotation.site import check_site
+    from kinky.bootstrap.rotation import items
 
-    item = str(arguments.item)
-    site = _find_site(arguments)
-    check_site(site, item)
-    journal = Journal(site.host, site.cluster, item)
-    steps = BUILDERS[item](site, journal)
+    item, site = str(arguments.item), _find_site(arguments)
     if arguments.dry_run:
-        print("\n".join(describe_steps(journal, steps)))
-    elif run_steps(journal, steps):
+        print("\n".join(items.describe(site, item)))
+    elif items.rotate(site, item):
         note(f"{item} of {site.cluster} is rotated; kinky rotate status --stack {arguments.stack} shows what there is")
     return 0
 

@@ -17,10 +17,8 @@ import pytest
 
 from kinky.bootstrap import keys, node_credentials
 from kinky.bootstrap.certificates import build_fingerprint
-from kinky.bootstrap.rotation.items import BUILDERS
-from kinky.bootstrap.rotation.journal import Journal
-from kinky.bootstrap.rotation.plan import describe_steps, run_steps
-from kinky.bootstrap.rotation.site import Site, check_site
+from kinky.bootstrap.rotation import items
+from kinky.bootstrap.rotation.site import Site
 from kinky.bootstrap.store_proof import EvidenceItem, StoreRecord
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
@@ -28,6 +26,7 @@ from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError, JsonObject, Reply
 from kinky.kube.host import HostApi
+from kinky.kube.inner import InnerApi
 from tests.unit.fake_api import FakeConnection, answer_node
 from tests.unit.fake_store import INNER_SECRETS, SECRETS, Operator, build_token, decode, start_operator
 
@@ -115,16 +114,10 @@ class FakeCluster:
         return Site(config=self.config, access=ACCESS, server="https://x", host=HostApi.connect(ACCESS))
 
     def rotate(self, item: str) -> bool:
-        site = self.site
-        check_site(site, item)
-        journal = Journal(site.host, "dev", item)
-        return run_steps(journal, BUILDERS[item](site, journal))
+        return items.rotate(self.site, item)
 
     def plan(self, item: str) -> list[str]:
-        site = self.site
-        check_site(site, item)
-        journal = Journal(site.host, "dev", item)
-        return describe_steps(journal, BUILDERS[item](site, journal))
+        return items.describe(self.site, item)
 
     def progress(self) -> dict[str, Any]:
         data = self.host.objects.get(RECORD, {}).get("data") or {}
@@ -272,6 +265,8 @@ def start_cluster(
     made = FakeCluster(planes=planes, workers=workers)
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: made.host)
     monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: made.inner)
+    # Checking the cached credential at each question would take most of the tests' time.
+    monkeypatch.setattr("kinky.bootstrap.rotation.site.connect_inner", lambda *_arguments: InnerApi(made.inner))  # type: ignore[arg-type]
     monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
     made.operator = start_operator(made.host, made.inner, monkeypatch)

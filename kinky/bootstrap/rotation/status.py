@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from kinky.bootstrap.certificates import build_fingerprint, fetch_made_at
+from kinky.bootstrap.certificates import build_fingerprint, fetch_signed_at, parse_time
+from kinky.bootstrap.encryption_config import parse_encryption_keys
 from kinky.bootstrap.evidence import parse_time_claim
+from kinky.bootstrap.keys import ENCRYPTION_FILE, fetch_key_files, fetch_made_at
 from kinky.bootstrap.node_credentials import CLIENT_CERTIFICATE, fetch_credentials_name
-from kinky.bootstrap.rotation import store_credential, worker_certificates
+from kinky.bootstrap.rotation import encryption_key, store_credential, worker_certificates
 from kinky.bootstrap.rotation.journal import Progress, fetch_all_progress
 from kinky.bootstrap.rotation.site import Site
 from kinky.bootstrap.secrets_store import TOKEN_PLACE, TOKEN_SECRET, fetch_store_token
 from kinky.errors import KinkyError
-from kinky.names import FINGERPRINT_LENGTH, NAMESPACE_KINKY
+from kinky.names import FINGERPRINT_LENGTH, NAMESPACE_KINKY, pki_secret
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +72,25 @@ def _find_worker_certificates(site: Site) -> Iterator[KeyState]:
         certificate = (site.host.fetch_secret_here(secret) or {}).get(CLIENT_CERTIFICATE)
         if certificate:
             fingerprint = build_fingerprint(certificate)[:FINGERPRINT_LENGTH]
-            yield KeyState(subject=secret, fingerprint=fingerprint, made_at=fetch_made_at(certificate))
+            yield KeyState(subject=secret, fingerprint=fingerprint, made_at=fetch_signed_at(certificate))
+
+
+def _find_encryption_keys(site: Site) -> Iterator[KeyState]:
+    """Yield the key that writes; during a rotation the others too, of which only the first one's age is known."""
+    made_at = fetch_made_at(site.host, site.cluster, encryption_key.ITEM)
+    keys = parse_encryption_keys(fetch_key_files(site.host, site.cluster)[ENCRYPTION_FILE])
+    newest = max(keys, key=lambda key: key.number)
+    for key in keys:
+        yield KeyState(
+            subject=f"{pki_secret(site.cluster)} {key.name}",
+            fingerprint=key.fingerprint,
+            made_at=parse_time(made_at) if made_at and key == newest else None,
+        )
 
 
 LOOKS: dict[str, Callable[[Site], Iterator[KeyState]]] = {
     store_credential.ITEM: _find_store_credential,
     worker_certificates.ITEM: _find_worker_certificates,
+    encryption_key.ITEM: _find_encryption_keys,
 }
 """How to look for the keys of each item."""
