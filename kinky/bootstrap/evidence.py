@@ -139,12 +139,25 @@ def parse_expiry(token: bytes) -> datetime | None:
 
 def parse_time_claim(token: bytes, claim: str) -> datetime | None:
     """Return what a JSON web token says of a time, such as `exp` or `iat`; None when it says nothing of it."""
-    parts = token.split(b".")
     try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4)))
-        return datetime.fromtimestamp(int(claims[claim]), UTC)
-    except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
+        return datetime.fromtimestamp(int(_parse_part(token, 1)[claim]), UTC)
+    except (KeyError, TypeError, ValueError):
         return None
+
+
+def parse_key_id(token: bytes) -> str:
+    """Return the id of the key that has signed a JSON web token; empty when it is none."""
+    return str(_parse_part(token, 0).get("kid", ""))
+
+
+def _parse_part(token: bytes, number: int) -> JsonObject:
+    """Parse the header (0) or the claims (1) of a JSON web token; empty when it is none."""
+    try:
+        part = token.split(b".")[number]
+        parsed = json.loads(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
+    except (IndexError, ValueError, binascii.Error):
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
 def make_all(refusals: Sequence[Refusal]) -> None:

@@ -29,6 +29,9 @@ from kinky.kube.objects import build_secret
 
 AUTHORITIES = ("ca", "front-proxy-ca", "etcd-ca")
 ENCRYPTION_FILE = "encryption-config.yaml"
+SIGNING_KEY_FILE = "sa.key"
+PUBLIC_KEY_FILE = "sa.pub"
+"""One or more public keys, that of the signing key first: an API server accepts the tokens of each."""
 PUBLIC_FILES = (*(f"{name}.crt" for name in AUTHORITIES), "sa.pub", ENCRYPTION_FILE)
 """Files that have a fingerprint. The encryption file's holds 32 random bytes, so its hash tells nothing of them."""
 MADE_ANNOTATION = "kinky.dev/{item}-made-at"

@@ -19,6 +19,7 @@ HELPS: Final = {
     "store-credential": "a new token for External Secrets; the old one is ended; restarts nothing",
     "worker-certificates": "new kubelet certificates; restarts every worker, one at a time",
     "encryption-key": "a new key for Secrets in the inner etcd; restarts every control plane three times",
+    "service-account-key": "a new key for tokens of ServiceAccounts; restarts every control plane twice, later once",
 }
 
 
@@ -34,6 +35,10 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         sub.add_argument(
             "--dry-run", action="store_true", help="print the sub-steps and what would restart; touch nothing"
         )
+        if item == "service-account-key":
+            sub.add_argument(
+                "--drop-now", action="store_true", help="drop the old key although tokens of it may still be in use"
+            )
         options.set_run(sub, run_rotate)
     text = "print age and fingerprint of each key, and whether a rotation is half done"
     status = actions.add_parser("status", help=text, description=f"{text.capitalize()}.", allow_abbrev=False)
@@ -129,4 +134,10 @@ def _find_site(arguments: argparse.Namespace) -> Site:
     stack_file = read_stack_file(arguments.stack)
     # A control plane may be away while its rotation is half done: who needs the forward waits for it.
     access, server = find_inner(stack_file, wait_seconds=0)
-    return Site(config=stack_file.config, access=access, server=server, host=HostApi.connect(access))
+    return Site(
+        config=stack_file.config,
+        access=access,
+        server=server,
+        host=HostApi.connect(access),
+        drop_now=getattr(arguments, "drop_now", False),
+    )

@@ -108,10 +108,12 @@ class FakeCluster:
         self.down: list[str] = []
         self._numbers = itertools.count(1)
         self.operator: Operator | None = None
+        self.drop_now = False
 
     @property
     def site(self) -> Site:
-        return Site(config=self.config, access=ACCESS, server="https://x", host=HostApi.connect(ACCESS))
+        host = HostApi.connect(ACCESS)
+        return Site(config=self.config, access=ACCESS, server="https://x", host=host, drop_now=self.drop_now)
 
     def rotate(self, item: str) -> bool:
         return items.rotate(self.site, item)
@@ -173,6 +175,9 @@ class FakeCluster:
         known = [server.keys for server in self.servers.values()]
         if PKI in self.host.objects:
             known.append(read_key_names(decode(self.host, PKI)["encryption-config.yaml"]))
+        for server in self.servers.values():
+            for other in self.servers.values():
+                assert server.signs in other.public, "what one API server signs every other accepts"
         for path, key in self.stored.items():
             assert all(key in each for each in known), f"{path} was written by {key}, which is lost"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from kinky.bootstrap.keys import restore_staged_keys
-from kinky.bootstrap.rotation import encryption_key, store_credential, worker_certificates
+from kinky.bootstrap.rotation import encryption_key, service_account_key, store_credential, worker_certificates
 from kinky.bootstrap.rotation.journal import Journal
 from kinky.bootstrap.rotation.plan import SubStep, describe_steps, run_steps
 from kinky.bootstrap.rotation.site import Site, check_site
@@ -15,6 +15,7 @@ BUILDERS: Final[Mapping[str, Callable[[Site, Journal], list[SubStep]]]] = {
     store_credential.ITEM: store_credential.build_steps,
     worker_certificates.ITEM: worker_certificates.build_steps,
     encryption_key.ITEM: encryption_key.build_steps,
+    service_account_key.ITEM: service_account_key.build_steps,
 }
 """Each builds the sub-steps of one item; building touches nothing."""
 

@@ -63,6 +63,7 @@ def describe_steps(journal: Journal, steps: Sequence[SubStep]) -> list[str]:
     """Describe what `run_steps` would do, one line each, with the nodes that restart in their order."""
     progress = journal.read()
     lines = [f"going on with the rotation that was started at {progress.started_at}"] if progress.is_half_done else []
+    lines += [f"nothing to do before {progress.waits_until}"] if progress.waits_until else []
     for number, step in enumerate(steps, start=1):
         done = "done already: " if step.name in progress.done else ""
         restart = f"  (restarts {step.restarts})" if step.restarts else ""

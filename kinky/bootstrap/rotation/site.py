@@ -36,6 +36,8 @@ class Site:
     server: str
     """URL of the inner API."""
     host: HostApi
+    drop_now: bool = False
+    """Whether the operator wants an old key dropped although it may still be needed."""
 
     @property
     def cluster(self) -> str:
@@ -95,7 +97,7 @@ def check_site(site: Site, item: str) -> None:
             f"rotation of {item}: the one of {others[0]} is half done, at sub-step {progress[others[0]].step}",
             hint=f"finish it first: kinky rotate {others[0]}",
         )
-    if item in progress and progress[item].is_half_done:
+    if item in progress and progress[item].is_half_done and not progress[item].waits_until:
         return
     faults = [*_find_missing_vms(site), *_find_inner_faults(site)]
     if faults:

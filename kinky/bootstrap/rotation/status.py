@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from kinky.bootstrap.certificates import build_fingerprint, fetch_signed_at, parse_time
+from kinky.bootstrap.certificates import build_fingerprint, fetch_signed_at, parse_time, split_public_keys
 from kinky.bootstrap.encryption_config import parse_encryption_keys
 from kinky.bootstrap.evidence import parse_time_claim
-from kinky.bootstrap.keys import ENCRYPTION_FILE, fetch_key_files, fetch_made_at
+from kinky.bootstrap.keys import ENCRYPTION_FILE, PUBLIC_KEY_FILE, fetch_key_files, fetch_made_at
 from kinky.bootstrap.node_credentials import CLIENT_CERTIFICATE, fetch_credentials_name
-from kinky.bootstrap.rotation import encryption_key, store_credential, worker_certificates
+from kinky.bootstrap.rotation import encryption_key, service_account_key, store_credential, worker_certificates
 from kinky.bootstrap.rotation.journal import Progress, fetch_all_progress
 from kinky.bootstrap.rotation.site import Site
 from kinky.bootstrap.secrets_store import TOKEN_PLACE, TOKEN_SECRET, fetch_store_token
@@ -88,9 +88,22 @@ def _find_encryption_keys(site: Site) -> Iterator[KeyState]:
         )
 
 
+def _find_service_account_keys(site: Site) -> Iterator[KeyState]:
+    """Yield the public keys that are accepted, the signing one first, of which alone the age is known."""
+    made_at = fetch_made_at(site.host, site.cluster, service_account_key.ITEM)
+    public = split_public_keys(fetch_key_files(site.host, site.cluster)[PUBLIC_KEY_FILE])
+    for number, key in enumerate(public):
+        yield KeyState(
+            subject=f"{pki_secret(site.cluster)} {'accepted' if number else 'signing'}",
+            fingerprint=build_fingerprint(key)[:FINGERPRINT_LENGTH],
+            made_at=parse_time(made_at) if made_at and not number else None,
+        )
+
+
 LOOKS: dict[str, Callable[[Site], Iterator[KeyState]]] = {
     store_credential.ITEM: _find_store_credential,
     worker_certificates.ITEM: _find_worker_certificates,
     encryption_key.ITEM: _find_encryption_keys,
+    service_account_key.ITEM: _find_service_account_keys,
 }
 """How to look for the keys of each item."""
