@@ -30,7 +30,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     )
     actions = parser.add_subparsers(required=True, metavar="ITEM", dest="item")
     for item, text in HELPS.items():
-        sub = actions.add_parser(item, help=text, description=f"{text.capitalize()}.", allow_abbrev=False)
+        sub = actions.add_parser(item, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
         options.add_stack(sub)
         sub.add_argument(
             "--dry-run", action="store_true", help="print the sub-steps and what would restart; touch nothing"
