@@ -27,6 +27,7 @@ from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError, JsonObject, Reply
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
+from kinky.retry import Pending
 from tests.unit.fake_api import FakeConnection, answer_node
 from tests.unit.fake_store import INNER_SECRETS, SECRETS, Operator, build_token, decode, start_operator
 
@@ -109,11 +110,28 @@ class FakeCluster:
         self._numbers = itertools.count(1)
         self.operator: Operator | None = None
         self.drop_now = False
+        self.asked = ""
+        """The control plane that a window is open to."""
 
     @property
     def site(self) -> Site:
         host = HostApi.connect(ACCESS)
-        return Site(config=self.config, access=ACCESS, server="https://x", host=host, drop_now=self.drop_now)
+        return Site(
+            config=self.config,
+            access=ACCESS,
+            server="https://x",
+            host=host,
+            kubectl="/bin/kubectl",
+            drop_now=self.drop_now,
+        )
+
+    def ask(self, _site: Site, node: str, question: Callable[[InnerApi], str | Pending]) -> str | Pending:
+        """Ask the API server of one node, as through a window."""
+        self.asked = node
+        try:
+            return question(self.site.open_inner())
+        finally:
+            self.asked = ""
 
     def rotate(self, item: str) -> bool:
         return items.rotate(self.site, item)
@@ -183,7 +201,7 @@ class FakeCluster:
 
     def answering(self) -> Server:
         for node, server in self.servers.items():
-            if node not in self.down:
+            if node not in self.down and self.asked in ("", node):
                 return server
         raise ApiError('inner cluster "dev": cannot be asked: connection refused')
 
@@ -272,6 +290,7 @@ def start_cluster(
     monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: made.inner)
     # Checking the cached credential at each question would take most of the tests' time.
     monkeypatch.setattr("kinky.bootstrap.rotation.site.connect_inner", lambda *_arguments: InnerApi(made.inner))  # type: ignore[arg-type]
+    monkeypatch.setattr("kinky.bootstrap.rotation.replacement.ask_control_plane", made.ask)
     monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
     made.operator = start_operator(made.host, made.inner, monkeypatch)

@@ -153,7 +153,7 @@ def test_a_server_that_publishes_other_keys_stops_the_rotation(
         cluster.servers[node] = server
 
     monkeypatch.setattr(cluster, "boot", stale)
-    with pytest.raises(WaitError, match="the API server that answers has the new keys") as caught:
+    with pytest.raises(WaitError, match="the API server of dev-control-plane-0 has the new keys") as caught:
         cluster.rotate(ITEM)
     assert "the API server publishes" in str(caught.value)
     assert "sign" not in cluster.progress()[ITEM]["done"]

@@ -10,6 +10,7 @@ from kinky.bootstrap.requirements import Grace, Requirement, run_requirements
 from kinky.bootstrap.rotation.journal import Journal
 from kinky.bootstrap.rotation.plan import SubStep
 from kinky.bootstrap.rotation.site import Site
+from kinky.bootstrap.rotation.window import ask_control_plane
 from kinky.bootstrap.silent_guests import SilentGuests
 from kinky.kube import resources
 from kinky.kube.inner import InnerApi
@@ -23,7 +24,9 @@ QUORUM_LIMIT_SECONDS = 300.0
 HINT = "kubectl describe vmi {node} on the host shows more; after a fix the same kinky rotate goes on from here"
 
 Proof = Callable[[InnerApi], str | Pending]
-"""What the API server that answers must show once all control planes have booted anew."""
+"""What the API server of a control plane must show once it has booted anew."""
+PROOF_EVERY_SECONDS = 10.0
+"""Each question may start a kubectl, and metrics are megabytes."""
 
 
 class Replacement:
@@ -89,13 +92,21 @@ class Replacement:
             # The probe of the VM asks its API server for /readyz, which needs its etcd to have a majority.
             checks.append((f"the API server of {node} is ready", lambda: self._check_api_server(node)))
         checks.append((f"{node} is Ready after a new boot", lambda: self._check_node(old["boot"])))
-        proof = self._proof
-        if proof is not None:
-            checks.append(("the API server that answers has the new keys", lambda: proof(site.open_inner())))
-        return [
+        table = [
             Requirement(description=description, check=check, hint=hint, every_seconds=3.0)
             for description, check in checks
         ]
+        proof = self._proof
+        if proof is not None:
+            table.append(
+                Requirement(
+                    description=f"the API server of {node} has the new keys",
+                    check=lambda: ask_control_plane(site, node, proof),
+                    hint=hint,
+                    every_seconds=PROOF_EVERY_SECONDS,
+                )
+            )
+        return table
 
     def _check_instance(self, old: str) -> str | Pending:
         vmi = self._site.host.fetch_vmi(self._node)
@@ -129,17 +140,16 @@ def build_replacements(
 
     Args:
         round_name: First part of the sub-steps' names; a rotation may replace the same node several times.
-        proof: Asked after the last node, when every API server has booted anew.
+        proof: Asked of the API server of each node once it has booted anew.
     """
     steps = []
     for node in nodes:
         name = f"{round_name}/{node}"
-        last = proof if node == nodes[-1] else None
         steps.append(
             SubStep(
                 name=name,
                 title=f"{node} is replaced: {title}",
-                run=Replacement(site, journal, name, node, proof=last),
+                run=Replacement(site, journal, name, node, proof=proof),
                 restarts=node,
                 limit_seconds=site.scale(NODE_LIMIT_SECONDS),
             )

@@ -36,6 +36,8 @@ class Site:
     server: str
     """URL of the inner API."""
     host: HostApi
+    kubectl: str
+    """Absolute path of kubectl, which opens the way to one of several control planes."""
     drop_now: bool = False
     """Whether the operator wants an old key dropped although it may still be needed."""
 
