@@ -25,6 +25,7 @@ LABEL_MADE_BY: Final = "kinky.dev/made-by"
 OPERATOR: Final = "operator"
 """Value of that label on what a person put into the secrets store; what the program makes has no such label."""
 LABEL_BREAK_GLASS: Final = "kinky.dev/break-glass"
+LABEL_STORE_ANCHOR: Final = "kinky.dev/store-anchor"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "kinky"
 
@@ -72,6 +73,11 @@ def pki_secret(cluster: str) -> str:
     return f"{cluster}-pki"
 
 
+def pki_stage_secret(cluster: str) -> str:
+    """Return the name of the host Secret that holds new keys for the moment in which their Secret is made anew."""
+    return f"{cluster}-pki-next"
+
+
 def user_data_secret(node: str, content_hash: str) -> str:
     """Return the name of the host Secret with a node's user-data; a change of content changes the name."""
     return f"{node}-user-data-{content_hash[:HASH_LENGTH]}"
@@ -105,6 +111,16 @@ def store_reader(cluster: str) -> str:
 def store_value_reader(cluster: str, name: str) -> str:
     """Return the name of the Role and RoleBinding that let the store's reader get one value of the operator."""
     return f"{store_reader(cluster)}-{name}"
+
+
+def store_token_anchor(cluster: str, suffix: str) -> str:
+    """Return the name of an empty host Secret that one token of the store's reader is bound to, and ends with."""
+    return f"{cluster}-token-{suffix[:HASH_LENGTH]}"
+
+
+def rotation_record(cluster: str) -> str:
+    """Return the name of the ConfigMap that says how far each rotation of keys has come."""
+    return f"{cluster}-rotation"
 
 
 def break_glass_record(cluster: str, fingerprint: str) -> str:

@@ -1,5 +1,6 @@
 """Certificates and keys in memory: authorities, leaves, fingerprints. Nothing here reads or writes anywhere."""
 
+import base64
 import hashlib
 import ipaddress
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ AUTHORITY_LIFE = timedelta(days=3650)
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """Certificates are valid from a little before now, because a guest's clock may be behind the operator's."""
 COMMON_NAME_LIMIT = 64
+_PUBLIC_END = b"-----END PUBLIC KEY-----\n"
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,11 @@ def fetch_not_after(certificate: bytes) -> datetime:
     return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
 
 
+def fetch_signed_at(certificate: bytes) -> datetime:
+    """Read when a certificate of ours (PEM, the first in the text) was signed."""
+    return x509.load_pem_x509_certificate(certificate).not_valid_before_utc + CLOCK_TOLERANCE
+
+
 def is_issued_by(certificate: bytes, authority: bytes) -> bool:
     """Tell whether the certificate was signed by this authority's key."""
     leaf = x509.load_pem_x509_certificate(certificate)
@@ -113,6 +120,17 @@ def build_fingerprint(content: bytes) -> str:
 def format_time(moment: datetime) -> str:
     """Format a time as RFC 3339 in UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def split_public_keys(content: bytes) -> list[bytes]:
+    """Split a file with public keys (PEM) into one text for each, in their order."""
+    return [part + _PUBLIC_END for part in content.split(_PUBLIC_END) if part.strip()]
+
+
+def build_key_id(public_key: bytes) -> str:
+    """Build the id by which Kubernetes names a public key (PEM) in tokens and where it publishes it."""
+    digest = bytes.fromhex(build_fingerprint(public_key))
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def parse_time(text: str) -> datetime:

@@ -28,6 +28,9 @@ LIFE_TOLERANCE = timedelta(minutes=5)
 """The two machines' clocks may differ by this much."""
 
 _COUNTER = re.compile(r"^apiserver_storage_transformation_operations_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$")
+_CONFIG = re.compile(
+    r'^apiserver_encryption_config_controller_last_config_info\{[^}]*\bhash="sha256:(?P<hash>[0-9a-f]+)"', re.MULTILINE
+)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -90,14 +93,29 @@ def build_encryption_check(inner: InnerApi, secret: str, *, namespace: str) -> C
 
 def parse_written(metrics: str) -> dict[str, int]:
     """Return how many Secrets an API server has written to its storage, by the prefix of what encrypted them."""
-    written: dict[str, int] = {}
+    return _parse_transformations(metrics, "to_storage")
+
+
+def parse_read(metrics: str) -> dict[str, int]:
+    """Return how many Secrets an API server has read from its storage, by the prefix of what they were encrypted by."""
+    return _parse_transformations(metrics, "from_storage")
+
+
+def parse_config_fingerprint(metrics: str) -> str:
+    """Return the SHA-256 of the encryption configuration that an API server runs with; empty when it does not tell."""
+    match = _CONFIG.search(metrics)
+    return match["hash"] if match else ""
+
+
+def _parse_transformations(metrics: str, kind: str) -> dict[str, int]:
+    counts: dict[str, int] = {}
     for line in metrics.splitlines():
         match = _COUNTER.match(line)
         labels = dict(_LABEL.findall(match["labels"])) if match else {}
-        if match and (labels.get("resource"), labels.get("transformation_type")) == ("secrets", "to_storage"):
+        if match and (labels.get("resource"), labels.get("transformation_type")) == ("secrets", kind):
             prefix = labels.get("transformer_prefix", "")
-            written[prefix] = written.get(prefix, 0) + round(float(match["count"]))
-    return written
+            counts[prefix] = counts.get(prefix, 0) + round(float(match["count"]))
+    return counts
 
 
 def check_token_life(inner: InnerApi, *, hours: int) -> str | Pending:
@@ -116,12 +134,30 @@ def check_token_life(inner: InnerApi, *, hours: int) -> str | Pending:
 
 def parse_expiry(token: bytes) -> datetime | None:
     """Return when a JSON web token expires; None when it is none, or never does."""
-    parts = token.split(b".")
+    return parse_time_claim(token, "exp")
+
+
+def parse_time_claim(token: bytes, claim: str) -> datetime | None:
+    """Return what a JSON web token says of a time, such as `exp` or `iat`; None when it says nothing of it."""
     try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4)))
-        return datetime.fromtimestamp(int(claims["exp"]), UTC)
-    except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
+        return datetime.fromtimestamp(int(_parse_part(token, 1)[claim]), UTC)
+    except (KeyError, TypeError, ValueError):
         return None
+
+
+def parse_key_id(token: bytes) -> str:
+    """Return the id of the key that has signed a JSON web token; empty when it is none."""
+    return str(_parse_part(token, 0).get("kid", ""))
+
+
+def _parse_part(token: bytes, number: int) -> JsonObject:
+    """Parse the header (0) or the claims (1) of a JSON web token; empty when it is none."""
+    try:
+        part = token.split(b".")[number]
+        parsed = json.loads(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
+    except (IndexError, ValueError, binascii.Error):
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
 def make_all(refusals: Sequence[Refusal]) -> None:

@@ -1,33 +1,40 @@
 """The key material of a cluster: made once, in memory, and written straight into one host Secret.
 
-Create-only: a Secret that exists is read, never written. Losing or replacing it means a new
-cluster, so nothing here can overwrite it by accident (it is immutable on the host as well).
+`up` creates only: a Secret that exists is read, never written, because losing it means a new cluster.
+What changes it is a rotation, all at once and only if nobody has changed it meanwhile. Its name stays, since the VMs
+refer to it: a control plane reads it at each boot (docs/decisions/0010).
 """
 
 import base64
-import json
-import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from kinky import names
 from kinky.bootstrap.certificates import (
     Pair,
     build_fingerprint,
     derive_public_key,
+    format_time,
     make_authority,
     make_key,
 )
+from kinky.bootstrap.encryption_config import make_encryption_key, render_encryption_config
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
+from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.objects import build_secret
 
 AUTHORITIES = ("ca", "front-proxy-ca", "etcd-ca")
 ENCRYPTION_FILE = "encryption-config.yaml"
+SIGNING_KEY_FILE = "sa.key"
+PUBLIC_KEY_FILE = "sa.pub"
+"""One or more public keys, that of the signing key first: an API server accepts the tokens of each."""
 PUBLIC_FILES = (*(f"{name}.crt" for name in AUTHORITIES), "sa.pub", ENCRYPTION_FILE)
 """Files that have a fingerprint. The encryption file's holds 32 random bytes, so its hash tells nothing of them."""
+MADE_ANNOTATION = "kinky.dev/{item}-made-at"
 FILES = (*(f"{name}.{end}" for name in AUTHORITIES for end in ("crt", "key")), "sa.pub", "sa.key", ENCRYPTION_FILE)
 
 
@@ -47,8 +54,9 @@ def ensure_cluster_keys(access: HostAccess, cluster: str) -> KeyRecord:
     """
     api = HostApi.connect(access)
     name = names.pki_secret(cluster)
+    restore_staged_keys(api, cluster)
     if api.fetch_here(resources.SECRETS, name) is None:
-        body = build_secret(name, make_cluster_files(cluster), labels=names.cluster_labels(cluster), immutable=True)
+        body = build_secret(name, make_cluster_files(cluster), labels=names.cluster_labels(cluster))
         # Of two that start at once one creates, and both read what was created.
         api.create(resources.SECRETS, body, namespace=api.namespace)
     record = fetch_cluster_keys(access, cluster)
@@ -71,12 +79,71 @@ def fetch_authority(api: HostApi, cluster: str) -> Pair:
     """Read the cluster CA with its key, to sign with; raises HostError when it is not there."""
     files = _fetch_files(api, cluster)
     if files is None:
-        raise HostError(
-            f"host cluster: Secret {names.pki_secret(cluster)} is not there in namespace {api.namespace}",
-            details=[f"needed to: sign a certificate of inner cluster {cluster}"],
-            hint="check cluster name and host.namespace; pulumi up makes the keys of a new cluster",
-        )
+        raise _absent(api, cluster, "sign a certificate")
     return Pair(files["ca.crt"], files["ca.key"])
+
+
+def fetch_key_files(api: HostApi, cluster: str) -> Mapping[str, bytes]:
+    """Read all files of the key Secret (secret); raises HostError when it is not there."""
+    files = _fetch_files(api, cluster)
+    if files is None:
+        raise _absent(api, cluster, "read the keys")
+    return files
+
+
+def fetch_made_at(api: HostApi, cluster: str, item: str) -> str:
+    """Read when a key was made that a rotation calls by this name (RFC 3339); empty when nothing tells."""
+    metadata = (api.fetch_here(resources.SECRETS, names.pki_secret(cluster)) or {}).get("metadata") or {}
+    annotated = (metadata.get("annotations") or {}).get(MADE_ANNOTATION.format(item=item))
+    return str(annotated or metadata.get("creationTimestamp") or "")
+
+
+def replace_key_files(
+    api: HostApi,
+    cluster: str,
+    change: Callable[[Mapping[str, bytes]], Mapping[str, bytes]],
+    *,
+    new_key_of: str = "",
+) -> None:
+    """Change the files of the key Secret, all of them at once.
+
+    Args:
+        change: Takes the files that are there and returns those that shall be; the same ones are not written.
+        new_key_of: The item of which a key is new now, whose age is counted from here.
+    """
+    restore_staged_keys(api, cluster)
+    files = fetch_key_files(api, cluster)
+    wanted = dict(change(files))
+    if wanted == files:
+        return
+    name = names.pki_secret(cluster)
+    present = api.fetch_here(resources.SECRETS, name) or {}
+    metadata = dict(present.get("metadata") or {})
+    notes = dict(metadata.get("annotations") or {})
+    notes |= {MADE_ANNOTATION.format(item=new_key_of): format_time(datetime.now(UTC))} if new_key_of else {}
+    body = build_secret(name, wanted, labels=metadata.get("labels") or {}, annotations=notes)
+    if present.get("immutable"):
+        _make_anew(api, cluster, body)
+        return
+    # With the version that was read: two changes at once would lose a key.
+    body["metadata"] = {**metadata, "annotations": notes}
+    if not api.replace(resources.SECRETS, body, namespace=api.namespace):
+        raise HostError(f"host cluster: Secret {name} was changed by somebody else", hint="run the same command again")
+
+
+def restore_staged_keys(api: HostApi, cluster: str) -> None:
+    """Finish making the key Secret anew, if that was cut off; without it the keys would seem to be lost."""
+    stage = names.pki_stage_secret(cluster)
+    staged = api.fetch_here(resources.SECRETS, stage)
+    if staged is None:
+        return
+    name = names.pki_secret(cluster)
+    metadata = staged["metadata"]
+    told = {"labels": metadata.get("labels") or {}, "annotations": metadata.get("annotations") or {}}
+    body = {"metadata": {"name": name, **told}, "type": "Opaque", "data": staged["data"]}
+    # Where the old one is still there, its replacement had not begun, and begins again with what it then is told.
+    api.create(resources.SECRETS, body, namespace=api.namespace)
+    api.delete(resources.SECRETS, stage, namespace=api.namespace)
 
 
 def delete_key_secret(access: HostAccess, secret_name: str) -> None:
@@ -93,23 +160,7 @@ def make_cluster_files(cluster: str) -> dict[str, bytes]:
         files |= {f"{name}.crt": pair.certificate, f"{name}.key": pair.key}
     service_account_key = make_key()
     files |= {"sa.key": service_account_key, "sa.pub": derive_public_key(service_account_key)}
-    return files | {ENCRYPTION_FILE: _make_encryption_config()}
-
-
-def _make_encryption_config() -> bytes:
-    """Make the API server's encryption configuration with a fresh key.
-
-    secretbox comes first, so everything is written encrypted from the first boot; identity last
-    only lets it read what was not, and there is nothing of the kind.
-    """
-    key = base64.b64encode(secrets.token_bytes(32)).decode()
-    providers = [{"secretbox": {"keys": [{"name": "key-1", "secret": key}]}}, {"identity": {}}]
-    body = {
-        "apiVersion": "apiserver.config.k8s.io/v1",
-        "kind": "EncryptionConfiguration",
-        "resources": [{"resources": ["secrets"], "providers": providers}],
-    }
-    return (json.dumps(body, indent=2) + "\n").encode()
+    return files | {ENCRYPTION_FILE: render_encryption_config([make_encryption_key(1)])}
 
 
 def _fetch_files(api: HostApi, cluster: str) -> Mapping[str, bytes] | None:
@@ -130,4 +181,20 @@ def _fetch_files(api: HostApi, cluster: str) -> Mapping[str, bytes] | None:
             details=why,
             hint="it was not made by kinky, or was edited: choose another cluster.name or host.namespace, or remove it",
         )
-    return {file: base64.b64decode(data[file]) for file in FILES}
+    return {file: base64.b64decode(text) for file, text in data.items()}
+
+
+def _make_anew(api: HostApi, cluster: str, body: JsonObject) -> None:
+    """Replace a key Secret that cannot be changed, as an earlier kinky made it; a copy holds the keys meanwhile."""
+    metadata = body["metadata"] | {"name": names.pki_stage_secret(cluster)}
+    api.put(resources.SECRETS, {**body, "metadata": metadata}, namespace=api.namespace)
+    api.delete(resources.SECRETS, names.pki_secret(cluster), namespace=api.namespace)
+    restore_staged_keys(api, cluster)
+
+
+def _absent(api: HostApi, cluster: str, purpose: str) -> HostError:
+    return HostError(
+        f"host cluster: Secret {names.pki_secret(cluster)} is not there in namespace {api.namespace}",
+        details=[f"needed to: {purpose} of inner cluster {cluster}"],
+        hint="check cluster name and host.namespace; pulumi up makes the keys of a new cluster",
+    )

@@ -21,11 +21,14 @@ from kinky.bootstrap.keys import fetch_authority
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
+from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.objects import build_secret
 
 CERTIFICATE_LIFE = timedelta(days=365)
-CERTIFICATES = ("ca.crt", "kubelet-client.crt", "kubelet-serving.crt")
+CLIENT_CERTIFICATE = "kubelet-client.crt"
+CERTIFICATES = ("ca.crt", CLIENT_CERTIFICATE, "kubelet-serving.crt")
+CREDENTIALS_VOLUME = "credentials"
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,7 @@ def ensure_node_credentials(
     authority = fetch_authority(api, cluster)
     name = build_secret_name(authority, node, address, generation=generation)
     if api.fetch_here(resources.SECRETS, name) is None:
-        labels = names.node_labels(cluster, role=names.WORKER, pool=_pool(cluster, node), node=node)
-        body = build_secret(name, make_node_files(authority, node, address), labels=labels, immutable=True)
+        body = _build_body(cluster, node, name, make_node_files(authority, node, address))
         api.create(resources.SECRETS, body, namespace=api.namespace)
     files = api.fetch_secret_here(name) or {}
     missing = [file for file in CERTIFICATES if file not in files]
@@ -62,9 +64,41 @@ def ensure_node_credentials(
         )
     return NodeCredentialRecord(
         secret_name=name,
-        not_after=format_time(fetch_not_after(files["kubelet-client.crt"])),
+        not_after=format_time(fetch_not_after(files[CLIENT_CERTIFICATE])),
         fingerprints={file: build_fingerprint(files[file]) for file in CERTIFICATES},
     )
+
+
+def fetch_credentials_name(api: HostApi, node: str) -> str:
+    """Fetch the name of the Secret that a worker's VM boots with; raises HostError when the VM names none."""
+    body = api.fetch_here(resources.VIRTUAL_MACHINES, node) or {}
+    template = ((body.get("spec") or {}).get("template") or {}).get("spec") or {}
+    for volume in template.get("volumes") or []:
+        if volume.get("name") == CREDENTIALS_VOLUME and volume.get("secret"):
+            return str(volume["secret"]["secretName"])
+    raise HostError(f"VM {api.namespace}/{node}: names no Secret with credentials", hint="pulumi up declares it")
+
+
+def fetch_fingerprint(api: HostApi, secret_name: str) -> str:
+    """Fetch the fingerprint of the client certificate in a worker's Secret; empty when there is none."""
+    certificate = (api.fetch_secret_here(secret_name) or {}).get(CLIENT_CERTIFICATE)
+    return build_fingerprint(certificate) if certificate else ""
+
+
+def replace_node_credentials(api: HostApi, cluster: str, node: str, *, secret_name: str) -> None:
+    """Sign new certificates into the Secret that the worker's VM names; they count from its next boot on.
+
+    The name stays, because the VM refers to it and Pulumi declares the VM.
+    """
+    service = api.fetch_here(resources.SERVICES, node) or {}
+    address = (service.get("spec") or {}).get("clusterIP")
+    if not address:
+        raise HostError(f"host cluster: Service {api.namespace}/{node} has no address", hint="pulumi up declares it")
+    files = make_node_files(fetch_authority(api, cluster), node, str(address))
+    if (api.fetch_here(resources.SECRETS, secret_name) or {}).get("immutable"):
+        # An earlier kinky made it so. Until it is there again a booting VM waits for it, and a running one has its own.
+        api.delete(resources.SECRETS, secret_name, namespace=api.namespace)
+    api.put(resources.SECRETS, _build_body(cluster, node, secret_name, files), namespace=api.namespace)
 
 
 def is_renewal_due(not_after: str) -> bool:
@@ -97,11 +131,17 @@ def make_node_files(authority: Pair, node: str, address: str) -> dict[str, bytes
     )
     return {
         "ca.crt": authority.certificate,
-        "kubelet-client.crt": client.certificate,
+        CLIENT_CERTIFICATE: client.certificate,
         "kubelet-client.key": client.key,
         "kubelet-serving.crt": serving.certificate,
         "kubelet-serving.key": serving.key,
     }
+
+
+def _build_body(cluster: str, node: str, name: str, files: dict[str, bytes]) -> JsonObject:
+    """Build the Secret; it can be changed, because a rotation replaces its content under the same name."""
+    labels = names.node_labels(cluster, role=names.WORKER, pool=_pool(cluster, node), node=node)
+    return build_secret(name, files, labels=labels)
 
 
 def _pool(cluster: str, node: str) -> str:

@@ -16,14 +16,19 @@ from kinky.bootstrap.credential import connect_inner
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
+from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
+from kinky.kube.inner import InnerApi
 from kinky.kube.objects import build_secret
 
 TOKEN_SECRET = "host-store-token"  # noqa: S105 - a name, not a token
+TOKEN_PLACE = f"{names.NAMESPACE_KINKY}/{TOKEN_SECRET}"
 TOKEN_HOURS_LIMIT = 168
 EXPIRES_ANNOTATION = "kinky.dev/expires-at"
 FINGERPRINT_ANNOTATION = "kinky.dev/fingerprint"
 READER_ANNOTATION = "kinky.dev/reader-uid"
+ANCHOR_ANNOTATION = "kinky.dev/bound-to"
+"""Name of the host Secret that the token is bound to; Kubernetes has no other way to end a token before its time."""
 
 
 @dataclass(frozen=True)
@@ -77,17 +82,27 @@ def ensure_store_token(access: HostAccess, cluster: str, server: str, *, hours: 
     """
     host = HostApi.connect(access)
     inner = connect_inner(access, cluster, server)
+    kept = _fetch_token_notes(inner)
+    present = _parse_token(kept)
+    same_reader = kept.get(READER_ANNOTATION) == _fetch_reader_uid(host, cluster)
+    if present is not None and same_reader and not is_token_renewal_due(present.expires_at, hours):
+        return present
+    # The one that is replaced now stays valid until its time: External Secrets may be reading with it.
+    revoke_older_tokens(host, inner, cluster)
+    return issue_store_token(access, cluster, inner, hours=hours)
+
+
+def issue_store_token(access: HostAccess, cluster: str, inner: InnerApi, *, hours: int) -> TokenRecord:
+    """Put a new token into the inner cluster, over the one that is there, which stays valid until it is revoked."""
+    host = HostApi.connect(access)
     reader = _fetch_reader_uid(host, cluster)
-    where = f"{names.NAMESPACE_KINKY}/{TOKEN_SECRET}"
-    present = inner.fetch(resources.SECRETS, TOKEN_SECRET, namespace=names.NAMESPACE_KINKY)
-    kept = ((present or {}).get("metadata") or {}).get("annotations") or {}
-    expires_at = str(kept.get(EXPIRES_ANNOTATION, ""))
-    if expires_at and kept.get(READER_ANNOTATION) == reader and not is_token_renewal_due(expires_at, hours):
-        return TokenRecord(where, str(kept.get(FINGERPRINT_ANNOTATION, "")), expires_at)
+    anchor = _make_anchor(host, cluster)
     seconds = min(hours, TOKEN_HOURS_LIMIT) * 3600
-    token, expires = host.request_token(names.store_reader(cluster), seconds=seconds)
+    token, expires = host.request_token(
+        names.store_reader(cluster), namespace=host.namespace, seconds=seconds, anchor=anchor
+    )
     server_side = fetch_store_server(access)
-    record = TokenRecord(where, _build_fingerprint([token.encode()]), format_time(expires))
+    record = TokenRecord(TOKEN_PLACE, _build_fingerprint([token.encode()]), format_time(expires))
     inner.put(
         resources.SECRETS,
         build_secret(
@@ -98,11 +113,36 @@ def ensure_store_token(access: HostAccess, cluster: str, server: str, *, hours: 
                 EXPIRES_ANNOTATION: record.expires_at,
                 FINGERPRINT_ANNOTATION: record.fingerprint,
                 READER_ANNOTATION: reader,
+                ANCHOR_ANNOTATION: str(anchor["metadata"]["name"]),
             },
         ),
         namespace=names.NAMESPACE_KINKY,
     )
     return record
+
+
+def fetch_store_token(inner: InnerApi) -> TokenRecord | None:
+    """Fetch what is known of the token in use; None when there is none."""
+    return _parse_token(_fetch_token_notes(inner))
+
+
+def is_token_anchored(inner: InnerApi) -> bool:
+    """Tell whether the token in use can be ended before its time; one that an earlier kinky made cannot."""
+    return ANCHOR_ANNOTATION in _fetch_token_notes(inner)
+
+
+def revoke_older_tokens(host: HostApi, inner: InnerApi, cluster: str) -> int:
+    """End every token of the store's reader but the one in use, as far as they have an anchor; return how many."""
+    used = _fetch_token_notes(inner).get(ANCHOR_ANNOTATION)
+    selector = f"{names.cluster_selector(cluster)},{names.LABEL_STORE_ANCHOR}=true"
+    older = [
+        str(body["metadata"]["name"])
+        for body in host.fetch_all_here(resources.SECRETS, selector=selector)
+        if body["metadata"]["name"] != used
+    ]
+    for name in older:
+        host.delete(resources.SECRETS, name, namespace=host.namespace)
+    return len(older)
 
 
 def is_token_renewal_due(expires_at: str, hours: int) -> bool:
@@ -145,6 +185,29 @@ def delete_store_value(access: HostAccess, cluster: str, name: str) -> None:
     """Remove one name from the store; one that is gone already is fine."""
     api = HostApi.connect(access)
     api.delete(resources.SECRETS, names.store_secret(cluster, name), namespace=api.namespace)
+
+
+def _make_anchor(host: HostApi, cluster: str) -> JsonObject:
+    """Make the empty Secret that one token is bound to, and return it as the host holds it."""
+    name = names.store_token_anchor(cluster, secrets.token_hex(names.HASH_LENGTH))
+    labels = names.cluster_labels(cluster) | {names.LABEL_STORE_ANCHOR: "true"}
+    host.create(resources.SECRETS, build_secret(name, {}, labels=labels), namespace=host.namespace)
+    made = host.fetch_here(resources.SECRETS, name)
+    if made is None:
+        raise HostError(f"host cluster: Secret {name} was created and is gone again", hint="run the same command again")
+    return made
+
+
+def _fetch_token_notes(inner: InnerApi) -> dict[str, str]:
+    """Fetch the annotations of the token in use; none when there is no token."""
+    present = inner.fetch(resources.SECRETS, TOKEN_SECRET, namespace=names.NAMESPACE_KINKY)
+    return dict(((present or {}).get("metadata") or {}).get("annotations") or {})
+
+
+def _parse_token(kept: Mapping[str, str]) -> TokenRecord | None:
+    """Parse what the annotations tell of a token."""
+    expires_at = kept.get(EXPIRES_ANNOTATION, "")
+    return TokenRecord(TOKEN_PLACE, kept.get(FINGERPRINT_ANNOTATION, ""), expires_at) if expires_at else None
 
 
 def _fetch_reader_uid(host: HostApi, cluster: str) -> str:

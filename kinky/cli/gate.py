@@ -6,17 +6,14 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
-from kinky import paths
 from kinky.cli import options
-from kinky.cli.stack_file import StackFile, read_stack_file
-from kinky.errors import KinkyError
+from kinky.cli.inner import find_inner
+from kinky.cli.stack_file import read_stack_file
 from kinky.progress import note
 
 if TYPE_CHECKING:
     from kinky.bootstrap.gate import GateState
-    from kinky.kube.access import HostAccess
 
-FORWARD_WAIT_SECONDS: Final = 10.0
 PROOF_LIMIT_SECONDS: Final = 300.0
 """External Secrets runs already when a person asks; `up` has to wait for its start as well."""
 CLOSED_MEANS: Final = (
@@ -50,7 +47,7 @@ def run_show(arguments: argparse.Namespace) -> int:
     from kinky.bootstrap.gate import fetch_faults, fetch_state, fetch_tainted
 
     stack_file = read_stack_file(arguments.stack)
-    access, server = _find_inner(stack_file)
+    access, server = find_inner(stack_file)
     inner = connect_inner(access, stack_file.cluster, server)
     state, faults, tainted = fetch_state(inner), fetch_faults(inner), fetch_tainted(inner)
     if arguments.json:
@@ -67,7 +64,7 @@ def run_open(arguments: argparse.Namespace) -> int:
     from kinky.manifests import secrets_store
 
     stack_file = read_stack_file(arguments.stack)
-    access, server = _find_inner(stack_file)
+    access, server = find_inner(stack_file)
     config = stack_file.config
     proof = ProofSpec(
         store=secrets_store.STORE,
@@ -85,7 +82,7 @@ def run_close(arguments: argparse.Namespace) -> int:
     from kinky.bootstrap.gate import close_gate
 
     stack_file = read_stack_file(arguments.stack)
-    access, server = _find_inner(stack_file)
+    access, server = find_inner(stack_file)
     state = close_gate(access, stack_file.cluster, server)
     print(describe(state, faults=[], tainted=[]))
     note(CLOSED_MEANS)
@@ -104,20 +101,3 @@ def describe(state: GateState, *, faults: list[str], tainted: list[str]) -> str:
         rows = [("ITEM", "SEEN AT", "WHAT"), *((item.item, item.seen_at, item.what) for item in state.evidence.items)]
         lines.append(options.to_table(rows))
     return "\n".join(lines)
-
-
-def _find_inner(stack_file: StackFile) -> tuple[HostAccess, str]:
-    """Return the host's access and the inner API's URL as `up` has left it, with the way to it open."""
-    from kinky.bootstrap.credential import KUBECONFIG_FILE
-    from kinky.bootstrap.forward import ensure_recorded_forward
-    from kinky.kube.kubeconfig import read_server
-    from kinky.program import find_host
-
-    path = paths.stack_dir(stack_file.cluster) / KUBECONFIG_FILE
-    if not path.is_file():
-        raise KinkyError(
-            f'stack "{stack_file.stack}": no kubeconfig yet: {path}', hint=f"kinky up --stack {stack_file.stack}"
-        )
-    access = find_host(stack_file.config)
-    ensure_recorded_forward(stack_file.cluster, wait_seconds=FORWARD_WAIT_SECONDS)
-    return access, read_server(path)

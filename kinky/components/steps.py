@@ -85,10 +85,12 @@ class NodeCredentialsStep(Step):
     identity = ("node", "namespace")
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
-        generation = int(previous.get("generation", 0)) + 1 if self._is_due(previous) else 1
-        record = node_credentials.ensure_node_credentials(
-            parse_access(inputs), inputs["cluster"], inputs["node"], inputs["address"], generation=generation
-        )
+        generation = int(previous["generation"]) if self._is_due(previous) else 1
+        record = self._ensure(inputs, generation)
+        # The record of the last run may be older than the certificates: a rotation replaces them under their name.
+        if self._is_due(asdict(record)):
+            generation += 1
+            record = self._ensure(inputs, generation)
         # A running VM keeps the old Secret until it restarts, so both stay until the node goes.
         known = [*previous.get("all_secret_names", ())]
         fresh = [] if record.secret_name in known else [record.secret_name]
@@ -97,6 +99,11 @@ class NodeCredentialsStep(Step):
     def _undo(self, properties: Properties) -> None:
         for secret_name in properties["all_secret_names"]:
             keys.delete_key_secret(parse_access(properties), secret_name)
+
+    def _ensure(self, inputs: Properties, generation: int) -> node_credentials.NodeCredentialRecord:
+        return node_credentials.ensure_node_credentials(
+            parse_access(inputs), inputs["cluster"], inputs["node"], inputs["address"], generation=generation
+        )
 
     def _is_due(self, properties: Properties) -> bool:
         return bool(properties) and node_credentials.is_renewal_due(str(properties["not_after"]))

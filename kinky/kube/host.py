@@ -1,7 +1,5 @@
 """`HostApi`: what KinKy reads and writes on the host cluster, in one namespace."""
 
-from datetime import UTC, datetime
-
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import Connection, JsonObject, open_host
@@ -125,23 +123,3 @@ class HostApi(ObjectApi):
             timeout_seconds=WHOLE_LOG_SECONDS,
         )
         return b"" if reply.status in (400, 404) else reply.body
-
-    def request_token(self, service_account: str, *, seconds: int) -> tuple[str, datetime]:
-        """Ask for a token of a ServiceAccount; returns it with its expiry, which the API may shorten.
-
-        The caller writes the token where it belongs and lets it go: it is never logged or returned
-        further.
-        """
-        reply = self._connection.call(
-            "POST",
-            resources.SERVICE_ACCOUNTS.build_path(self.namespace, service_account, "token"),
-            what=f"request a token of ServiceAccount {service_account} (a Secret)",
-            body={
-                "apiVersion": "authentication.k8s.io/v1",
-                "kind": "TokenRequest",
-                "spec": {"expirationSeconds": seconds},
-            },
-        )
-        status = reply.parse().get("status") or {}
-        expires = datetime.fromisoformat(str(status["expirationTimestamp"]).replace("Z", "+00:00"))
-        return str(status["token"]), expires.astimezone(UTC)

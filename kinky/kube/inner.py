@@ -71,6 +71,11 @@ class InnerApi(ObjectApi):
         )
         return reply.status, str(reply.parse().get("message", ""))
 
+    def fetch_token_keys(self) -> set[str]:
+        """Fetch the ids of the keys whose tokens the API server that answers accepts."""
+        reply = self._connection.call("GET", "/openid/v1/jwks", what="get the public keys of tokens")
+        return {str(key.get("kid", "")) for key in reply.parse().get("keys") or []}
+
     def fetch_metrics(self) -> str:
         """Fetch the metrics of the API server that answers."""
         reply = self._connection.call("GET", "/metrics", what="get the metrics", timeout_seconds=METRICS_SECONDS)

@@ -2,9 +2,10 @@
 
 import base64
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from kinky.kube.connection import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Connection, JsonObject
-from kinky.kube.resources import SECRETS, SELF_REVIEWS, Resource
+from kinky.kube.resources import SECRETS, SELF_REVIEWS, SERVICE_ACCOUNTS, Resource
 
 _PAGE = 500
 _FIELD_MANAGER = "kinky"
@@ -111,6 +112,18 @@ class ObjectApi:
             body=_typed(resource, body),
         )
 
+    def replace(self, resource: Resource, body: JsonObject, *, namespace: str | None = None) -> bool:
+        """Replace one object that was fetched; False when somebody has changed or removed it since."""
+        name = str(body["metadata"]["name"])
+        reply = self._connection.call(
+            "PUT",
+            resource.build_path(namespace, name),
+            what=f"update {resource.kind} {name}",
+            body=_typed(resource, body),
+            allowed=(404, 409),
+        )
+        return reply.status not in (404, 409)
+
     def patch(self, resource: Resource, name: str, body: JsonObject, *, namespace: str | None = None) -> JsonObject:
         """Merge fields into one object and return the result."""
         return self._connection.call(
@@ -155,6 +168,30 @@ class ObjectApi:
             allowed=(404,),
         )
         return reply.status != 404
+
+    def request_token(
+        self, service_account: str, *, namespace: str, seconds: int, anchor: JsonObject | None = None
+    ) -> tuple[str, datetime]:
+        """Ask for a token of a ServiceAccount; returns it with its expiry, which the API may shorten.
+
+        The caller writes the token where it belongs and lets it go: it is never logged or returned further.
+
+        Args:
+            anchor: A Secret of the namespace; the token ends when that Secret is removed.
+        """
+        spec: JsonObject = {"expirationSeconds": seconds}
+        if anchor is not None:
+            identity = {"name": anchor["metadata"]["name"], "uid": anchor["metadata"]["uid"]}
+            spec["boundObjectRef"] = {"kind": SECRETS.kind, "apiVersion": SECRETS.api_version, **identity}
+        reply = self._connection.call(
+            "POST",
+            SERVICE_ACCOUNTS.build_path(namespace, service_account, "token"),
+            what=f"request a token of ServiceAccount {service_account} (a Secret)",
+            body={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec},
+        )
+        status = reply.parse().get("status") or {}
+        expires = datetime.fromisoformat(str(status["expirationTimestamp"]).replace("Z", "+00:00"))
+        return str(status["token"]), expires.astimezone(UTC)
 
     def fetch_secret_data(self, name: str, *, namespace: str | None = None) -> dict[str, bytes] | None:
         """Fetch the decoded values of one Secret; the caller must not log or return them."""

@@ -99,21 +99,53 @@ def test_an_expected_failure_leaves_no_traceback() -> None:
     assert is_unexpected(tell(RuntimeError("a bug")))
 
 
-def test_credentials_are_renewed_at_half_of_their_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = Calls()
-    renewed = Credentials("dev-worker-0-credentials-2", "2028-01-01T00:00:00Z")
+WORKER = {**COMMON, "node": "dev-worker-0", "address": "10.96.0.2"}
+ISSUED = {
+    **WORKER,
+    "secret_name": "credentials-1",
+    "all_secret_names": ["credentials-1"],
+    "not_after": "2026-01-01T00:00:00Z",
+    "generation": 1,
+}
+
+
+def on_host(monkeypatch: pytest.MonkeyPatch, years: dict[int, str]) -> None:
+    """Have the host hold certificates of these generations, valid until these years; 2026 is nearly over."""
+
+    def ensure(*_: Any, generation: int) -> Credentials:
+        return Credentials(f"credentials-{generation}", f"{years[generation]}-01-01T00:00:00Z")
+
     monkeypatch.setattr(steps.node_credentials, "is_renewal_due", lambda not_after: not_after.startswith("2026"))
-    monkeypatch.setattr(steps.node_credentials, "ensure_node_credentials", calls.take("ensure", returns=renewed))
-    inputs = {**COMMON, "node": "dev-worker-0", "address": "10.96.0.2"}
-    first = {"secret_name": "dev-worker-0-credentials-1", "all_secret_names": ["dev-worker-0-credentials-1"]}
-    olds = {**inputs, **first, "not_after": "2026-01-01T00:00:00Z", "generation": 1}
+    monkeypatch.setattr(steps.node_credentials, "ensure_node_credentials", ensure)
+
+
+def test_credentials_are_renewed_at_half_of_their_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_host(monkeypatch, {1: "2026", 2: "2028"})
     step = steps.NodeCredentialsStep()
-    assert step.diff("id", olds, inputs).changes
-    outs = step.update("id", olds, inputs).outs or {}
+    assert step.diff("id", ISSUED, WORKER).changes
+    outs = step.update("id", ISSUED, WORKER).outs or {}
     assert outs["generation"] == 2
-    assert outs["all_secret_names"] == ["dev-worker-0-credentials-1", "dev-worker-0-credentials-2"]
-    assert calls.made[0][1][-1] == 2
-    assert not step.diff("id", outs, inputs).changes
+    assert outs["all_secret_names"] == ["credentials-1", "credentials-2"]
+    assert not step.diff("id", outs, WORKER).changes
+
+
+def test_credentials_that_a_rotation_has_replaced_keep_their_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the VM would be given a new Secret, and have to restart, for certificates that are new."""
+    on_host(monkeypatch, {1: "2028"})
+    outs = steps.NodeCredentialsStep().update("id", ISSUED, WORKER).outs or {}
+    assert (outs["secret_name"], outs["generation"]) == ("credentials-1", 1)
+    assert outs["all_secret_names"] == ["credentials-1"]
+    assert not steps.NodeCredentialsStep().diff("id", outs, WORKER).changes
+
+
+def test_what_a_rotation_replaces_is_no_change() -> None:
+    """Its fingerprints and times are outputs; only what a step was asked for is compared."""
+    keys = {**COMMON, "secret_name": "dev-pki", "fingerprints": {"sa.pub": "before"}}
+    assert not steps.ClusterKeysStep().diff("id", keys, dict(COMMON)).changes
+    issued = {**ISSUED, "not_after": "2099-01-01T00:00:00Z", "fingerprints": {"kubelet-client.crt": "before"}}
+    assert not steps.NodeCredentialsStep().diff("id", issued, WORKER).changes
+    token = {**COMMON, "hours": 24, "expires_at": "2099-01-01T00:00:00Z", "fingerprint": "before"}
+    assert not steps.StoreCredentialStep().diff("id", token, {**COMMON, "hours": 24}).changes
 
 
 def test_a_token_is_renewed_at_half_of_its_life(monkeypatch: pytest.MonkeyPatch) -> None:

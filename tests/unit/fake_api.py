@@ -99,6 +99,8 @@ class FakeConnection:
             return _reply(200, {"items": self._select(path, str(query.get("labelSelector", "")))})
         if path not in self.objects:
             return _status(404)
+        if method in ("PUT", "PATCH") and _changes_immutable(self.objects[path], body):
+            return _status(422)
         if method == "PUT":
             self.objects[path] = body
         if method == "PATCH":
@@ -123,6 +125,10 @@ def _is_collection(path: str) -> bool:
     """Tell a collection's path by its end, which is the plural of a kind."""
     kinds = [kind for kind in vars(resources).values() if isinstance(kind, resources.Resource)]
     return path.rpartition("/")[2] in {kind.plural for kind in kinds} | {"servicecidrs"}
+
+
+def _changes_immutable(present: JsonObject, body: JsonObject) -> bool:
+    return bool(present.get("immutable")) and body.get("data", present.get("data")) != present.get("data")
 
 
 def _merge(target: JsonObject, patch: JsonObject) -> JsonObject:

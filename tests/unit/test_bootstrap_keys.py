@@ -36,12 +36,11 @@ def test_authority_is_one_that_kubeadm_and_tls_stacks_accept() -> None:
     assert pair.key.decode() not in repr(pair)
 
 
-def test_cluster_keys_are_complete_immutable_and_labelled(host: FakeConnection) -> None:
+def test_cluster_keys_are_complete_and_labelled(host: FakeConnection) -> None:
     record = keys.ensure_cluster_keys(ACCESS, "dev")
     secret = host.objects[f"{SECRETS}/dev-pki"]
     assert record.secret_name == "dev-pki"
     assert set(secret["data"]) == set(keys.FILES)
-    assert secret["immutable"] is True
     assert secret["metadata"]["labels"]["kinky.dev/cluster"] == "dev"
     files = stored(host, "dev-pki")
     authorities = {certificates.build_fingerprint(files[f"{name}.crt"]) for name in keys.AUTHORITIES}

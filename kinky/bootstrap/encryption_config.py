@@ -1,0 +1,69 @@
+"""The API server's encryption configuration as data: secretbox keys in order, of which the first one writes."""
+
+import base64
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from kinky import names
+from kinky.errors import HostError
+
+NAME_PREFIX = "key-"
+
+
+@dataclass(frozen=True)
+class EncryptionKey:
+    """One key; etcd holds its name in clear text before each value that it has encrypted."""
+
+    name: str
+    secret: str = field(repr=False)
+    """32 random bytes in base64."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The first digits of its SHA-256: of 32 random bytes they tell nothing."""
+        return names.short_fingerprint(base64.b64decode(self.secret))
+
+    @property
+    def number(self) -> int:
+        """The number in its name, from 1; no key ever gets the name of an earlier one."""
+        return int(self.name.removeprefix(NAME_PREFIX))
+
+
+def make_encryption_key(number: int) -> EncryptionKey:
+    """Make a key of this number."""
+    return EncryptionKey(f"{NAME_PREFIX}{number}", base64.b64encode(secrets.token_bytes(32)).decode())
+
+
+def render_encryption_config(keys: Sequence[EncryptionKey]) -> bytes:
+    """Render the file (secret).
+
+    secretbox comes first, so everything is written encrypted from the first boot; identity last
+    only lets it read what was not, and there is nothing of the kind.
+    """
+    listed = [{"name": key.name, "secret": key.secret} for key in keys]
+    body = {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "EncryptionConfiguration",
+        "resources": [
+            {"resources": ["secrets"], "providers": [{"secretbox": {"keys": listed}}, {"identity": {}}]},
+        ],
+    }
+    return (json.dumps(body, indent=2) + "\n").encode()
+
+
+def parse_encryption_keys(content: bytes) -> tuple[EncryptionKey, ...]:
+    """Parse what `render_encryption_config` has rendered; raises HostError, without its content, for anything else."""
+    try:
+        listed = json.loads(content)["resources"][0]["providers"][0]["secretbox"]["keys"]
+        keys = tuple(EncryptionKey(key["name"], key["secret"]) for key in listed)
+        numbers = [key.number for key in keys]
+    except (IndexError, KeyError, TypeError, ValueError):
+        numbers = []
+    if not numbers:
+        raise HostError(
+            "the encryption configuration in the key Secret is not one that kinky has written",
+            hint="it was edited: with another form of it kinky cannot tell which key is the old one",
+        )
+    return keys

@@ -1,0 +1,194 @@
+"""The key by which Secrets are encrypted in the inner etcd: added, made the writing one, all rewritten, old dropped.
+
+Every API server knows the new key before any writes with it, and no Secret needs the old one before it is dropped. An
+API server reads its keys at its boot, so each change is followed by a replacement of all control planes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from kinky.bootstrap.certificates import build_fingerprint
+from kinky.bootstrap.encryption_config import (
+    EncryptionKey,
+    make_encryption_key,
+    parse_encryption_keys,
+    render_encryption_config,
+)
+from kinky.bootstrap.evidence import ENCRYPTED_PREFIX, parse_config_fingerprint, parse_read
+from kinky.bootstrap.keys import ENCRYPTION_FILE, fetch_key_files, replace_key_files
+from kinky.bootstrap.rotation.journal import Journal
+from kinky.bootstrap.rotation.plan import SubStep
+from kinky.bootstrap.rotation.replacement import build_replacements
+from kinky.bootstrap.rotation.site import Site, check_keys_can_change
+from kinky.kube import resources
+from kinky.kube.connection import ApiError
+from kinky.kube.inner import InnerApi
+from kinky.names import FINGERPRINT_LENGTH
+from kinky.progress import Phase
+from kinky.retry import Pending, wait_until
+
+ITEM = "encryption-key"
+REWRITE_LIMIT_SECONDS = 900.0
+"""Each Secret is written once and read once; an emulated API server does ten of these in a second."""
+
+_ADD = "add"
+_REWRITE = "rewrite"
+Change = Callable[[Sequence[EncryptionKey]], Sequence[EncryptionKey]]
+
+
+def build_steps(site: Site, journal: Journal) -> list[SubStep]:
+    """Build the sub-steps; each change of the keys is followed by one replacement of every control plane."""
+    check_keys_can_change(site, ITEM)
+
+    def replaced(round_name: str, title: str) -> list[SubStep]:
+        planes = site.control_planes
+        return build_replacements(
+            site, journal, planes, round_name=round_name, title=title, proof=lambda inner: _check_loaded(site, inner)
+        )
+
+    limit = site.scale(REWRITE_LIMIT_SECONDS)
+    return [
+        SubStep(name=_ADD, title="a new key is on the host, second", run=lambda _: _add(site, journal)),
+        *replaced("known", "it reads with the new key too"),
+        SubStep(name="first", title="the new key is first", run=lambda _: _make_first(site, journal)),
+        *replaced("writes", "it writes with the new key"),
+        SubStep(
+            name=_REWRITE,
+            title="every Secret is written with the new key",
+            run=lambda running: _rewrite(site, journal, running),
+            limit_seconds=limit,
+        ),
+        SubStep(
+            name="drop",
+            title="no Secret needs the old key, which is dropped from the host",
+            run=lambda running: _drop(site, journal, running),
+            limit_seconds=limit,
+        ),
+        *replaced("dropped", "it knows the new key alone"),
+    ]
+
+
+def _add(site: Site, journal: Journal) -> str:
+    """Add a key behind the one that writes; one that an unrecorded rotation has left is taken over in its place."""
+    present = parse_encryption_keys(fetch_key_files(site.host, site.cluster)[ENCRYPTION_FILE])
+    highest = max(present, key=lambda key: key.number)
+    number = highest.number + 1 if len(present) == 1 else highest.number
+    new = journal.remember(_ADD, {"new": make_encryption_key(number).name})["new"]
+
+    def add(keys: Sequence[EncryptionKey]) -> Sequence[EncryptionKey]:
+        known = any(key.name == new for key in keys)
+        return keys if known else [*keys, make_encryption_key(highest.number + 1)]
+
+    return _change(site, add, new_key_of=ITEM)
+
+
+def _make_first(site: Site, journal: Journal) -> str:
+    """Have the new key write; the sort keeps all others in their order."""
+    new = _get_new(journal)
+    return _change(site, lambda keys: sorted(keys, key=lambda key: key.name != new))
+
+
+def _drop(site: Site, journal: Journal, running: Phase) -> str:
+    """Drop every other key, after counting once more that no Secret was written by one."""
+    new = _get_new(journal)
+    keys = parse_encryption_keys(fetch_key_files(site.host, site.cluster)[ENCRYPTION_FILE])
+    if len(keys) == 1 and keys[0].name == new:
+        return f"{new} alone"
+    # Counted again now: since the rewrite somebody may have brought an API server with other keys.
+    running.note(_prove_rewritten(site, new, running))
+    return _change(site, lambda present: [key for key in present if key.name == new])
+
+
+def _rewrite(site: Site, journal: Journal, running: Phase) -> str:
+    """Write every Secret again, and prove it; the record holds how many there were."""
+    found = _prove_rewritten(site, _get_new(journal), running)
+    journal.remember(_REWRITE, {"secrets": found})
+    return found
+
+
+def _prove_rewritten(site: Site, new: str, running: Phase) -> str:
+    """Write every Secret again and read it back from etcd, until no old key was needed for reading."""
+
+    def check() -> str | Pending:
+        inner = site.open_inner()
+        loaded = _check_loaded(site, inner)
+        if isinstance(loaded, Pending):
+            return loaded
+        bodies = [body["metadata"] for body in inner.fetch_all(resources.SECRETS)]
+        secrets = [(str(found["namespace"]), str(found["name"])) for found in bodies]
+        for namespace, name in secrets:
+            _write_again(inner, namespace, name)
+        return _count(inner, secrets, new)
+
+    return wait_until(
+        check,
+        what=f'inner cluster "{site.cluster}": every Secret is written with {new}',
+        deadline_seconds=site.scale(REWRITE_LIMIT_SECONDS),
+        hint="the old key is not dropped; the same command goes on from here",
+        on_change=running.note,
+        tolerate=(ApiError,),
+    )
+
+
+def _write_again(inner: InnerApi, namespace: str, name: str) -> None:
+    """Have the API server write a Secret as it is: what another key wrote it writes although nothing changed."""
+    try:
+        inner.patch(resources.SECRETS, name, {}, namespace=namespace)
+    except ApiError as error:
+        # Somebody has removed it since the list; then nobody needs its key.
+        if error.status != 404:
+            raise
+
+
+def _count(inner: InnerApi, secrets: Sequence[tuple[str, str]], new: str) -> str | Pending:
+    """Read each Secret from etcd and have the API server tell by which keys it could; the answer that proves it.
+
+    A read of one object without a version never comes from the API server's cache.
+    """
+    before = parse_read(inner.fetch_metrics())
+    there = [
+        name for namespace, name in secrets if inner.fetch(resources.SECRETS, name, namespace=namespace) is not None
+    ]
+    after = parse_read(inner.fetch_metrics())
+    grown = {prefix: number - before.get(prefix, 0) for prefix, number in after.items()}
+    wanted = f"{new}:"
+    others = {prefix: number for prefix, number in grown.items() if prefix not in (wanted, ENCRYPTED_PREFIX) and number}
+    if others:
+        return Pending(f"Secrets that another key has written: {_describe(others)}")
+    if grown.get(wanted, 0) < len(there):
+        # Another API server may have answered meanwhile, or this one was started anew: then its count proves nothing.
+        return Pending(f"{grown.get(wanted, 0)} of {len(there)} reads were counted")
+    return f"{len(there)} Secrets, all read with {new}"
+
+
+def _check_loaded(site: Site, inner: InnerApi) -> str | Pending:
+    """Look whether the API server that answers has read exactly the keys that the host holds now."""
+    held = build_fingerprint(fetch_key_files(site.host, site.cluster)[ENCRYPTION_FILE])
+    loaded = parse_config_fingerprint(inner.fetch_metrics())
+    if loaded == held:
+        return f"configuration {held[:FINGERPRINT_LENGTH]}"
+    seen = loaded[:FINGERPRINT_LENGTH] or "unknown"
+    return Pending(f"the API server runs with configuration {seen}, the host holds {held[:FINGERPRINT_LENGTH]}")
+
+
+def _change(site: Site, change: Change, *, new_key_of: str = "") -> str:
+    """Change the order or the number of the keys on the host, and tell what is there now."""
+
+    def edit(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        present = parse_encryption_keys(files[ENCRYPTION_FILE])
+        wanted = change(present)
+        return files if list(wanted) == list(present) else {**files, ENCRYPTION_FILE: render_encryption_config(wanted)}
+
+    replace_key_files(site.host, site.cluster, edit, new_key_of=new_key_of)
+    keys = parse_encryption_keys(fetch_key_files(site.host, site.cluster)[ENCRYPTION_FILE])
+    return ", then ".join(f"{key.name} {key.fingerprint}" for key in keys)
+
+
+def _get_new(journal: Journal) -> str:
+    """Return the name of the key that this rotation has added."""
+    return (journal.recall(_ADD) or {})["new"]
+
+
+def _describe(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} by {prefix.rstrip(':') or 'none'}" for prefix, number in sorted(counts.items()))

@@ -1,0 +1,39 @@
+"""What can be rotated, by the name that a person types, and the two things that can be asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from kinky.bootstrap.keys import restore_staged_keys
+from kinky.bootstrap.rotation import encryption_key, service_account_key, store_credential, worker_certificates
+from kinky.bootstrap.rotation.journal import Journal
+from kinky.bootstrap.rotation.plan import SubStep, describe_steps, run_steps
+from kinky.bootstrap.rotation.site import Site, check_site
+
+BUILDERS: Final[Mapping[str, Callable[[Site, Journal], list[SubStep]]]] = {
+    store_credential.ITEM: store_credential.build_steps,
+    worker_certificates.ITEM: worker_certificates.build_steps,
+    encryption_key.ITEM: encryption_key.build_steps,
+    service_account_key.ITEM: service_account_key.build_steps,
+}
+"""Each builds the sub-steps of one item; building touches nothing."""
+
+
+def rotate(site: Site, item: str) -> bool:
+    """Rotate one item, or go on with it; False when it has to wait for a time that has not come.
+
+    Raises:
+        KinkyError: the cluster is not fit for it, and nothing was touched; or a sub-step failed.
+    """
+    restore_staged_keys(site.host, site.cluster)
+    check_site(site, item)
+    journal = Journal(site.host, site.cluster, item)
+    return run_steps(journal, BUILDERS[item](site, journal))
+
+
+def describe(site: Site, item: str) -> list[str]:
+    """Describe what `rotate` would do, without touching anything."""
+    check_site(site, item)
+    journal = Journal(site.host, site.cluster, item)
+    return describe_steps(journal, BUILDERS[item](site, journal))

@@ -1,0 +1,165 @@
+"""The key that signs tokens of inner ServiceAccounts: published beside the old, then signing; the old goes last.
+
+An API server accepts the tokens of every public key that it has. So all of them get the new public key before any signs
+with the new key, and keep the old one as long as a token that it has signed may live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+from kinky.bootstrap.certificates import (
+    build_key_id,
+    derive_public_key,
+    format_time,
+    make_key,
+    parse_time,
+    split_public_keys,
+)
+from kinky.bootstrap.evidence import parse_key_id
+from kinky.bootstrap.keys import PUBLIC_KEY_FILE, SIGNING_KEY_FILE, fetch_key_files, replace_key_files
+from kinky.bootstrap.rotation.journal import Journal
+from kinky.bootstrap.rotation.plan import NotYet, SubStep
+from kinky.bootstrap.rotation.replacement import Proof, build_replacements
+from kinky.bootstrap.rotation.site import Site, check_keys_can_change
+from kinky.errors import HostError
+from kinky.kube import resources
+from kinky.kube.inner import InnerApi
+from kinky.names import NAMESPACE_SYSTEM
+from kinky.retry import Pending
+
+ITEM = "service-account-key"
+TOKEN_LIFE = timedelta(days=365)
+"""The API server extends the tokens of pods to this, for clients that never read them again (Kubernetes 1.36)."""
+NEXT_KEY_FILE = "sa-next.key"
+"""Where the new key waits until every API server accepts what it signs; a guest does not use it."""
+LASTING_TYPE = "kubernetes.io/service-account-token"
+"""Secrets of this type hold tokens without an end."""
+PROBE_ACCOUNT = "default"
+PROBE_SECONDS = 600
+"""The shortest life that an API server gives; the token is let go at once."""
+
+_DROP = "drop"
+Files = Mapping[str, bytes]
+
+
+def build_steps(site: Site, journal: Journal) -> list[SubStep]:
+    """Build the sub-steps; each change of the keys is followed by one replacement of every control plane."""
+    check_keys_can_change(site, ITEM)
+
+    def replaced(round_name: str, title: str, proof: Proof) -> list[SubStep]:
+        return build_replacements(site, journal, site.control_planes, round_name=round_name, title=title, proof=proof)
+
+    return [
+        SubStep(name="publish", title="a new public key is on the host, second", run=lambda _: _change(site, _publish)),
+        *replaced("published", "it accepts both keys", lambda inner: _check_published(site, inner)),
+        SubStep(
+            name="sign",
+            title="the new key is the signing one",
+            run=lambda _: _change(site, _sign, new_key_of=ITEM),
+        ),
+        *replaced("signing", "it signs with the new key", lambda inner: _check_signing(site, inner)),
+        SubStep(name=_DROP, title="the old public key is dropped from the host", run=lambda _: _drop(site, journal)),
+        *replaced("dropped", "it accepts the new key alone", lambda inner: _check_published(site, inner)),
+    ]
+
+
+def _publish(files: Files) -> Files:
+    """Add a new public key; its private one waits beside, so that a second call finds it and makes no other."""
+    if NEXT_KEY_FILE in files:
+        return files
+    key = make_key()
+    return {**files, NEXT_KEY_FILE: key, PUBLIC_KEY_FILE: files[PUBLIC_KEY_FILE] + derive_public_key(key)}
+
+
+def _sign(files: Files) -> Files:
+    """Make the waiting key the signing one, and its public key the first."""
+    if NEXT_KEY_FILE not in files:
+        return files
+    key = files[NEXT_KEY_FILE]
+    public = derive_public_key(key)
+    older = [other for other in split_public_keys(files[PUBLIC_KEY_FILE]) if other != public]
+    kept = {name: content for name, content in files.items() if name != NEXT_KEY_FILE}
+    return {**kept, SIGNING_KEY_FILE: key, PUBLIC_KEY_FILE: b"".join([public, *older])}
+
+
+def _keep_signing(files: Files) -> Files:
+    """Drop every public key but the signing one's."""
+    return {**files, PUBLIC_KEY_FILE: derive_public_key(files[SIGNING_KEY_FILE])}
+
+
+def _drop(site: Site, journal: Journal) -> str | NotYet:
+    """Drop the old key when no token of it can be valid any more, or when the operator wants it now."""
+    since = journal.remember(_DROP, {"since": format_time(datetime.now(UTC))})["since"]
+    until = parse_time(since) + TOKEN_LIFE
+    left = until - datetime.now(UTC)
+    if left > timedelta(0) and not site.drop_now:
+        return NotYet(
+            until=format_time(until),
+            why=f"the new key signs since {since}; tokens of the old one are accepted for {_describe(left)} more.\n"
+            f"Call it again after {format_time(until)}, or now with --drop-now: pods get a new token within an hour,\n"
+            "and only what has kept an older one since its start is refused then",
+        )
+    lasting = [] if site.drop_now else _find_lasting(site)
+    if lasting:
+        raise HostError(
+            f"rotation of {ITEM}: {len(lasting)} Secrets hold tokens of the old key that never end",
+            details=lasting,
+            hint="remove those Secrets, or call it with --drop-now, which makes their tokens worthless",
+        )
+    return _change(site, _keep_signing)
+
+
+def _find_lasting(site: Site) -> list[str]:
+    """Find the inner Secrets whose token another key than the present one has signed."""
+    current = _build_key_ids(site)[0]
+    found: list[str] = []
+
+    def look(inner: InnerApi) -> str:
+        found[:] = _list_lasting(inner, current)
+        return "looked"
+
+    site.ask("lists its Secrets", look)
+    return found
+
+
+def _list_lasting(inner: InnerApi, current: str) -> Iterator[str]:
+    for body in inner.fetch_all(resources.SECRETS, fields=f"type={LASTING_TYPE}"):
+        data = inner.fetch_secret_data(body["metadata"]["name"], namespace=body["metadata"]["namespace"]) or {}
+        if body.get("type") == LASTING_TYPE and parse_key_id(data.get("token", b"")) != current:
+            yield f"{body['metadata']['namespace']}/{body['metadata']['name']}"
+
+
+def _check_published(site: Site, inner: InnerApi) -> str | Pending:
+    """Look whether the API server that answers accepts exactly the keys that the host holds now."""
+    held, seen = set(_build_key_ids(site)), inner.fetch_token_keys()
+    if seen == held:
+        return f"{len(seen)} public keys"
+    return Pending(f"the API server publishes {_short(seen)}, the host holds {_short(held)}")
+
+
+def _check_signing(site: Site, inner: InnerApi) -> str | Pending:
+    """Look by which key the API server that answers signs."""
+    token, _ = inner.request_token(PROBE_ACCOUNT, namespace=NAMESPACE_SYSTEM, seconds=PROBE_SECONDS)
+    seen, wanted = parse_key_id(token.encode()), _build_key_ids(site)[0]
+    return f"signs with {seen[:8]}" if seen == wanted else Pending(f"it signs with {seen[:8]}, not with {wanted[:8]}")
+
+
+def _change(site: Site, change: Callable[[Files], Files], *, new_key_of: str = "") -> str:
+    """Change the keys on the host and tell which ones are there now, the signing one first."""
+    replace_key_files(site.host, site.cluster, change, new_key_of=new_key_of)
+    return f"keys {_short(_build_key_ids(site))}"
+
+
+def _build_key_ids(site: Site) -> list[str]:
+    """Build the ids, as API servers and tokens name them, of the public keys that the host holds."""
+    return [build_key_id(key) for key in split_public_keys(fetch_key_files(site.host, site.cluster)[PUBLIC_KEY_FILE])]
+
+
+def _short(key_ids: list[str] | set[str]) -> str:
+    return ", ".join(key_id[:8] for key_id in key_ids) or "none"
+
+
+def _describe(span: timedelta) -> str:
+    return f"{span.days} days" if span.days else f"{span.total_seconds() / 3600:.0f} hours"

@@ -1,0 +1,151 @@
+"""The cluster whose keys are rotated: how it is reached, its nodes, and whether it is fit for a rotation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kinky import names
+from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.forward import ensure_recorded_forward
+from kinky.bootstrap.gate import fetch_faults, fetch_state
+from kinky.bootstrap.owner import fetch_owner
+from kinky.bootstrap.rotation.journal import fetch_all_progress
+from kinky.config.model import KinkyConfig
+from kinky.errors import HostError, WaitError
+from kinky.kube import resources
+from kinky.kube.access import HostAccess
+from kinky.kube.connection import ApiError
+from kinky.kube.host import HostApi
+from kinky.kube.inner import InnerApi
+from kinky.retry import Pending, wait_until
+from kinky.topology.nodes import build_nodes, control_planes, workers
+
+INNER_LIMIT_SECONDS = 300.0
+"""A control plane that was replaced by somebody else is back after five minutes under emulation."""
+ANSWER_LIMIT_SECONDS = 30.0
+"""What is not half done is started only on a cluster that answers; the forward may first have to come back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """One cluster, and its two APIs."""
+
+    config: KinkyConfig
+    access: HostAccess
+    server: str
+    """URL of the inner API."""
+    host: HostApi
+    kubectl: str
+    """Absolute path of kubectl, which opens the way to one of several control planes."""
+    drop_now: bool = False
+    """Whether the operator wants an old key dropped although it may still be needed."""
+
+    @property
+    def cluster(self) -> str:
+        """Name of the inner cluster."""
+        return self.config.cluster.name
+
+    @property
+    def control_planes(self) -> tuple[str, ...]:
+        """Names of the control planes, in the order in which they are replaced."""
+        return tuple(node.name for node in control_planes(build_nodes(self.config)))
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """Names of the workers, in the order in which they are replaced."""
+        return tuple(node.name for node in workers(build_nodes(self.config)))
+
+    def open_inner(self) -> InnerApi:
+        """Open the inner API; anew for each question, because credential and forward may end in a long rotation."""
+        ensure_recorded_forward(self.cluster, wait_seconds=0)
+        return connect_inner(self.access, self.cluster, self.server)
+
+    def ask(
+        self,
+        what: str,
+        question: Callable[[InnerApi], str | Pending],
+        *,
+        limit_seconds: float = INNER_LIMIT_SECONDS,
+    ) -> str:
+        """Ask the inner API until it answers otherwise than `Pending`; one that does not answer now is waited for."""
+        return wait_until(
+            lambda: question(self.open_inner()),
+            what=f'inner cluster "{self.cluster}": {what}',
+            deadline_seconds=self.scale(limit_seconds),
+            hint="the same command goes on from here; kubectl get --raw /readyz?verbose tells what the inner API lacks",
+            tolerate=(ApiError,),
+        )
+
+    def scale(self, seconds: float) -> float:
+        """Return a limit as this stack's `timeouts.scale` wants it."""
+        return self.config.timeouts.seconds(seconds)
+
+
+def check_site(site: Site, item: str) -> None:
+    """Refuse a rotation before anything is touched; raises HostError with everything that stands against it.
+
+    One that is half done goes on whatever the nodes look like: that it was cut off may be why they look so.
+    """
+    if fetch_owner(site.host, site.cluster) is None:
+        raise HostError(
+            f"rotation of {item}: namespace {site.host.namespace} of the host holds no cluster {site.cluster}",
+            hint="kinky up makes it; check host.context and host.namespace if it was made",
+        )
+    progress = fetch_all_progress(site.host, site.cluster)
+    others = [name for name, each in progress.items() if name != item and each.is_half_done and not each.waits_until]
+    if others:
+        raise HostError(
+            f"rotation of {item}: the one of {others[0]} is half done, at sub-step {progress[others[0]].step}",
+            hint=f"finish it first: kinky rotate {others[0]}",
+        )
+    if item in progress and progress[item].is_half_done and not progress[item].waits_until:
+        return
+    faults = [*_find_missing_vms(site), *_find_inner_faults(site)]
+    if faults:
+        raise HostError(
+            f"rotation of {item}: cluster {site.cluster} is not fit for it; nothing was touched",
+            details=faults,
+            hint="kinky up brings nodes back; kinky gate show tells about the gate",
+        )
+
+
+def check_keys_can_change(site: Site, item: str) -> None:
+    """Refuse a change of the key Secret where the host's kubelets would not notice it; raises HostError.
+
+    A kubelet that has seen an immutable Secret keeps what it has seen as long as one pod there uses it, also when a
+    Secret of that name is made anew. One control plane alone is gone before its next launcher pod asks.
+    """
+    secret = site.host.fetch_here(resources.SECRETS, names.pki_secret(site.cluster)) or {}
+    if secret.get("immutable") and len(site.control_planes) > 1:
+        raise HostError(
+            f"rotation of {item}: Secret {site.host.namespace}/{names.pki_secret(site.cluster)} is immutable",
+            details=["an earlier kinky made it; launcher pods on one host node would share what was in it"],
+            hint="a stack with one control plane can do it; otherwise make the cluster anew",
+        )
+
+
+def _find_missing_vms(site: Site) -> list[str]:
+    """Describe the declared nodes that have no VM."""
+    found = site.host.fetch_vms(names.cluster_selector(site.cluster))
+    return [f"{node}: there is no VM" for node in (*site.control_planes, *site.workers) if node not in found]
+
+
+def _find_inner_faults(site: Site) -> list[str]:
+    """Describe what the inner API shows to be wrong: the gate, and nodes that are not Ready."""
+    try:
+        site.ask("its API answers", lambda inner: inner.fetch_version(), limit_seconds=ANSWER_LIMIT_SECONDS)
+    except WaitError as error:
+        return [error.message, *error.details]
+    inner = site.open_inner()
+    state = fetch_state(inner)
+    faults = fetch_faults(inner)
+    if not state.is_latched:
+        faults.append(f"the gate is {state.state}: {state.reason}" + ("" if state.evidence else ", without evidence"))
+    nodes = inner.fetch_nodes()
+    for name in (*site.control_planes, *site.workers):
+        if name not in nodes:
+            faults.append(f"{name}: the node is not registered")
+        elif not nodes[name].ready:
+            faults.append(f"{name}: the node is not Ready: {nodes[name].reason}")
+    return faults

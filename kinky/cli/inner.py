@@ -1,0 +1,36 @@
+"""The way to a stack's inner API for commands that act inside, as `up` has left it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kinky import paths
+from kinky.cli.stack_file import StackFile
+from kinky.errors import KinkyError
+
+if TYPE_CHECKING:
+    from kinky.kube.access import HostAccess
+
+FORWARD_WAIT_SECONDS: Final = 10.0
+"""How long a command waits for the forward to come back: less than the patience of a person."""
+
+
+def find_inner(stack_file: StackFile, *, wait_seconds: float = FORWARD_WAIT_SECONDS) -> tuple[HostAccess, str]:
+    """Return the host's access and the inner API's URL, with the way to it open.
+
+    Args:
+        wait_seconds: How long to wait for that; 0 for who can wait for a control plane that is away.
+    """
+    from kinky.bootstrap.credential import KUBECONFIG_FILE
+    from kinky.bootstrap.forward import ensure_recorded_forward
+    from kinky.kube.kubeconfig import read_server
+    from kinky.program import find_host
+
+    path = paths.stack_dir(stack_file.cluster) / KUBECONFIG_FILE
+    if not path.is_file():
+        raise KinkyError(
+            f'stack "{stack_file.stack}": no kubeconfig yet: {path}', hint=f"kinky up --stack {stack_file.stack}"
+        )
+    access = find_host(stack_file.config)
+    ensure_recorded_forward(stack_file.cluster, wait_seconds=wait_seconds)
+    return access, read_server(path)

@@ -1,0 +1,145 @@
+"""`kinky rotate`: new keys for a living cluster, one item at a time; and what there is to rotate."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from kinky.cli import options
+from kinky.cli.inner import find_inner
+from kinky.cli.stack_file import read_stack_file
+from kinky.progress import note
+
+if TYPE_CHECKING:
+    from kinky.bootstrap.rotation.site import Site
+    from kinky.bootstrap.rotation.status import ItemStatus
+
+HELPS: Final = {
+    "store-credential": "a new token for External Secrets; the old one is ended; restarts nothing",
+    "worker-certificates": "new kubelet certificates; restarts every worker, one at a time",
+    "encryption-key": "a new key for Secrets in the inner etcd; restarts every control plane three times",
+    "service-account-key": "a new key for tokens of ServiceAccounts; restarts every control plane twice, later once",
+}
+
+
+def build_parser(command: str) -> argparse.ArgumentParser:
+    """Return the parser of `kinky rotate`."""
+    parser = options.command_parser(
+        command, description="New keys for a living cluster. What was cut off goes on when it is called again."
+    )
+    actions = parser.add_subparsers(required=True, metavar="ITEM", dest="item")
+    for item, text in HELPS.items():
+        sub = actions.add_parser(item, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
+        options.add_stack(sub)
+        sub.add_argument(
+            "--dry-run", action="store_true", help="print the sub-steps and what would restart; touch nothing"
+        )
+        if item == "service-account-key":
+            sub.add_argument(
+                "--drop-now", action="store_true", help="drop the old key although tokens of it may still be in use"
+            )
+        options.set_run(sub, run_rotate)
+    text = "print age and fingerprint of each key, and whether a rotation is half done"
+    status = actions.add_parser("status", help=text, description=f"{text.capitalize()}.", allow_abbrev=False)
+    options.add_stack(status)
+    options.add_json(status)
+    options.set_run(status, run_status)
+    return parser
+
+
+def run_rotate(arguments: argparse.Namespace) -> int:
+    """Rotate one item, or tell what that would do."""
+    from kinky.bootstrap.rotation import items
+
+    item, site = str(arguments.item), _find_site(arguments)
+    if arguments.dry_run:
+        print("\n".join(items.describe(site, item)))
+    elif items.rotate(site, item):
+        note(f"{item} of {site.cluster} is rotated; kinky rotate status --stack {arguments.stack} shows what there is")
+    return 0
+
+
+def run_status(arguments: argparse.Namespace) -> int:
+    """Print what there is to rotate; reading it changes nothing."""
+    from kinky.bootstrap.rotation.status import fetch_status
+
+    found = fetch_status(_find_site(arguments))
+    if arguments.json:
+        print(options.to_json([build_row(status) for status in found]))
+    else:
+        print(describe(found, now=datetime.now(UTC)))
+    return 0
+
+
+def build_row(status: ItemStatus) -> dict[str, Any]:
+    """Return one item as JSON has it."""
+    progress = status.progress
+    return {
+        "item": status.item,
+        "keys": [
+            {
+                "subject": key.subject,
+                "fingerprint": key.fingerprint,
+                "madeAt": key.made_at.isoformat() if key.made_at else None,
+            }
+            for key in status.keys
+        ],
+        "unknown": status.unknown or None,
+        "halfDone": progress.is_half_done,
+        "startedAt": progress.started_at or None,
+        "step": progress.step or None,
+        "waitsUntil": progress.waits_until or None,
+        "finishedAt": progress.finished_at or None,
+    }
+
+
+def describe(found: list[ItemStatus], *, now: datetime) -> str:
+    """Return the status as a table, one line for each key."""
+    from kinky.cli.secrets import format_age
+
+    rows = [("ITEM", "WHERE", "AGE", "SHA-256", "ROTATION")]
+    for status in found:
+        state = _describe_progress(status)
+        rows += [
+            (
+                status.item,
+                key.subject,
+                format_age(now - key.made_at) if key.made_at else "unknown",
+                key.fingerprint,
+                state,
+            )
+            for key in status.keys
+        ]
+        if not status.keys:
+            rows.append((status.item, status.unknown or "none", "unknown", "unknown", state))
+    return options.to_table(rows)
+
+
+def _describe_progress(status: ItemStatus) -> str:
+    """Describe how far the rotation of an item is."""
+    progress = status.progress
+    if progress.waits_until:
+        return f"waits until {progress.waits_until} with sub-step {progress.step}"
+    if progress.is_half_done:
+        return f"half done since {progress.started_at}, at sub-step {progress.step or 'none'}"
+    return f"last finished {progress.finished_at}" if progress.finished_at else "never rotated"
+
+
+def _find_site(arguments: argparse.Namespace) -> Site:
+    """Find the cluster of a stack; raises KinkyError before anything is touched."""
+    from kinky.bootstrap.rotation.site import Site
+    from kinky.embedded.toolchain import tool_path
+    from kinky.kube.host import HostApi
+
+    stack_file = read_stack_file(arguments.stack)
+    # A control plane may be away while its rotation is half done: who needs the forward waits for it.
+    access, server = find_inner(stack_file, wait_seconds=0)
+    return Site(
+        config=stack_file.config,
+        access=access,
+        server=server,
+        host=HostApi.connect(access),
+        kubectl=str(tool_path("kubectl")),
+        drop_now=getattr(arguments, "drop_now", False),
+    )

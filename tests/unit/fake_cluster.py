@@ -1,0 +1,346 @@
+"""A whole cluster in memory: VMs whose guests boot from the host's Secrets, API servers with the keys of their boot,
+an etcd that knows by which key each Secret was written, and a process that can be killed before any call.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kinky.bootstrap import keys, node_credentials
+from kinky.bootstrap.certificates import build_fingerprint
+from kinky.bootstrap.rotation import items
+from kinky.bootstrap.rotation.site import Site
+from kinky.bootstrap.store_proof import EvidenceItem, StoreRecord
+from kinky.config.load import load_config
+from kinky.config.model import KinkyConfig
+from kinky.kube import resources
+from kinky.kube.access import HostAccess
+from kinky.kube.connection import ApiError, JsonObject, Reply
+from kinky.kube.host import HostApi
+from kinky.kube.inner import InnerApi
+from kinky.retry import Pending
+from tests.unit.fake_api import FakeConnection, answer_node
+from tests.unit.fake_store import INNER_SECRETS, SECRETS, Operator, build_token, decode, start_operator
+
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+VMS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachines"
+VMIS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachineinstances"
+NODES = "/api/v1/nodes"
+PKI = f"{SECRETS}/dev-pki"
+RECORD = "/api/v1/namespaces/ns/configmaps/dev-rotation"
+
+
+class Killed(BaseException):
+    """SIGKILL: no line of the program runs after it."""
+
+
+class Fuse:
+    """Kills the program before its call number `at`; from then on every call is that of a dead process."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.at: int | None = None
+
+    def burn(self) -> None:
+        self.calls += 1
+        if self.at is not None and self.calls >= self.at:
+            raise Killed
+
+
+@dataclass
+class Server:
+    """What an API server has read at its boot, and what it has counted since."""
+
+    config_hash: str
+    keys: list[str]
+    public: list[str]
+    """Fingerprints of the public keys that it publishes, the signing one first."""
+    signs: str
+    counts: dict[tuple[str, str], int]
+
+
+class FusedConnection(FakeConnection):
+    """A connection whose calls pass the fuse, and then whatever the cluster does about them."""
+
+    def __init__(self, fuse: Fuse, *, target: str) -> None:
+        super().__init__(target=target)
+        self.fuse = fuse
+        self.before: Callable[[str, str], None] = lambda _method, _path: None
+        self.after: Callable[[str, str], None] = lambda _method, _path: None
+
+    def call(self, method: str, path: str, **named: Any) -> Reply:
+        self.fuse.burn()
+        self.before(method, path)
+        reply = super().call(method, path, **named)
+        self.after(method, path)
+        return reply
+
+
+class FakeCluster:
+    """The cluster `dev`; it checks at each change that every Secret in its etcd can still be read."""
+
+    def __init__(self, *, planes: int, workers: int) -> None:
+        self.fuse = Fuse()
+        self.host = FusedConnection(self.fuse, target="host cluster")
+        self.inner = FusedConnection(self.fuse, target='inner cluster "dev"')
+        self.config: KinkyConfig = load_config(
+            {
+                "cluster": {"name": "dev"},
+                "host": {"embedded": True, "namespace": "ns"},
+                "controlPlane": {"replicas": planes},
+                "workers": [{"pool": "worker", "replicas": workers}],
+            },
+            source="test",
+        )
+        self.servers: dict[str, Server] = {}
+        self.stored: dict[str, str] = {}
+        """Key by which each inner Secret was written last, by path."""
+        self.boots: list[str] = []
+        """Nodes in the order in which they booted anew."""
+        self.down: list[str] = []
+        self._numbers = itertools.count(1)
+        self.operator: Operator | None = None
+        self.drop_now = False
+        self.asked = ""
+        """The control plane that a window is open to."""
+
+    @property
+    def site(self) -> Site:
+        host = HostApi.connect(ACCESS)
+        return Site(
+            config=self.config,
+            access=ACCESS,
+            server="https://x",
+            host=host,
+            kubectl="/bin/kubectl",
+            drop_now=self.drop_now,
+        )
+
+    def ask(self, _site: Site, node: str, question: Callable[[InnerApi], str | Pending]) -> str | Pending:
+        """Ask the API server of one node, as through a window."""
+        self.asked = node
+        try:
+            return question(self.site.open_inner())
+        finally:
+            self.asked = ""
+
+    def rotate(self, item: str) -> bool:
+        return items.rotate(self.site, item)
+
+    def plan(self, item: str) -> list[str]:
+        return items.describe(self.site, item)
+
+    def progress(self) -> dict[str, Any]:
+        data = self.host.objects.get(RECORD, {}).get("data") or {}
+        return {item: json.loads(text) for item, text in data.items()}
+
+    def kill_at(self, number: int, run: Callable[[], object]) -> bool:
+        """Kill the program before this call; False when it ended before."""
+        self.fuse.calls, self.fuse.at = 0, number
+        try:
+            run()
+        except Killed:
+            return True
+        finally:
+            self.fuse.at = None
+        return False
+
+    def sleep(self, seconds: float) -> None:
+        if self.operator is not None:
+            self.operator.sleep(seconds)
+        self.come_up()
+
+    def come_up(self) -> None:
+        """Boot the VM instances that were deleted."""
+        while self.down:
+            self.boot(self.down.pop(0))
+
+    def boot(self, node: str) -> None:
+        """Start a VM instance: its guest reads the credentials that the host holds now."""
+        number = next(self._numbers)
+        self.host.add(
+            VMIS,
+            node,
+            metadata={"uid": f"vmi-{number}"},
+            status={"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+        )
+        answer_node(self.inner, node, ready=True, address="10.96.0.2", labels={})
+        self.inner.objects[f"{NODES}/{node}"]["status"]["nodeInfo"] = {"bootID": f"boot-{number}"}
+        self.inner.objects[f"{NODES}/{node}"]["spec"] = {}
+        if "control-plane" in node:
+            files = decode(self.host, PKI)
+            self.servers[node] = Server(
+                config_hash=f"sha256:{hashlib.sha256(files['encryption-config.yaml']).hexdigest()}",
+                keys=read_key_names(files["encryption-config.yaml"]),
+                public=read_public(files["sa.pub"]),
+                signs=build_fingerprint(keys.derive_public_key(files["sa.key"])),
+                counts={},
+            )
+        self.boots.append(node)
+        self.check()
+
+    def check(self) -> None:
+        """Every Secret can be read by every API server, and by one that boots from what the host holds now."""
+        known = [server.keys for server in self.servers.values()]
+        if PKI in self.host.objects:
+            known.append(read_key_names(decode(self.host, PKI)["encryption-config.yaml"]))
+        for server in self.servers.values():
+            for other in self.servers.values():
+                assert server.signs in other.public, "what one API server signs every other accepts"
+        for path, key in self.stored.items():
+            assert all(key in each for each in known), f"{path} was written by {key}, which is lost"
+
+    def answering(self) -> Server:
+        for node, server in self.servers.items():
+            if node not in self.down and self.asked in ("", node):
+                return server
+        raise ApiError('inner cluster "dev": cannot be asked: connection refused')
+
+    def host_changed(self, method: str, path: str) -> None:
+        if method == "DELETE" and path.startswith(VMIS):
+            assert not self.down, "one node at a time"
+            self.down.append(path.rpartition("/")[2])
+        if path.startswith(PKI) or path == SECRETS:
+            self.check()
+
+    def inner_asked(self, method: str, path: str) -> None:
+        server = self.answering()
+        if method == "GET" and path in self.stored:
+            assert self.stored[path] in server.keys
+            count(server, "from_storage", self.stored[path])
+
+    def inner_changed(self, method: str, path: str) -> None:
+        """Note by which key a Secret was written; also a patch that changes nothing writes what another key wrote."""
+        server = self.answering()
+        for secret in [found for found in self.inner.objects if "/secrets/" in found]:
+            if secret not in self.stored or (method in ("PUT", "PATCH") and path == secret):
+                self.stored[secret] = server.keys[0]
+                count(server, "to_storage", server.keys[0])
+        for gone in [found for found in self.stored if found not in self.inner.objects]:
+            del self.stored[gone]
+        self.check()
+
+    def tell_metrics(self, _sent: JsonObject) -> Reply:
+        server = self.answering()
+        lines = [
+            f'apiserver_storage_transformation_operations_total{{resource="secrets",status="OK",'
+            f'transformation_type="{kind}",transformer_prefix="{prefix}"}} {number}'
+            for (kind, prefix), number in server.counts.items()
+        ]
+        lines.append(
+            "apiserver_encryption_config_controller_last_config_info"
+            f'{{apiserver_id_hash="sha256:x",hash="{server.config_hash}"}} 1'
+        )
+        return Reply(200, "\n".join(lines).encode())
+
+    def tell_jwks(self, _sent: JsonObject) -> Reply:
+        found = [{"kid": build_kid(each)} for each in self.answering().public]
+        return Reply(200, json.dumps({"keys": found}).encode())
+
+    def issue_inner_token(self, _sent: JsonObject) -> Reply:
+        header = base64.urlsafe_b64encode(json.dumps({"kid": build_kid(self.answering().signs)}).encode()).decode()
+        status = {"token": f"{header.rstrip('=')}.e30.c2ln", "expirationTimestamp": "2099-01-01T00:00:00Z"}
+        return Reply(201, json.dumps({"status": status}).encode())
+
+    def issue_host_token(self, asked: JsonObject) -> Reply:
+        """Issue a token that differs from each before, and is bound to a Secret that is there."""
+        anchor = asked["spec"]["boundObjectRef"]
+        assert self.host.objects[f"{SECRETS}/{anchor['name']}"]["metadata"]["uid"] == anchor["uid"]
+        token = f"{build_token(None)}-{next(self._numbers)}".replace("-", "")
+        status = {"token": token, "expirationTimestamp": "2099-01-01T00:00:00Z"}
+        return Reply(201, json.dumps({"status": status}).encode())
+
+
+def count(server: Server, kind: str, key: str) -> None:
+    """Count as an API server does: the outer prefix and the key's."""
+    for prefix in ("k8s:enc:secretbox:v1:", f"{key}:"):
+        server.counts[(kind, prefix)] = server.counts.get((kind, prefix), 0) + 1
+
+
+def read_key_names(content: bytes) -> list[str]:
+    providers = json.loads(content)["resources"][0]["providers"]
+    assert [next(iter(provider)) for provider in providers] == ["secretbox", "identity"]
+    return [key["name"] for key in providers[0]["secretbox"]["keys"]]
+
+
+def read_public(content: bytes) -> list[str]:
+    end = b"-----END PUBLIC KEY-----\n"
+    return [build_fingerprint(part + end) for part in content.split(end) if part.strip()]
+
+
+def build_kid(fingerprint: str) -> str:
+    return base64.urlsafe_b64encode(bytes.fromhex(fingerprint)).decode().rstrip("=")
+
+
+def start_cluster(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, planes: int = 1, workers: int = 1, legacy: bool = False
+) -> FakeCluster:
+    """Make a cluster that `up` has finished; a legacy one has keys that cannot be changed."""
+    made = FakeCluster(planes=planes, workers=workers)
+    monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: made.host)
+    monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: made.inner)
+    # Checking the cached credential at each question would take most of the tests' time.
+    monkeypatch.setattr("kinky.bootstrap.rotation.site.connect_inner", lambda *_arguments: InnerApi(made.inner))  # type: ignore[arg-type]
+    monkeypatch.setattr("kinky.bootstrap.rotation.replacement.ask_control_plane", made.ask)
+    monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("KINKY_PROGRESS", "quiet")
+    made.operator = start_operator(made.host, made.inner, monkeypatch)
+    monkeypatch.setattr("time.sleep", made.sleep)
+    keys.ensure_cluster_keys(ACCESS, "dev")
+    if legacy:
+        made.host.objects[PKI]["immutable"] = True
+    labels = {"kinky.dev/cluster": "dev", "app.kubernetes.io/managed-by": "kinky"}
+    made.host.add("/api/v1/namespaces/ns/configmaps", "dev-owner", metadata={"labels": labels}, data={"stack": "s"})
+    for name in (*made.site.control_planes, *made.site.workers):
+        volumes = []
+        if "control-plane" not in name:
+            made.host.add("/api/v1/namespaces/ns/services", name, spec={"clusterIP": "10.96.0.2"})
+            record = node_credentials.ensure_node_credentials(ACCESS, "dev", name, "10.96.0.2")
+            volumes = [{"name": "credentials", "secret": {"secretName": record.secret_name}}]
+        spec = {"template": {"spec": {"volumes": volumes}}}
+        made.host.add(VMS, name, metadata={"labels": labels}, spec=spec, status={"printableStatus": "Running"})
+        made.boot(name)
+    made.boots.clear()
+    _open_gate(made)
+    _add_inner_answers(made)
+    return made
+
+
+def _open_gate(made: FakeCluster) -> None:
+    item = EvidenceItem(item="G1", what="x", seen_at="2026-01-01T00:00:00Z")
+    record = StoreRecord(store="kinky", first_seconds=1, second_seconds=2, proved_at="x", items=(item,))
+    data = {"state": "open", "since": "x", "reason": "proved", "evidence": json.dumps(asdict(record))}
+    made.inner.add("/api/v1/namespaces/kinky-system/configmaps", "kinky-gate", data=data)
+    for kind in (resources.ADMISSION_POLICIES, resources.ADMISSION_POLICY_BINDINGS):
+        made.inner.add(kind.build_path(None), "kinky-gate")
+
+
+def _add_inner_answers(made: FakeCluster) -> None:
+    made.host.add("/api/v1/namespaces/ns/serviceaccounts", "dev-store-reader")
+    made.host.add("/api/v1/namespaces/default/services", "kubernetes", spec={"clusterIP": "10.96.0.1"})
+    made.host.add("/api/v1/namespaces/ns/configmaps", "kube-root-ca.crt", data={"ca.crt": "PEM"})
+    reader = "/api/v1/namespaces/ns/serviceaccounts/dev-store-reader/token"
+    made.host.answers[("POST", reader)] = made.issue_host_token
+    made.inner.answer("GET", "/version", {"gitVersion": "v1.36.3"})
+    made.inner.answers[("GET", "/metrics")] = made.tell_metrics
+    made.inner.answers[("GET", "/openid/v1/jwks")] = made.tell_jwks
+    tokens = "/api/v1/namespaces/kube-system/serviceaccounts/default/token"
+    made.inner.answers[("POST", tokens)] = made.issue_inner_token
+    for number in range(3):
+        made.inner.add(
+            "/api/v1/namespaces/web/secrets", f"own-{number}", metadata={"namespace": "web"}, data={"a": "eA=="}
+        )
+    for path, body in made.inner.objects.items():
+        if path.startswith(f"{INNER_SECRETS}/"):
+            body["metadata"]["namespace"] = "kinky-system"
+    made.host.after, made.inner.before, made.inner.after = made.host_changed, made.inner_asked, made.inner_changed
+    made.inner_changed("PUT", "")
