@@ -73,11 +73,6 @@ def pki_secret(cluster: str) -> str:
     return f"{cluster}-pki"
 
 
-def pki_stage_secret(cluster: str) -> str:
-    """Return the name of the host Secret that holds new keys for the moment in which their Secret is made anew."""
-    return f"{cluster}-pki-next"
-
-
 def user_data_secret(node: str, content_hash: str) -> str:
     """Return the name of the host Secret with a node's user-data; a change of content changes the name."""
     return f"{node}-user-data-{content_hash[:HASH_LENGTH]}"

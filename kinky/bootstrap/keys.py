@@ -2,7 +2,7 @@
 
 `up` creates only: a Secret that exists is read, never written, because losing it means a new cluster.
 What changes it is a rotation, all at once and only if nobody has changed it meanwhile. Its name stays, since the VMs
-refer to it: a control plane reads it at each boot (docs/decisions/0010).
+refer to it: a control plane reads it at each boot (docs/decisions/0011).
 """
 
 import base64
@@ -23,7 +23,6 @@ from kinky.bootstrap.encryption_config import make_encryption_key, render_encryp
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
-from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.objects import build_secret
 
@@ -54,7 +53,6 @@ def ensure_cluster_keys(access: HostAccess, cluster: str) -> KeyRecord:
     """
     api = HostApi.connect(access)
     name = names.pki_secret(cluster)
-    restore_staged_keys(api, cluster)
     if api.fetch_here(resources.SECRETS, name) is None:
         body = build_secret(name, make_cluster_files(cluster), labels=names.cluster_labels(cluster))
         # Of two that start at once one creates, and both read what was created.
@@ -111,7 +109,6 @@ def replace_key_files(
         change: Takes the files that are there and returns those that shall be; the same ones are not written.
         new_key_of: The item of which a key is new now, whose age is counted from here.
     """
-    restore_staged_keys(api, cluster)
     files = fetch_key_files(api, cluster)
     wanted = dict(change(files))
     if wanted == files:
@@ -122,28 +119,10 @@ def replace_key_files(
     notes = dict(metadata.get("annotations") or {})
     notes |= {MADE_ANNOTATION.format(item=new_key_of): format_time(datetime.now(UTC))} if new_key_of else {}
     body = build_secret(name, wanted, labels=metadata.get("labels") or {}, annotations=notes)
-    if present.get("immutable"):
-        _make_anew(api, cluster, body)
-        return
     # With the version that was read: two changes at once would lose a key.
     body["metadata"] = {**metadata, "annotations": notes}
     if not api.replace(resources.SECRETS, body, namespace=api.namespace):
         raise HostError(f"host cluster: Secret {name} was changed by somebody else", hint="run the same command again")
-
-
-def restore_staged_keys(api: HostApi, cluster: str) -> None:
-    """Finish making the key Secret anew, if that was cut off; without it the keys would seem to be lost."""
-    stage = names.pki_stage_secret(cluster)
-    staged = api.fetch_here(resources.SECRETS, stage)
-    if staged is None:
-        return
-    name = names.pki_secret(cluster)
-    metadata = staged["metadata"]
-    told = {"labels": metadata.get("labels") or {}, "annotations": metadata.get("annotations") or {}}
-    body = {"metadata": {"name": name, **told}, "type": "Opaque", "data": staged["data"]}
-    # Where the old one is still there, its replacement had not begun, and begins again with what it then is told.
-    api.create(resources.SECRETS, body, namespace=api.namespace)
-    api.delete(resources.SECRETS, stage, namespace=api.namespace)
 
 
 def delete_key_secret(access: HostAccess, secret_name: str) -> None:
@@ -182,14 +161,6 @@ def _fetch_files(api: HostApi, cluster: str) -> Mapping[str, bytes] | None:
             hint="it was not made by kinky, or was edited: choose another cluster.name or host.namespace, or remove it",
         )
     return {file: base64.b64decode(text) for file, text in data.items()}
-
-
-def _make_anew(api: HostApi, cluster: str, body: JsonObject) -> None:
-    """Replace a key Secret that cannot be changed, as an earlier kinky made it; a copy holds the keys meanwhile."""
-    metadata = body["metadata"] | {"name": names.pki_stage_secret(cluster)}
-    api.put(resources.SECRETS, {**body, "metadata": metadata}, namespace=api.namespace)
-    api.delete(resources.SECRETS, names.pki_secret(cluster), namespace=api.namespace)
-    restore_staged_keys(api, cluster)
 
 
 def _absent(api: HostApi, cluster: str, purpose: str) -> HostError:

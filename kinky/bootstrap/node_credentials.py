@@ -95,9 +95,6 @@ def replace_node_credentials(api: HostApi, cluster: str, node: str, *, secret_na
     if not address:
         raise HostError(f"host cluster: Service {api.namespace}/{node} has no address", hint="pulumi up declares it")
     files = make_node_files(fetch_authority(api, cluster), node, str(address))
-    if (api.fetch_here(resources.SECRETS, secret_name) or {}).get("immutable"):
-        # An earlier kinky made it so. Until it is there again a booting VM waits for it, and a running one has its own.
-        api.delete(resources.SECRETS, secret_name, namespace=api.namespace)
     api.put(resources.SECRETS, _build_body(cluster, node, secret_name, files), namespace=api.namespace)
 
 

@@ -281,10 +281,8 @@ def build_kid(fingerprint: str) -> str:
     return base64.urlsafe_b64encode(bytes.fromhex(fingerprint)).decode().rstrip("=")
 
 
-def start_cluster(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, planes: int = 1, workers: int = 1, legacy: bool = False
-) -> FakeCluster:
-    """Make a cluster that `up` has finished; a legacy one has keys that cannot be changed."""
+def start_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, planes: int = 1, workers: int = 1) -> FakeCluster:
+    """Make a cluster that `up` has finished."""
     made = FakeCluster(planes=planes, workers=workers)
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: made.host)
     monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: made.inner)
@@ -296,8 +294,6 @@ def start_cluster(
     made.operator = start_operator(made.host, made.inner, monkeypatch)
     monkeypatch.setattr("time.sleep", made.sleep)
     keys.ensure_cluster_keys(ACCESS, "dev")
-    if legacy:
-        made.host.objects[PKI]["immutable"] = True
     labels = {"kinky.dev/cluster": "dev", "app.kubernetes.io/managed-by": "kinky"}
     made.host.add("/api/v1/namespaces/ns/configmaps", "dev-owner", metadata={"labels": labels}, data={"stack": "s"})
     for name in (*made.site.control_planes, *made.site.workers):

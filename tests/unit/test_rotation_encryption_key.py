@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from kinky.bootstrap import encryption_config, keys
+from kinky.bootstrap import encryption_config
 from kinky.bootstrap.rotation.status import fetch_status
 from kinky.errors import HostError, WaitError
-from tests.unit.fake_cluster import ACCESS, PKI, RECORD, FakeCluster, count, read_key_names, start_cluster
-from tests.unit.fake_store import SECRETS, decode
+from tests.unit.fake_cluster import PKI, RECORD, FakeCluster, count, read_key_names, start_cluster
+from tests.unit.fake_store import decode
 
 ITEM = "encryption-key"
-STAGE = f"{SECRETS}/dev-pki-next"
 
 
 @pytest.fixture
@@ -72,41 +70,6 @@ def test_s19_killed_before_any_call_no_secret_is_lost(
         done = cluster.progress().get(ITEM, {}).get("done", [])
         if "add" in done and "rewrite" not in done:
             assert len(read_key_names(config(cluster))) == 2, "the old key stays until every Secret was rewritten"
-
-
-def test_s19_killed_while_the_key_secret_is_made_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A Secret of an earlier kinky cannot be changed; between its removal and its return the keys are in another."""
-    gone = 0
-    for number in range(1, 60):
-        cluster = start_cluster(monkeypatch, tmp_path / str(number), legacy=True)
-        assert cluster.kill_at(number, partial(cluster.rotate, ITEM))
-        held = PKI if PKI in cluster.host.objects else STAGE
-        gone += held == STAGE
-        assert "key-1" in read_key_names(decode(cluster.host, held)["encryption-config.yaml"])
-        if held == STAGE:
-            assert cluster.rotate(ITEM)
-            assert STAGE not in cluster.host.objects
-    assert gone == 2
-
-
-def test_up_restores_the_keys_and_makes_no_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    cluster = start_cluster(monkeypatch, tmp_path, legacy=True)
-    number = 0
-    while PKI in cluster.host.objects:
-        cluster.kill_at(number := number + 1, lambda: cluster.rotate(ITEM))
-    authority = decode(cluster.host, STAGE)["ca.crt"]
-    keys.ensure_cluster_keys(ACCESS, "dev")
-    assert decode(cluster.host, PKI)["ca.crt"] == authority
-    assert STAGE not in cluster.host.objects
-    assert cluster.rotate(ITEM)
-
-
-def test_three_control_planes_do_not_share_an_immutable_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    cluster = start_cluster(monkeypatch, tmp_path, planes=3, legacy=True)
-    for ask in (cluster.rotate, cluster.plan):
-        with pytest.raises(HostError, match="dev-pki is immutable"):
-            ask(ITEM)
-    assert cluster.boots == []
 
 
 def test_the_old_key_is_not_dropped_while_a_secret_needs_it(

@@ -19,13 +19,9 @@ ITEM = "worker-certificates"
 WORKERS = ["dev-worker-0", "dev-worker-1"]
 
 
-@pytest.fixture(params=["mutable", "immutable"])
-def cluster(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeCluster:
-    made = start_cluster(monkeypatch, tmp_path, workers=2)
-    if request.param == "immutable":
-        for worker in WORKERS:
-            made.host.objects[credentials_path(made, worker)]["immutable"] = True
-    return made
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeCluster:
+    return start_cluster(monkeypatch, tmp_path, workers=2)
 
 
 def credentials_path(cluster: FakeCluster, worker: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from kinky.bootstrap.keys import restore_staged_keys
 from kinky.bootstrap.rotation import encryption_key, service_account_key, store_credential, worker_certificates
 from kinky.bootstrap.rotation.journal import Journal
 from kinky.bootstrap.rotation.plan import SubStep, describe_steps, run_steps
@@ -26,7 +25,6 @@ def rotate(site: Site, item: str) -> bool:
     Raises:
         KinkyError: the cluster is not fit for it, and nothing was touched; or a sub-step failed.
     """
-    restore_staged_keys(site.host, site.cluster)
     check_site(site, item)
     journal = Journal(site.host, site.cluster, item)
     return run_steps(journal, BUILDERS[item](site, journal))

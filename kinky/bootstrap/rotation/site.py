@@ -13,7 +13,6 @@ from kinky.bootstrap.owner import fetch_owner
 from kinky.bootstrap.rotation.journal import fetch_all_progress
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError, WaitError
-from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError
 from kinky.kube.host import HostApi
@@ -107,21 +106,6 @@ def check_site(site: Site, item: str) -> None:
             f"rotation of {item}: cluster {site.cluster} is not fit for it; nothing was touched",
             details=faults,
             hint="kinky up brings nodes back; kinky gate show tells about the gate",
-        )
-
-
-def check_keys_can_change(site: Site, item: str) -> None:
-    """Refuse a change of the key Secret where the host's kubelets would not notice it; raises HostError.
-
-    A kubelet that has seen an immutable Secret keeps what it has seen as long as one pod there uses it, also when a
-    Secret of that name is made anew. One control plane alone is gone before its next launcher pod asks.
-    """
-    secret = site.host.fetch_here(resources.SECRETS, names.pki_secret(site.cluster)) or {}
-    if secret.get("immutable") and len(site.control_planes) > 1:
-        raise HostError(
-            f"rotation of {item}: Secret {site.host.namespace}/{names.pki_secret(site.cluster)} is immutable",
-            details=["an earlier kinky made it; launcher pods on one host node would share what was in it"],
-            hint="a stack with one control plane can do it; otherwise make the cluster anew",
         )
 
 
