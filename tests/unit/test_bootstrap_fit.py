@@ -21,7 +21,7 @@ SERVED = {"kubevirt.io/v1": ["virtualmachines", "virtualmachineinstances"]}
 
 
 def make_config(**sections: dict[str, Any]) -> KinkyConfig:
-    host = {"namespace": "ns"} | sections.pop("host", {})
+    host = {"namespace": "ns", "encryptionAtRest": "attested"} | sections.pop("host", {})
     image = {"reference": "example.test/node:1"} | sections.pop("image", {})
     return load_config({"cluster": {"name": "dev"}, "host": host, "image": image, **sections}, source="test")
 
@@ -106,7 +106,7 @@ def test_rights_that_are_not_needed_are_not_asked(host: FakeConnection) -> None:
     config = make_config(
         cluster={"name": "dev", "ephemeral": True},
         access={"mode": "nodePort"},
-        virtualMachine={"serialConsoleLog": False},
+        virtualMachine={"serialConsoleLog": "never"},
     )
     fit.check_fit(config, ACCESS, owner="me")
 
