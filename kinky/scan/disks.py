@@ -51,8 +51,8 @@ def _mark(name: str, content: bytes) -> KnownSecret:
 
 
 ENCRYPTED: Final = {
-    provider: _mark(f"of values in etcd that {provider} has encrypted", prefix.encode())
-    for provider, prefix in names.ETCD_PREFIXES.items()
+    names.SECRETBOX: _mark("of encrypted values in etcd", names.ETCD_PREFIXES[names.SECRETBOX].encode()),
+    names.KMS: _mark("of values in etcd that a KMS has encrypted", names.ETCD_PREFIXES[names.KMS].encode()),
 }
 ETCD_LABEL: Final = _mark("label of etcd's file system", b"kinky-etcd")
 DATA_LABEL: Final = _mark("label of the data disk's file system", b"kinky-data")

@@ -277,3 +277,10 @@ def test_image_archive_that_is_none(tmp_path: Path, content: bytes | None) -> No
 )
 def test_quantities(text: str, expected: Fraction) -> None:
     assert fit_quota.parse_quantity(text) == expected
+
+
+def test_a_host_that_nobody_vouches_for_is_a_warning(host: FakeConnection) -> None:
+    vouched = fit.check_fit(make_config(), ACCESS, owner="me").warnings
+    unknown = make_config(host={"encryptionAtRest": "unknown", "acceptUnencryptedAtRest": True})
+    assert fit.check_fit(unknown, ACCESS, owner="me").warnings == (fit.UNATTESTED, *vouched)
+    assert "\n" not in fit.UNATTESTED, "one line"
