@@ -70,7 +70,7 @@ def check_fit(
         HostError: with all problems.
     """
     findings = Findings()
-    findings.warnings += [UNATTESTED] if cfg.host.encryption_at_rest == UNKNOWN else []
+    findings.warnings += [UNATTESTED] if cfg.host.encryption_at_rest == "unknown" else []
     findings.refuse(
         check_image(cfg, kubernetes_version=image_kubernetes_version),
         "kinky image build makes an image for the wanted version; image.archive names its file",
