@@ -17,6 +17,7 @@ from kinky import names
 from kinky.bootstrap.certificates import format_time
 from kinky.bootstrap.evidence import Refusal, build_encryption_check, check_token_life, make_all
 from kinky.bootstrap.forward import ensure_recorded_forward
+from kinky.bootstrap.keys import fetch_encryption_provider
 from kinky.bootstrap.requirements import Requirement, run_requirements
 from kinky.bootstrap.secrets_store import put_store_value
 from kinky.errors import KinkyError
@@ -157,8 +158,10 @@ def prove_store(
     canary = Canary(access, cluster, inner, name=external_secret, namespace=namespace)
     refusals = [Refusal(inner, body) for body in spec.probes]
     hint = f"kubectl describe clustersecretstore {spec.store}; kubectl logs -n {namespace} deploy/external-secrets"
-    table = _build_table(cluster, inner, canary, refusals, spec, hint)
     host, decoy = HostApi.connect(access), names.store_decoy(cluster)
+    prefix = names.ETCD_PREFIXES[fetch_encryption_provider(host, cluster) or names.SECRETBOX]
+    encrypted = build_encryption_check(inner, canary.name, namespace=canary.namespace, prefix=prefix)
+    table = _build_table(cluster, inner, canary, refusals, spec, hint, encrypted=encrypted)
     body = build_secret(decoy, {NONCE_KEY: secrets.token_hex(16).encode()}, labels=names.cluster_labels(cluster))
     started = datetime.now(UTC)
     try:
@@ -177,7 +180,14 @@ def prove_store(
 
 
 def _build_table(
-    cluster: str, inner: InnerApi, canary: Canary, refusals: Sequence[Refusal], spec: ProofSpec, hint: str
+    cluster: str,
+    inner: InnerApi,
+    canary: Canary,
+    refusals: Sequence[Refusal],
+    spec: ProofSpec,
+    hint: str,
+    *,
+    encrypted: Callable[[], str | Pending],
 ) -> list[Requirement]:
     """Build the requirements G1 to G7, in order."""
     unknown, decoy = refusals
@@ -187,7 +197,6 @@ def _build_table(
         make_all(refusals)
         return first_trip()
 
-    encrypted = build_encryption_check(inner, canary.name, namespace=canary.namespace)
     checks: list[tuple[str, Callable[[], str | Pending], float]] = [
         (STORE_READY, lambda: _check_store(cluster, inner, spec.store), 2.0),
         (FIRST_TRIP, first, 1.0),
