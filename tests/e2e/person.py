@@ -128,7 +128,7 @@ class Person:
         wait_for(f"a new VM instance of {node}", lambda: self.vmi_uid(node) not in ("", instance), limit_seconds=300)
 
     def show_gate(self) -> str:
-        """Return what `kinky gate show` prints, whatever its exit code says; empty when the inner API does not answer."""
+        """Return what `kinky gate show` prints, whatever its exit code; empty when the inner API is away."""
         command = ["sh", "-c", '"$@" || true', "sh", KINKY, "gate", "show", "--stack", self.stack.stack]
         return process.run(command, reason="test", timeout_seconds=120)
 

@@ -122,9 +122,9 @@ def operator(host: FakeConnection, inner: FakeConnection, monkeypatch: pytest.Mo
     return start_operator(host, inner, monkeypatch)
 
 
-def prove() -> store_proof.StoreRecord:
+def prove(*, limit_seconds: float = 30) -> store_proof.StoreRecord:
     inner = connect_inner(ACCESS, "dev", "https://x")
-    return store_proof.prove_store(ACCESS, "dev", inner, PROOF, limit_seconds=30)
+    return store_proof.prove_store(ACCESS, "dev", inner, PROOF, limit_seconds=limit_seconds)
 
 
 def test_two_nonces_make_the_trip(operator: Operator, inner: FakeConnection) -> None:
