@@ -19,8 +19,8 @@ from kinky.bootstrap.evidence import Refusal, build_encryption_check, check_toke
 from kinky.bootstrap.forward import ensure_recorded_forward
 from kinky.bootstrap.keys import fetch_encryption_provider
 from kinky.bootstrap.requirements import Requirement, run_requirements
-from kinky.bootstrap.secrets_store import put_store_value
-from kinky.errors import KinkyError
+from kinky.bootstrap.secrets_store import TOKEN_HOURS_LIMIT, put_store_value
+from kinky.errors import HostError, KinkyError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import JsonObject
@@ -119,7 +119,7 @@ class Canary:
             return [error.message]
         if body is None:
             return [f"ExternalSecret {self.namespace}/{self.name} is not there"]
-        return [f"ExternalSecret {self.name}: {_describe_ready(body)}"]
+        return [f"ExternalSecret {self.name}: {describe_ready(body)}"]
 
     def _nudge(self) -> None:
         """Have the value read now instead of at the next interval."""
@@ -242,10 +242,32 @@ def _check_store(cluster: str, inner: InnerApi, store: str) -> str | Pending:
     ready = fetch_condition(body.get("status") or {}, "Ready") or {}
     if ready.get("status") == "True" and ready.get("reason") == "Valid":
         return "Valid"
-    return Pending(f"ClusterSecretStore {store}: {_describe_ready(body)}")
+    return Pending(f"ClusterSecretStore {store}: {describe_ready(body)}")
 
 
-def _describe_ready(body: JsonObject) -> str:
+def fetch_store_faults(inner: InnerApi, store: str) -> list[str]:
+    """Return what is wrong now with a store that was proved once, each as a sentence; the gate stays open all the same.
+
+    The canary is looked at besides the store, which goes on calling itself Valid for minutes after its token has ended.
+    """
+    watched = (
+        (resources.CLUSTER_SECRET_STORES, store, None, "Valid"),
+        (resources.EXTERNAL_SECRETS, CANARY, names.NAMESPACE_KINKY, "SecretSynced"),
+    )
+    faults = []
+    for kind, name, namespace, reason in watched:
+        body = inner.fetch(kind, name, namespace=namespace)
+        ready = fetch_condition((body or {}).get("status") or {}, "Ready") or {}
+        if (ready.get("status"), ready.get("reason")) != ("True", reason):
+            faults.append(f"{kind.kind} {name} {'is not there' if body is None else 'says ' + describe_ready(body)}")
+    try:
+        check_token_life(inner, hours=TOKEN_HOURS_LIMIT)
+    except HostError as error:
+        faults.append(error.message)
+    return faults
+
+
+def describe_ready(body: JsonObject) -> str:
     """Describe an object's condition Ready."""
     ready = fetch_condition(body.get("status") or {}, "Ready")
     if ready is None:
