@@ -61,10 +61,10 @@ def ensure_cluster_keys(access: HostAccess, cluster: str, *, kms_config: str = "
         body = build_secret(name, files, labels=names.cluster_labels(cluster))
         # Of two that start at once one creates, and both read what was created.
         api.create(resources.SECRETS, body, namespace=api.namespace)
-    _keep_kms_config(api, cluster, kms_config)
     record = fetch_cluster_keys(access, cluster)
     if record is None:
         raise HostError(f"host cluster: Secret {name} was created and is gone again", hint="run pulumi up again")
+    _keep_kms_config(api, cluster, kms_config)
     return record
 
 
@@ -155,10 +155,10 @@ def make_cluster_files(cluster: str) -> dict[str, bytes]:
 
 def _keep_kms_config(api: HostApi, cluster: str, wanted: str) -> None:
     """Write another socket or timeout of the same KMS; never one provider's settings over another's key."""
-    present = fetch_encryption_provider(api, cluster)
-    if present and present != (names.KMS if wanted else names.SECRETBOX):
+    present = parse_provider(fetch_key_files(api, cluster)[ENCRYPTION_FILE])
+    if present != (names.KMS if wanted else names.SECRETBOX):
         raise HostError(f"inner cluster {cluster} was made with encryption.provider {present}", hint="set it back")
-    if present and wanted:
+    if wanted:
         replace_key_files(api, cluster, lambda files: {**files, ENCRYPTION_FILE: wanted.encode()})
 
 
