@@ -181,7 +181,9 @@ def wait_obeyed(inner: InnerApi, cluster: str, state: str, *, limit_seconds: flo
         what=f'inner cluster "{cluster}": the inner API obeys the gate, which is {state}',
         deadline_seconds=limit_seconds,
         every_seconds=1.0,
-        hint=f"kubectl get validatingadmissionpolicy {names.GATE} -o yaml shows what the API server makes of it",
+        # https://github.com/kubernetes/kubernetes/issues/130887: it reads the ConfigMap no more, and never again.
+        hint="if the policy or its binding was deleted, the API servers go on with the state that they saw last: "
+        "delete the VM instances of the control planes, one after the other, then call this again",
         tolerate=(ApiError,),
     )
 
