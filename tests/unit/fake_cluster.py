@@ -318,6 +318,8 @@ def _open_gate(made: FakeCluster) -> None:
     made.inner.add("/api/v1/namespaces/kinky-system/configmaps", "kinky-gate", data=data)
     for kind in (resources.ADMISSION_POLICIES, resources.ADMISSION_POLICY_BINDINGS):
         made.inner.add(kind.build_path(None), "kinky-gate")
+    for kind in (resources.ROLES, resources.ROLE_BINDINGS):
+        made.inner.add(kind.build_path("kinky-system"), "kinky-gate")
 
 
 def _add_inner_answers(made: FakeCluster) -> None:
