@@ -215,6 +215,8 @@ def test_secrets_in_plain_text_fail_g6(operator: Operator, counts: dict[str, int
         (build_token(None), "holds no token with an expiry"),
         ("opaque", "holds no token with an expiry"),
     ],
+    # Named, because a token holds the time: pytest's own names would differ between the processes of one run.
+    ids=["too long", "expired", "without an end", "no token at all"],
 )
 def test_a_token_that_lives_too_long_or_no_more_fails_g7(operator: Operator, token: str, expected: str) -> None:
     operator.inner.add(INNER_SECRETS, "host-store-token", data={"token": base64.b64encode(token.encode()).decode()})
