@@ -281,9 +281,6 @@ def watch_authorities(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> 
     made.publish(decode(cluster.host, PKI)["ca.crt"])
     for node in cluster.site.control_planes:
         made.planes[node] = Party.boot_plane(decode(cluster.host, PKI))
-        command = ["kube-controller-manager", "--cluster-signing-cert-file=/etc/kubernetes/pki/ca-issuer.crt"]
-        spec = {"nodeName": node, "containers": [{"command": command}]}
-        cluster.inner.add(f"{SYSTEM}/pods", f"kube-controller-manager-{node}", spec=spec)
     for node in cluster.site.workers:
         made.workers[node] = Party.boot_worker(decode(cluster.host, made.secret_of(node)))
         cluster.inner.answers[("GET", f"{NODES}/{node}/proxy/metrics")] = _tell(made, node)
