@@ -187,6 +187,14 @@ def test_an_image_that_cannot_hold_two_is_refused_before_anything(made: Authorit
     assert RECORD not in made.cluster.host.objects
 
 
+def test_who_may_not_look_at_kubelets_is_refused_before_anything(made: Authorities) -> None:
+    made.cluster.host.denied.add(("create", "pods/portforward"))
+    with pytest.raises(HostError, match="nothing was touched") as caught:
+        made.cluster.rotate(ITEM)
+    assert "you may not create pods/portforward on the host" in str(caught.value)
+    assert RECORD not in made.cluster.host.objects
+
+
 def test_no_other_rotation_starts_while_it_is_half_done(made: Authorities) -> None:
     made.cluster.kill_at(60, lambda: made.cluster.rotate(ITEM))
     made.cluster.come_up()

@@ -25,7 +25,7 @@ BUILDERS: Final[Mapping[str, Callable[[Site, Journal], list[SubStep]]]] = {
 }
 """Each builds the sub-steps of one item; building touches nothing."""
 FAULT_FINDERS: Final[Mapping[str, Callable[[Site], list[str]]]] = {
-    certificate_authority.ITEM: certificate_authority.find_image_faults,
+    certificate_authority.ITEM: certificate_authority.find_faults,
 }
 """What may stand against one item alone, besides what stands against every one."""
 
