@@ -248,11 +248,7 @@ class InnerCluster(pulumi.ComponentResource):
         """Declare the demonstration, if it is asked for."""
         if not self._args.config.workload.enabled:
             return None
-        args = WorkloadArgs(
-            config=self._args.config,
-            access=self._access,
-            server=outside.server,
-        )
+        args = WorkloadArgs(config=self._args.config, access=self._access, server=outside.server)
         return Workload(f"{self._name}-workload", args, self._inside(self.workloads))
 
     def _set_outputs(
