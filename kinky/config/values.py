@@ -22,6 +22,9 @@ TAINT = re.compile(f"{LABEL_PREFIX}{LABEL_NAME}(={LABEL_NAME})?:(NoSchedule|Pref
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 IMAGE = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)+(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?")
 
+SOCKET = re.compile(r"/run/(?!(containerd|kinky|systemd)/)[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
+"""The API server sees the socket's whole folder: it may be nobody else's."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -103,6 +106,9 @@ Subdomain = Annotated[str, matching(SUBDOMAIN, "a DNS name in lower case")]
 Text = Annotated[str, matching(re.compile(r".*\S.*"), "a line of text that is not empty", longest=4096)]
 ImageReference = Annotated[
     str, matching(IMAGE, "an image with its registry, such as registry.example/kinky/node:v1.36.3", longest=512)
+]
+Socket = Annotated[
+    str, matching(SOCKET, "a socket in a folder of its own below /run, such as /run/kms/plugin.sock", longest=100)
 ]
 LabelKey = Annotated[str, matching(LABEL_KEY, "a label key such as example.com/zone", longest=317)]
 LabelValue = Annotated[
