@@ -14,6 +14,7 @@ from pulumi.runtime import config as pulumi_config
 
 from kinky import names, paths
 from kinky.bootstrap.fit import check_fit
+from kinky.bootstrap.forward import CA_FILE
 from kinky.components.inner_cluster import InnerCluster, InnerClusterArgs
 from kinky.config.archive import check_archive
 from kinky.config.load import decode_values, load_config
@@ -62,6 +63,7 @@ def prepare(raw: Mapping[str, object], *, source: str, owner: str) -> InnerClust
         emulated=fit.accelerator == "emulation",
         kubectl=str(tool_path("kubectl")),
         kinky_command=str(Path(sys.executable).parent / "kinky"),
+        ca_file=str(paths.stack_dir(config.cluster.name) / CA_FILE),
     )
 
 
