@@ -61,7 +61,7 @@ def test_s15_a_node_that_registers_anew_takes_no_workload_until_the_gate_lets_it
     # The kubelet that runs would not register again; the one of the next boot finds no Node object.
     person.delete_instance(worker)
     person.kubectl("delete", "node", worker)
-    wait_for("the worker", lambda: is_ready(person.nodes()[worker]), limit_seconds=900)
+    wait_for("the worker", lambda: worker in (nodes := person.nodes()) and is_ready(nodes[worker]), limit_seconds=900)
     assert names.GATE_TAINT in {taint["key"] for taint in person.nodes()[worker]["spec"].get("taints", [])}
     assert f"nodes that take no workload yet: {worker}" in person.show_gate()
     assert "created" in gate.create(person, gate.build_pods(worker)["bare"])
