@@ -16,6 +16,7 @@ from kinky import names, paths
 from kinky.bootstrap.fit import check_fit
 from kinky.components.inner_cluster import InnerCluster, InnerClusterArgs
 from kinky.config.archive import check_archive
+from kinky.config.check import warn_config
 from kinky.config.load import decode_values, load_config
 from kinky.config.model import KinkyConfig
 from kinky.config.problem import refuse
@@ -50,7 +51,7 @@ def prepare(raw: Mapping[str, object], *, source: str, owner: str) -> InnerClust
     access = find_host(config)
     image = current_node_image()
     fit = check_fit(config, access, owner=owner, image_kubernetes_version=image.kubernetes_version)
-    for warning in fit.warnings:
+    for warning in (*fit.warnings, *warn_config(config)):
         pulumi.log.warn(warning)
     return InnerClusterArgs(
         config=config,

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from kinky.cli import options
-from kinky.cli.inner import find_inner
+from kinky.cli.inner import find_inner, find_store
 from kinky.cli.stack_file import read_stack_file
 from kinky.progress import note
 
@@ -68,7 +68,7 @@ def run_open(arguments: argparse.Namespace) -> int:
     config = stack_file.config
     proof = ProofSpec(
         store=secrets_store.STORE,
-        token_hours=config.secrets_store.token_hours,
+        source=find_store(stack_file, access),
         probes=secrets_store.build_probes(config),
     )
     limit = config.timeouts.seconds(PROOF_LIMIT_SECONDS)

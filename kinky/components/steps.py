@@ -27,9 +27,10 @@ from kinky.bootstrap import (
     residue,
     secrets_store,
     store_proof,
+    store_values,
     workload,
 )
-from kinky.components.live_step import LiveStep, Properties, Step, parse_access
+from kinky.components.live_step import LiveStep, Properties, Step, parse_access, parse_store
 
 
 class ClaimStep(Step):
@@ -120,24 +121,21 @@ class NodeCredentials(LiveStep, module="kinky", name="NodeCredentials"):
 
 
 class StoreValueStep(Step):
-    """Make one random value of the secrets store once, straight into a host Secret."""
+    """Make one random value of the secrets store once, straight into the store."""
 
     identity = ("value", "cluster", "namespace")
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
-        record = secrets_store.ensure_store_value(
-            parse_access(inputs), inputs["cluster"], inputs["value"], key=inputs["key"]
-        )
-        return asdict(record)
+        return asdict(store_values.ensure_store_value(parse_store(inputs), inputs["value"], key=inputs["key"]))
 
     def _undo(self, properties: Properties) -> None:
-        secrets_store.delete_store_value(parse_access(properties), properties["cluster"], properties["value"])
+        parse_store(properties).forget(properties["value"])
 
 
 class StoreValue(LiveStep, module="kinky", name="StoreValue"):
     """One value of the secrets store; the program knows its fingerprint only."""
 
-    secret_name: Output[str]
+    place: Output[str]
     fingerprint: Output[str]
 
 
@@ -249,7 +247,7 @@ class GateOpenedStep(Step):
             inputs["cluster"],
             inputs["server"],
             store_proof.ProofSpec(
-                store=inputs["store"], token_hours=int(inputs["token_hours"]), probes=list(inputs["probes"])
+                store=inputs["store_name"], source=parse_store(inputs), probes=list(inputs["probes"])
             ),
             limit_seconds=float(inputs["limit_seconds"]),
         )
@@ -283,6 +281,7 @@ class WorkloadAnsweredStep(Step):
             parse_access(inputs),
             inputs["cluster"],
             inputs["server"],
+            store=parse_store(inputs),
             greeting=inputs["greeting"],
             value=inputs["value"],
             key=inputs["key"],

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import pulumi
 
+from kinky.bootstrap.stores.opening import describe_store
 from kinky.components import steps
 from kinky.components.bodies import declare_all
 from kinky.components.live_step import Properties
 from kinky.config.model import KinkyConfig
-from kinky.manifests import secrets_store, workload
+from kinky.manifests import store_values, workload
 
 ANSWER_LIMIT_SECONDS = 600.0
 """Scheduling, the secret's first sync and the pod's start took under three minutes in emulation."""
@@ -39,8 +40,9 @@ class Workload(pulumi.ComponentResource):
             **args.access,
             "server": args.server,
             "greeting": args.config.workload.greeting,
-            "value": secrets_store.WORKLOAD_VALUE,
-            "key": secrets_store.WORKLOAD_KEY,
+            "store": describe_store(args.config),
+            "value": store_values.WORKLOAD_VALUE,
+            "key": store_values.WORKLOAD_KEY,
             "limit_seconds": args.config.timeouts.seconds(ANSWER_LIMIT_SECONDS),
         }
         # The step asks the Service; no value of the objects flows into it.

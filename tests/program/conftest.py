@@ -16,7 +16,11 @@ from kinky.kube.access import HostAccess
 from tests.program.recorder import Recorder, record
 
 ROOT = Path(__file__).resolve().parents[2]
-STACK_FILES = sorted((ROOT / "stacks").glob("Pulumi.*.yaml"))
+STACK_FILES = [
+    *sorted((ROOT / "stacks").glob("Pulumi.*.yaml")),
+    # The other kinds of store.
+    *sorted((ROOT / "tests/config").glob("valid-store-*.yaml")),
+]
 DEFINITION = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
@@ -48,7 +52,7 @@ def read_stack(path: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session", params=STACK_FILES, ids=lambda path: path.name)
 def stack_args(request: pytest.FixtureRequest) -> InnerClusterArgs:
-    """Every stack file in turn."""
+    """Every stack file in turn, and one for each other kind of store."""
     return build_args(read_stack(request.param), source=request.param.name)
 
 

@@ -95,7 +95,8 @@ def test_nothing_is_written_inside_before_the_gate(recorded: Recorder, stack_arg
     assert recorded.one("OutsideReady").name in recorded.before(gate)
     inside = [item for item in kubernetes_objects(recorded) if not provider_name(item).endswith("-host")]
     assert inside
-    for item in [*inside, recorded.one("NodesReady"), recorded.one("StoreCredential"), recorded.one("GateOpened")]:
+    live = [recorded.one("NodesReady"), *recorded.of("StoreCredential"), recorded.one("GateOpened")]
+    for item in [*inside, *live]:
         assert gate.name in recorded.before(item), item.name
 
 
@@ -186,6 +187,37 @@ def test_a_cluster_without_the_workload_still_proves_its_store(declare: Declare)
     assert recorded.one("GateOpened")
     assert not recorded.of("WorkloadAnswered")
     assert [item.inputs["value"] for item in recorded.of("StoreValue")] == ["canary"]
+
+
+def embedded_store(declare: Declare) -> Recorder:
+    return declare(cluster={"name": "dev", "ephemeral": True}, secretsStore={"kind": "embedded"})
+
+
+def test_an_embedded_store_is_made_after_the_gate_stands_and_before_it_opens(declare: Declare) -> None:
+    recorded = embedded_store(declare)
+    gate, opened = recorded.one("Gate").name, recorded.one("GateOpened")
+    source = [recorded.one("Namespace", "kinky-store"), *recorded.of("StoreValue")]
+    source += [item for item in recorded.seen if item.inputs.get("metadata", {}).get("namespace") == "kinky-store"]
+    assert {item.kind for item in source} == {"Namespace", "StoreValue", "ServiceAccount", "Role", "RoleBinding"}
+    for item in source:
+        assert gate in recorded.before(item), item.name
+        assert item.name in recorded.before(opened), item.name
+        assert recorded.deleted_with(item) == recorded.one("InnerCluster").urn, item.name
+    assert recorded.one("Namespace", "kinky-store").name in recorded.before(recorded.of("StoreValue")[0])
+
+
+def test_an_embedded_store_puts_no_token_inside_and_nothing_of_it_on_the_host(declare: Declare) -> None:
+    recorded = embedded_store(declare)
+    assert not recorded.of("StoreCredential")
+    on_host = [object_name(item) for item in kubernetes_objects(recorded) if provider_name(item) == "dev-host"]
+    assert on_host
+    assert not [name for name in on_host if "store" in name]
+
+
+def test_a_store_on_the_host_is_made_without_waiting_for_a_machine(declare: Declare) -> None:
+    recorded = declare()
+    for item in [*recorded.of("StoreValue"), recorded.one("Role", "dev-store-reader")]:
+        assert recorded.one("OutsideReady").name not in recorded.before(item), item.name
 
 
 def test_retained_etcd_keeps_its_claim_and_the_keys_that_read_it(declare: Declare) -> None:
