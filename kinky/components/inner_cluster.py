@@ -47,6 +47,8 @@ class InnerClusterArgs:
     """Reference of the node image."""
     custom_resource_definitions: Sequence[Body]
     """Those of External Secrets, in the version that the node image holds."""
+    store: Mapping[str, Any]
+    """The secrets store in plain values, as `describe_store` describes it."""
     cloud_config_schema: Mapping[str, Any] | None
     """The JSON schema of the image's own cloud-init, if its build left one."""
     emulated: bool
@@ -210,6 +212,7 @@ class InnerCluster(pulumi.ComponentResource):
         args = StoreValuesArgs(
             config=self._args.config,
             access=self._access,
+            store=self._args.store,
             server=outside.server if inside else "",
             # The namespace on the host comes from the claim, and a server is told the keys' public parts.
             after=[claim, keys],
@@ -224,6 +227,7 @@ class InnerCluster(pulumi.ComponentResource):
         args = SecretsStoreArgs(
             config=self._args.config,
             access=self._access,
+            store=self._args.store,
             server=outside.server,
             kubeconfig_text=outside.kubeconfig_text,
             values=values,
@@ -239,6 +243,7 @@ class InnerCluster(pulumi.ComponentResource):
         args = WorkloadArgs(
             config=self._args.config,
             access=self._access,
+            store=self._args.store,
             server=outside.server,
         )
         return Workload(f"{self._name}-workload", args, self._inside(self.workloads))

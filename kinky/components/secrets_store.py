@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
-from kinky.bootstrap.stores.opening import describe_store
+from kinky.bootstrap.stores.opening import build_ca_bundle
 from kinky.components import steps
 from kinky.components.bodies import declare_all
 from kinky.components.live_step import Properties
+from kinky.components.store_steps import StoreServed, StoreServedStep
 from kinky.config.model import KinkyConfig
 from kinky.manifests import secrets_store, store_values, stores
 
@@ -29,6 +31,7 @@ class StoreValuesArgs:
 
     config: KinkyConfig
     access: Properties
+    store: Mapping[str, Any]
     server: pulumi.Input[str]
     """URL of the inner API for a store that is inside; else empty, so that nothing waits for it."""
     after: Sequence[pulumi.Resource]
@@ -41,17 +44,27 @@ class StoreValues(pulumi.ComponentResource):
     def __init__(self, name: str, args: StoreValuesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare the values and their reader."""
         super().__init__("kinky:host:StoreValues", name, None, opts)
-        source = declare_all(self, stores.of(args.config).build_source(args.config), prefix=name)
+        form = stores.of(args.config)
+        before: list[pulumi.Resource] = [*args.after, *declare_all(self, form.build_source(args.config), prefix=name)]
+        if form.has_server():
+            before.append(self._declare_server(args))
         for value in store_values.store_values(args.config):
-            self._declare_value(args, value, after=[*args.after, *source])
+            self._declare_value(args, value, after=before)
         self.register_outputs({})
+
+    def _declare_server(self, args: StoreValuesArgs) -> StoreServed:
+        """Declare what a server of the store's own is told."""
+        inputs = {**args.access, "server": args.server, "store": args.store}
+        # It is told the public keys, which the step reads from the host.
+        opts = pulumi.ResourceOptions(parent=self, depends_on=list(args.after))
+        return StoreServed(StoreServedStep(), f"{args.config.cluster.name}-store-server", inputs, opts)
 
     def _declare_value(self, args: StoreValuesArgs, value: str, *, after: list[pulumi.Resource]) -> None:
         """Declare one value of the store; the step makes it, so it never passes through Pulumi."""
         inputs = {
             **args.access,
             "server": args.server,
-            "store": describe_store(args.config),
+            "store": args.store,
             "value": value,
             "key": VALUE_KEYS[value],
         }
@@ -66,6 +79,7 @@ class SecretsStoreArgs:
 
     config: KinkyConfig
     access: Properties
+    store: Mapping[str, Any]
     server: pulumi.Input[str]
     kubeconfig_text: pulumi.Input[str]
     values: StoreValues
@@ -89,7 +103,7 @@ class SecretsStore(pulumi.ComponentResource):
         bodies = secrets_store.build_store(
             args.config,
             server=credential.host_server if credential else None,
-            ca_bundle=credential.host_ca_bundle if credential else None,
+            ca_bundle=credential.host_ca_bundle if credential else build_ca_bundle(args.store),
         )
         # The kinds are served only after the addons, and a store that cannot be read would start with an error.
         before = [args.addons, args.values, *rights, *([credential] if credential else [])]
@@ -122,7 +136,7 @@ class SecretsStore(pulumi.ComponentResource):
             "server": args.server,
             "kubeconfig_text": args.kubeconfig_text,
             "store_name": secrets_store.STORE,
-            "store": describe_store(config),
+            "store": args.store,
             "probes": list(secrets_store.build_probes(config)),
             "workers": list(args.workers),
             "limit_seconds": config.timeouts.seconds(PROOF_LIMIT_SECONDS),

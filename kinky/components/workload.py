@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
-from kinky.bootstrap.stores.opening import describe_store
 from kinky.components import steps
 from kinky.components.bodies import declare_all
 from kinky.components.live_step import Properties
@@ -23,6 +24,7 @@ class WorkloadArgs:
 
     config: KinkyConfig
     access: Properties
+    store: Mapping[str, Any]
     server: pulumi.Input[str]
 
 
@@ -40,7 +42,7 @@ class Workload(pulumi.ComponentResource):
             **args.access,
             "server": args.server,
             "greeting": args.config.workload.greeting,
-            "store": describe_store(args.config),
+            "store": args.store,
             "value": store_values.WORKLOAD_VALUE,
             "key": store_values.WORKLOAD_KEY,
             "limit_seconds": args.config.timeouts.seconds(ANSWER_LIMIT_SECONDS),

@@ -26,7 +26,7 @@ def build_store(cfg: KinkyConfig, *, server: Late, ca_bundle: Late) -> tuple[Bod
     """Return the ClusterSecretStore and the canary.
 
     Args:
-        server: URL of the store as a guest reaches it.
+        server: URL of the host as a guest reaches it; a store elsewhere knows its own.
         ca_bundle: base64 of the certificates of that URL's authorities in PEM; None for the public ones.
     """
     return (

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from kinky import program
+from kinky.bootstrap.stores.opening import describe_store
 from kinky.components.inner_cluster import InnerClusterArgs
 from kinky.config.load import load_config, select_own
 from kinky.kube.access import HostAccess
@@ -37,6 +38,7 @@ def build_args(raw: dict[str, Any], *, source: str = "a test") -> InnerClusterAr
         access=HostAccess(kubeconfig="/home/me/host.yaml", context=None, namespace=config.host.namespace),
         owner="organization/kinky/dev 01234567",
         image="kinky.internal/node:v1.36.3-0123456789ab",
+        store=describe_store(config),
         custom_resource_definitions=[DEFINITION],
         cloud_config_schema=None,
         emulated=True,

@@ -17,6 +17,8 @@ BUILDERS: Final[Mapping[str, Callable[[Site, Journal], list[SubStep]]]] = {
     service_account_key.ITEM: service_account_key.build_steps,
 }
 """Each builds the sub-steps of one item; building touches nothing."""
+FAULTS: Final[Mapping[str, Callable[[Site], list[str]]]] = {service_account_key.ITEM: service_account_key.find_faults}
+"""What stands against an item besides an unfit cluster."""
 
 
 def rotate(site: Site, item: str) -> bool:
@@ -25,13 +27,13 @@ def rotate(site: Site, item: str) -> bool:
     Raises:
         KinkyError: the cluster is not fit for it, and nothing was touched; or a sub-step failed.
     """
-    check_site(site, item)
+    check_site(site, item, find_more=FAULTS.get(item))
     journal = Journal(site.host, site.cluster, item)
     return run_steps(journal, BUILDERS[item](site, journal))
 
 
 def describe(site: Site, item: str) -> list[str]:
     """Describe what `rotate` would do, without touching anything."""
-    check_site(site, item)
+    check_site(site, item, find_more=FAULTS.get(item))
     journal = Journal(site.host, site.cluster, item)
     return describe_steps(journal, BUILDERS[item](site, journal))

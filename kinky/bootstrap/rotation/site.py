@@ -88,10 +88,13 @@ class Site:
         return self.config.timeouts.seconds(seconds)
 
 
-def check_site(site: Site, item: str) -> None:
+def check_site(site: Site, item: str, *, find_more: Callable[[Site], list[str]] | None = None) -> None:
     """Refuse a rotation before anything is touched; raises HostError with everything that stands against it.
 
     One that is half done goes on whatever the nodes look like: that it was cut off may be why they look so.
+
+    Args:
+        find_more: Finds what stands against this item alone.
     """
     if fetch_owner(site.host, site.cluster) is None:
         raise HostError(
@@ -107,7 +110,7 @@ def check_site(site: Site, item: str) -> None:
         )
     if item in progress and progress[item].is_half_done and not progress[item].waits_until:
         return
-    faults = [*_find_missing_vms(site), *_find_inner_faults(site)]
+    faults = [*_find_missing_vms(site), *_find_inner_faults(site), *(find_more(site) if find_more else ())]
     if faults:
         raise HostError(
             f"rotation of {item}: cluster {site.cluster} is not fit for it; nothing was touched",

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from kinky import names
 from kinky.kube.inner import InnerApi
@@ -29,8 +30,32 @@ class StoredValue:
     """Key to the first digits of the value's SHA-256."""
 
 
+class StoreServer(Protocol):
+    """A server that a store has of its own, and that has to be told who may read."""
+
+    def check(self) -> None:
+        """Make sure that it can be used, by reading only; raises KinkyError."""
+
+    def set_up(self, public_keys: Sequence[bytes]) -> None:
+        """Tell it whose tokens to take (of whom these PEM texts are the public keys), and what they may read."""
+
+    def tear_down(self) -> None:
+        """Take away from it all that is the cluster's; never fails, and tells what is left."""
+
+    def check_publishing(self) -> None:
+        """Make sure that it can be told other public keys, without telling it any; raises KinkyError."""
+
+    def publish_keys(self, public_keys: Sequence[bytes]) -> None:
+        """Have it take tokens that one of these keys signed, and of no other."""
+
+
 class Store(ABC):
     """One store; opening it sends nothing."""
+
+    @property
+    def server(self) -> StoreServer | None:
+        """The server of its own that has to be told who may read; a store of Secrets has none."""
+        return None
 
     @abstractmethod
     def describe(self, name: str) -> str:

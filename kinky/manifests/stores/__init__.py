@@ -42,7 +42,7 @@ class StoreForm(Protocol):
         """Return the provider of the ClusterSecretStore.
 
         Args:
-            server: URL of the store as a guest reaches it.
+            server: URL of the host as a guest reaches it; a store elsewhere knows its own.
             ca_bundle: base64 of the certificates of the authorities of that URL in PEM; None for the public ones.
         """
 

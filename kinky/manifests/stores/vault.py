@@ -60,7 +60,7 @@ def build_provider(cfg: KinkyConfig, *, server: Late, ca_bundle: Late) -> Body:
             "expirationSeconds": LOGIN_SECONDS,
         },
     }
-    provider: Body = {"server": server, "path": cfg.vault.mount, "version": "v2", "auth": {"jwt": login}}
+    provider: Body = {"server": cfg.vault.address, "path": cfg.vault.mount, "version": "v2", "auth": {"jwt": login}}
     provider |= {"caBundle": ca_bundle} if ca_bundle is not None else {}
     provider |= {"namespace": cfg.vault.namespace} if cfg.vault.namespace else {}
     return {"vault": provider}
