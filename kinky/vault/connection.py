@@ -26,7 +26,7 @@ class VaultError(KinkyError):
 
 
 class VaultSilentError(VaultError):
-    """The server did not answer, so nobody knows what it holds."""
+    """The server did not answer: what may be waited out."""
 
 
 class VaultRefusedError(VaultError):
@@ -59,20 +59,21 @@ class VaultApi:
 
     def read(self, path: str, *, what: str) -> Answer | None:
         """Read a path; None when nothing is there."""
-        return self._ask(what, lambda client: client.read(path))
+        return self._ask(what, lambda adapter: adapter.get(f"/v1/{path}"))
 
     def list(self, path: str, *, what: str) -> list[str]:
         """List the names below a path; none when there is nothing."""
-        answer = self._ask(what, lambda client: client.list(path)) or {}
+        answer = self._ask(what, lambda adapter: adapter.list(f"/v1/{path}")) or {}
         return [str(name) for name in (answer.get("data") or {}).get("keys") or ()]
 
     def write(self, path: str, body: Mapping[str, Any], *, what: str) -> Answer:
         """Write to a path and return the answer, which is empty for most."""
-        return self._ask(what, lambda client: client.write_data(path, data=dict(body))) or {}
+        answer = self._ask(what, lambda adapter: adapter.post(f"/v1/{path}", json=dict(body)), needs_path=True)
+        return answer or {}
 
     def delete(self, path: str, *, what: str) -> None:
         """Delete a path; one that is gone already is fine."""
-        self._ask(what, lambda client: client.delete(path))
+        self._ask(what, lambda adapter: adapter.delete(f"/v1/{path}"))
 
     def with_token(self, token: str) -> VaultApi:
         """Return a caller with another token, or with none."""
@@ -81,15 +82,19 @@ class VaultApi:
             VaultAccess(address=access.address, authority=access.authority, namespace=access.namespace, token=token)
         )
 
-    def _ask(self, what: str, question: Callable[[Any], Any]) -> Answer | None:
-        """Ask one question; `what` is the verb and the object of the message."""
+    def _ask(self, what: str, question: Callable[[Any], Any], *, needs_path: bool = False) -> Answer | None:
+        """Ask one question; `what` is the verb and the object of the message.
+
+        Args:
+            needs_path: Whether it is an error that nothing is there.
+        """
         import requests
         from hvac import exceptions
 
         try:
             answer = question(self._open())
         except exceptions.InvalidPath as error:
-            if error.errors and "no handler for route" in str(error.errors):
+            if needs_path or "no handler for route" in str(error.errors):
                 raise VaultError(
                     f"{self._name}: cannot {what}: nothing is mounted there",
                     hint="check mount, authMount and namespace of secretsStore.vault",
@@ -123,7 +128,7 @@ class VaultApi:
                 timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
                 allow_redirects=False,
             )
-        return self._client
+        return self._client.adapter
 
     @property
     def _name(self) -> str:
@@ -163,17 +168,18 @@ class VaultApi:
         from hvac import exceptions
 
         try:
-            return isinstance(self._open().read("auth/token/lookup-self"), Mapping)
+            return isinstance(self._open().get("/v1/auth/token/lookup-self"), Mapping)
         except (exceptions.VaultError, requests.exceptions.RequestException):
             return False
 
     def _silence(self, what: str, error: Exception) -> VaultError:
-        """Build the error for no answer; the client's own text carries object addresses."""
+        """Build the error for no answer, or none to trust; the client's own text carries object addresses."""
         from requests import exceptions
 
         start = f"{self._name}: cannot {what}"
-        if isinstance(error, exceptions.SSLError):
-            return VaultSilentError(
+        # A connection that ends in the handshake is one of these too.
+        if isinstance(error, exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return VaultError(
                 f"{start}: its TLS certificate is not verified",
                 hint="secretsStore.vault.caFile must hold the authority that signed it, and the address its name",
             )

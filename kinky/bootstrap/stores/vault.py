@@ -165,12 +165,12 @@ class VaultStore(Store):
         body: dict[str, Any] = {"data": texts} | ({"options": {"cas": version}} if version is not None else {})
         try:
             api.write(f"{mount}/data/{path}", body, what=f"write {mount}/data/{path}")
-        except VaultRefusedError as error:
+        except VaultRefusedError:
             # Of a refused write only that is told: the text might quote what was sent.
             raise VaultError(
                 f"secrets store {self._target.address}: cannot write {mount}/data/{path}: refused (400)",
                 hint="somebody may have changed it meanwhile: run the same command again",
-            ) from error.__cause__
+            ) from None
 
     def _path(self, area: str, name: str) -> str:
         return f"{self._target.mount}/{area}/{self._target.prefix}/{name}"

@@ -83,10 +83,10 @@ def check_server(api: VaultApi, target: VaultTarget) -> None:
         )
     needed = {
         f"{target.mount}/data/{target.prefix}/x": {"create", "read", "update"},
-        f"{target.mount}/metadata/{target.prefix}/x": {"delete", "update"},
+        f"{target.mount}/metadata/{target.prefix}/x": {"create", "read", "update", "delete"},
         f"{target.mount}/metadata/{target.prefix}/": {"list"},
         f"{target.mount}/data/{target.decoy}": {"create", "update"},
-        f"{target.mount}/metadata/{target.decoy}": {"delete"},
+        f"{target.mount}/metadata/{target.decoy}": {"create", "read", "update", "delete"},
         f"sys/policies/acl/{target.role}": {"create", "update", "read", "delete"},
         "sys/auth": {"read"},
         f"sys/auth/{target.auth_mount}": {"create", "update", "delete", "sudo"},
