@@ -24,7 +24,7 @@ def check_authority(cfg: KinkyConfig, *, base: Path) -> list[Problem]:
         # An SSLError is one too; its text names lines of OpenSSL's source.
         why = "holds no certificate" if isinstance(error, ssl.SSLError) else f"cannot be read: {error.strerror}"
         return [Problem(KEY, server.ca_file, why)]
-    except UnicodeDecodeError:
+    except ValueError:
         return [Problem(KEY, server.ca_file, "holds no certificate")]
     if "PRIVATE KEY" in text:
         return [Problem(KEY, server.ca_file, "holds a private key; it must hold certificates only")]

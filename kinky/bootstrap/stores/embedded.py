@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from kinky import names
 from kinky.bootstrap.evidence import LIFE_TOLERANCE, parse_expiry, parse_time_claim
-from kinky.bootstrap.stores.secrets import SecretsStore
+from kinky.bootstrap.stores.secrets import NamespaceStore
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.inner import InnerApi
@@ -22,7 +22,7 @@ TOKEN_SECONDS = 3600
 LASTING_TYPE = "kubernetes.io/service-account-token"
 
 
-class EmbeddedStore(SecretsStore):
+class EmbeddedStore(NamespaceStore):
     """A store in a namespace of the inner cluster."""
 
     def __init__(self, cluster: str, *, inner: Callable[[], InnerApi]) -> None:

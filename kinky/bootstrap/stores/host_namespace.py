@@ -1,14 +1,14 @@
 """Kind `hostNamespace`: Secrets on the host, read with a token that is renewed by `up`."""
 
 from kinky.bootstrap.evidence import check_token_life
-from kinky.bootstrap.stores.secrets import SecretsStore
+from kinky.bootstrap.stores.secrets import NamespaceStore
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.retry import Pending
 
 
-class HostNamespaceStore(SecretsStore):
+class HostNamespaceStore(NamespaceStore):
     """A store in the host's namespace."""
 
     def __init__(self, access: HostAccess, cluster: str, *, token_hours: int) -> None:

@@ -15,7 +15,7 @@ from kinky.manifests.store_reader import build_value_rights
 CHANGED_ANNOTATION = "kinky.dev/changed-at"
 
 
-class SecretsStore(Store):
+class NamespaceStore(Store):
     """A store whose values are Secrets; the subclass knows with what they are read."""
 
     def __init__(self, cluster: str, *, connect: Callable[[], ObjectApi], namespace: str) -> None:

@@ -52,6 +52,7 @@ class VaultReader:
                 f"policy {target.role}",
                 f"{target.mount}/{target.prefix}/*",
             ]
+        target.forget()
         if left:
             note(f"left on {target.address}: {', '.join(left)}")
 

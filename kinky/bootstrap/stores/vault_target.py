@@ -93,3 +93,7 @@ class VaultTarget:
             write_private(file, self.authority.encode())
         access = VaultAccess(address=self.address, authority=file, namespace=self.namespace, token=token)
         return VaultApi(access)
+
+    def forget(self) -> None:
+        """Remove what `open` has written on this machine."""
+        (paths.stack_dir(self.cluster) / AUTHORITY_FILE).unlink(missing_ok=True)

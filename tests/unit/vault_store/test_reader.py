@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from kinky import paths
 from kinky.bootstrap.stores.store import StoreServer
 from kinky.bootstrap.stores.vault import VaultStore
 from kinky.errors import KinkyError
@@ -131,6 +132,7 @@ def test_the_end_takes_all_of_it_and_no_value_of_others(site: Site, capsys: pyte
     assert site.root.get("sys/policies/acl/kinky-dev").status == 404
     told = capsys.readouterr().err
     assert "secret/kinky/dev/theirs, which KinKy did not write" in told
+    assert not [*paths.stack_dir("dev").glob("store-ca*")]
     server(site).tear_down()
 
 
