@@ -13,7 +13,10 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     """Return the parser of `kinky tools`."""
     parser = options.command_parser(command, description="List the programs that KinKy uses: version, source, path.")
     parser.add_argument(
-        "--ensure", nargs="*", metavar="NAME", help="make these programs available first (default: all that KinKy itself needs)"
+        "--ensure",
+        nargs="*",
+        metavar="NAME",
+        help="make these programs available first (default: all but those on demand)",
     )
     options.add_json(parser)
     options.set_run(parser, run_tools)

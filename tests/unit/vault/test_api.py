@@ -31,6 +31,7 @@ def test_health_and_seal_are_told_to_anybody(running: Running) -> None:
         True,
         "shamir",
     )
+    assert anybody.get("sys/init").body == {"initialized": True}
     assert (seal.body["t"], seal.body["n"], seal.body["progress"]) == (1, 1, 0)
     assert health.body["version"] == seal.body["version"] == "1.14.8"
 
