@@ -1,4 +1,4 @@
-"""What Vault's API answers, asked of our own server and, where it was built, of HashiCorp Vault."""
+"""What Vault's API answers, asked of our own server over HTTPS."""
 
 from __future__ import annotations
 
