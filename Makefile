@@ -9,7 +9,7 @@ KINKY := .venv/bin/kinky
 PYTEST := .venv/bin/python -m pytest
 
 .NOTPARALLEL:
-.PHONY: help venv packages image host up check down test e2e bench vault golden generate shell lint
+.PHONY: help venv packages image host up check down test e2e bench golden generate shell lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,11 +37,6 @@ test: venv ## unit, program, golden and configuration tests; no root, under five
 
 e2e: image ## the main job on the embedded host: up, replace nodes, destroy, nothing left (root)
 	$(PYTEST) tests/e2e -m 'host or slow' -v -x
-
-vault: venv ## compare the tests' own server of Vault's API with HashiCorp Vault, which it builds first
-	@setup/go
-	$(KINKY) tools --ensure vault
-	$(PYTEST) tests/unit/vault -m 'slow or not slow'
 
 bench: image ## measure the phases of up against bare QEMU; one JSON, also in bench/latest.json (root)
 	@$(KINKY) bench --stack $(STACK)

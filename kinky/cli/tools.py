@@ -13,7 +13,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     """Return the parser of `kinky tools`."""
     parser = options.command_parser(command, description="List the programs that KinKy uses: version, source, path.")
     parser.add_argument(
-        "--ensure", nargs="*", metavar="NAME", help="make these programs available first (default: all that KinKy itself needs)"
+        "--ensure", nargs="*", metavar="NAME", help="make these programs available first (default: all of them)"
     )
     options.add_json(parser)
     options.set_run(parser, run_tools)
@@ -26,7 +26,7 @@ def run_tools(arguments: argparse.Namespace) -> int:
 
     wanted = arguments.ensure
     if wanted is not None:
-        for name in wanted or toolchain.usual_programs():
+        for name in wanted or [row.name for row in toolchain.list_tools()]:
             # Looked up again each time: one build makes several programs.
             if not any(row.name == name and row.path for row in toolchain.list_tools()):
                 with phase(f"making {name}"):

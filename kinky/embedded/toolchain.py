@@ -38,8 +38,6 @@ class Tool:
     stage: tuple[Mapping[str, Any], ...] = ()
     archive: Mapping[str, Any] | None = None
     script: bool = False
-    on_demand: bool = False
-    """Made only when it is named: a test needs it, and neither `up` nor a node does."""
 
     @property
     def key(self) -> str:
@@ -119,11 +117,6 @@ def list_tools() -> list[ResolvedTool]:
             found = _find(tool, program)
             rows.append(ResolvedTool(name=program, version=tool.version, source=_source(tool, found), path=found))
     return rows
-
-
-def usual_programs() -> list[str]:
-    """Names of the programs that are made unless others are asked for: all but those on demand."""
-    return [program for tool in load_tools().values() if not tool.on_demand for program in tool.programs]
 
 
 def _source(tool: Tool, found: Path | None) -> str:

@@ -31,7 +31,7 @@ from tests.vault_server.server import listen
 
 PORT = 8200
 OURS = (sys.executable, "-m", "tests.vault_server")
-"""The server of the tests; HashiCorp Vault is `toolchain.tool_path("vault")`, which takes the same arguments."""
+"""The server of the tests; another program has to take the same arguments, save --faults."""
 REASON = "give this machine the address of the store's server"
 
 
@@ -46,7 +46,7 @@ class StoreServer:
     """File with the root token."""
     operator: VaultClient
     faults: Faults
-    """What can be switched on; HashiCorp Vault has none."""
+    """What can be switched on; another program than ours has none."""
 
 
 @contextlib.contextmanager

@@ -233,7 +233,7 @@ def test_a_server_of_the_store_is_told_before_its_values_and_waits_for_no_machin
 def test_a_server_needs_no_token_inside_and_only_external_secrets_own_account(declare: Declare) -> None:
     recorded = declare(secretsStore=VAULT)
     assert not recorded.of("StoreCredential")
-    assert recorded.exports["evidence"]["secrets_store"]["credential_expires_at"] is None
+    assert "credential_expires_at" not in recorded.exports["evidence"]["secrets_store"]
     right = recorded.one("Role", "kinky:external-secrets:token:external-secrets")
     assert right.inputs["rules"][0]["resourceNames"] == ["external-secrets"]
     store = recorded.one("ClusterSecretStore")

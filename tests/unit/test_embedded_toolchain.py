@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import http.server
@@ -15,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from kinky.cli import main
 from kinky.embedded import archive, gobuild, toolchain
 from kinky.errors import KinkyError
 
@@ -97,24 +95,6 @@ def test_the_key_follows_the_recipe(tool: toolchain.Tool) -> None:
     before = tool.key
     (tool.directory / "go.sum").write_text("example.invalid/module v1.0.0 h1:other=\n")
     assert tool.key != before
-
-
-def test_a_program_on_demand_is_made_only_when_it_is_named(
-    tool: toolchain.Tool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rare = dataclasses.replace(tool, name="rare", programs={"rare": "."}, on_demand=True)
-    monkeypatch.setattr(toolchain, "load_tools", lambda: {"sample": tool, "rare": rare})
-    made: list[str] = []
-    monkeypatch.setattr(toolchain, "tool_path", lambda name: made.append(name))
-    assert main.main(["tools", "--ensure"]) == 0
-    assert made == ["sample"]
-    assert main.main(["tools", "--ensure", "rare"]) == 0
-    assert made == ["sample", "rare"]
-
-
-def test_up_makes_all_but_what_only_tests_need() -> None:
-    every = {program for tool in toolchain.load_tools().values() for program in tool.programs}
-    assert every - set(toolchain.usual_programs()) == {"vault"}
 
 
 def test_unknown_program_is_refused(tool: toolchain.Tool) -> None:

@@ -48,6 +48,8 @@ class System:
         if request.path == "sys/health":
             state = {"initialized": True, "sealed": sealed, "standby": False, "performance_standby": False}
             return Response(503 if sealed else 200, {**state, "server_time_utc": int(time.time()), "version": VERSION})
+        if request.path == "sys/init":
+            return Response(200, {"initialized": True})
         if request.path == "sys/seal-status":
             state = {"type": "shamir", "initialized": True, "sealed": sealed, "t": 1, "n": 1, "progress": 0}
             return Response(200, {**state, "nonce": "", "version": VERSION, "storage_type": "inmem"})

@@ -1,4 +1,4 @@
-"""Running servers: ours, and HashiCorp Vault where `kinky tools --ensure vault` has made it."""
+"""Running servers, prepared as an operator does."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from kinky import process, retry
+from kinky import retry
 from kinky.bootstrap import certificates
-from kinky.embedded import toolchain
 from tests.vault_server.client import VaultClient
 from tests.vault_server.faults import Faults
 from tests.vault_server.server import VaultServer
 from tests.vault_server.signer import AUDIENCE, ISSUER, SUBJECT, Signer
 
-OURS, REAL = "ours", "vault"
 POLICY = 'path "secret/data/kinky/dev/*" { capabilities = ["read"] }'
 
 
@@ -85,12 +83,6 @@ def wait_for_engine(operator: VaultClient, mount: str = "secret") -> None:
     retry.wait_until(attempt, what=f"engine {mount}", deadline_seconds=30, every_seconds=0.1)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def program() -> Path | None:
-    """HashiCorp Vault, looked for before each test gets a cache of its own."""
-    return next((row.path for row in toolchain.list_tools() if row.name == REAL), None)
-
-
 @pytest.fixture(scope="session")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an authority and a server's certificate."""
@@ -114,19 +106,6 @@ def _run_ours(material: Path, scratch: Path) -> Iterator[Running]:
         yield Running(operator, material / "ca.crt", server.address, server.faults)
 
 
-def _run_real(program: Path, material: Path, scratch: Path) -> Iterator[Running]:
-    token, log = scratch / "token", scratch / "log"
-    token.touch(mode=0o600)
-    token.write_text(secrets.token_urlsafe(24))
-    files = ("--certificate", material / "tls.crt", "--key", material / "tls.key", "--root-token-file", token)
-    pid = process.spawn_detached([program, "--listen", "127.0.0.1:0", *files], log=log)
-    try:
-        address = read_address(log, is_alive=lambda: process.is_alive(pid, expect=str(token)))
-        yield Running(VaultClient(address, material / "ca.crt", token.read_text()), material / "ca.crt", address)
-    finally:
-        process.terminate(pid, expect=str(token))
-
-
 def read_address(log: Path, *, is_alive: Callable[[], bool]) -> str:
     """Wait until a server's first line names its address."""
 
@@ -138,32 +117,18 @@ def read_address(log: Path, *, is_alive: Callable[[], bool]) -> str:
     return retry.wait_until(attempt, what="the server's address", deadline_seconds=60, every_seconds=0.1)
 
 
-def _start(kind: str, program: Path | None, material: Path, scratch: Path) -> Iterator[Running]:
-    if kind == OURS:
-        yield from _run_ours(material, scratch)
-        return
-    if program is None:
-        pytest.skip("NOT COMPARED with HashiCorp Vault: it is not built; kinky tools --ensure vault")
-    yield from _run_real(program, material, scratch)
-
-
-KINDS = [OURS, pytest.param(REAL, marks=pytest.mark.slow)]
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def running(
-    request: pytest.FixtureRequest, program: Path | None, material: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Running]:
+@pytest.fixture(scope="module")
+def running(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A prepared server; the tests of a module share it."""
-    for started in _start(request.param, program, material, tmp_path_factory.mktemp("server")):
+    for started in _run_ours(material, tmp_path_factory.mktemp("server")):
         prepare(started)
         yield started
 
 
-@pytest.fixture(params=KINDS)
-def fresh(request: pytest.FixtureRequest, program: Path | None, material: Path, tmp_path: Path) -> Iterator[Running]:
+@pytest.fixture
+def fresh(material: Path, tmp_path: Path) -> Iterator[Running]:
     """A server of the test's own, with nothing in it."""
-    yield from _start(request.param, program, material, tmp_path)
+    yield from _run_ours(material, tmp_path)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What Vault's API answers, asked of our own server and, where it was built, of HashiCorp Vault."""
+"""What Vault's API answers, asked of our own server over HTTPS."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def test_health_and_seal_are_told_to_anybody(running: Running) -> None:
         True,
         "shamir",
     )
+    assert anybody.get("sys/init").body == {"initialized": True}
     assert (seal.body["t"], seal.body["n"], seal.body["progress"]) == (1, 1, 0)
     assert health.body["version"] == seal.body["version"] == "1.14.8"
 
@@ -522,6 +523,24 @@ def test_a_token_asks_what_it_may(running: Running) -> None:
     data = reader.put("sys/capabilities-self", paths=paths).data
     assert {path: data[path] for path in paths} == {paths[0]: ["read"], paths[1]: ["deny"]}
     assert running.operator.put("sys/capabilities-self", paths=paths).data[paths[1]] == ["root"]
+
+
+def test_an_operator_without_the_root_policy_asks_what_it_may(running: Running) -> None:
+    rules = {
+        "secret/data/kinky/dev/*": ["create", "read", "update"],
+        "secret/metadata/kinky/dev/*": ["delete", "list"],
+        "sys/auth/kinky-dev": ["create", "delete", "sudo", "update"],
+        "sys/auth": ["read"],
+    }
+    text = json.dumps({"path": {path: {"capabilities": allowed} for path, allowed in rules.items()}})
+    running.operator.put("sys/policies/acl/operator", policy=text)
+    token = running.operator.put("auth/token/create", policies=["operator"], ttl="1h").body["auth"]["client_token"]
+    operator = running.operator.with_token(token)
+    asked = {path.replace("*", "x" if "/data/" in path else ""): allowed for path, allowed in rules.items()}
+    answer = operator.put("sys/capabilities-self", paths=[*asked]).data
+    assert {path: sorted(answer[path]) for path in asked} == asked
+    assert operator.list("secret/metadata/kinky/dev/").data == {"keys": ["db"]}
+    assert operator.get("sys/auth").data["kinky-dev/"]["type"] == "jwt"
 
 
 def test_a_token_without_the_default_policy_may_not_look_at_itself(running: Running) -> None:
