@@ -9,7 +9,7 @@ KINKY := .venv/bin/kinky
 PYTEST := .venv/bin/python -m pytest
 
 .NOTPARALLEL:
-.PHONY: help venv packages image host up check down test e2e bench golden generate shell lint
+.PHONY: help venv packages image host up check down test e2e e2e-slow bench golden generate shell lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +36,10 @@ test: venv ## unit, program, golden and configuration tests; no root, under five
 	$(PYTEST) -n auto
 
 e2e: image ## the main job on the embedded host: up, replace nodes, destroy, nothing left (root)
-	$(PYTEST) tests/e2e -m 'host or slow' -v -x
+	$(PYTEST) tests/e2e -m '(host or slow) and not slow_rotation' -v -x
+
+e2e-slow: image ## what takes too long for e2e: a store that never works, rotations of keys, kills in the middle (root)
+	$(PYTEST) tests/e2e -m slow_rotation -v -x
 
 bench: image ## measure the phases of up against bare QEMU; one JSON, also in bench/latest.json (root)
 	@$(KINKY) bench --stack $(STACK)

@@ -14,6 +14,7 @@ _STAGE = re.compile(r"kinky: (?P<failed>FAILED )?stage (?P<name>[\w./-]+)(?:[ :]
 _UPTIME = re.compile(r"(\d+(?:\.\d+)?)")
 EVENT_LINES = 3
 CONSOLE_LINES = 3
+NOT_KEPT = "not kept, by virtualMachine.serialConsoleLog; virtctl console {node} shows what it prints from now on"
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,13 @@ def describe_node(api: HostApi, node: str) -> list[str]:
     lines = [f"{node}: VM {vm.printable}" + (f", VMI {vmi.phase}" if vmi else ", no VMI")]
     lines += [f"{node}: {vm.failure}"] if vm.failure else []
     lines += [f"{node}: {condition}" for condition in (vmi.conditions if vmi else ())]
+    silent = "no launcher pod"
     for pod in api.fetch_pods(f"{names.LABEL_NODE}={node},{LAUNCHER_LABEL}")[:1]:
+        silent = "empty" if CONSOLE_CONTAINER in pod.containers else NOT_KEPT.format(node=node)
         lines += [f"{node}: container {text}" for text in pod.waiting]
     warnings = [event for event in api.fetch_events(node) if event.kind == "Warning"]
     lines += [f"{node}: event {event.reason}: {event.message}" for event in warnings[-EVENT_LINES:]]
-    console = select_console_lines(fetch_console(api, node)) or ["empty, or not logged"]
+    console = select_console_lines(fetch_console(api, node)) or [silent]
     return lines + [f"{node}: console: {line}" for line in console]
 
 

@@ -1,4 +1,7 @@
-"""The API server's encryption configuration as data: secretbox keys in order, of which the first one writes."""
+"""The API server's encryption configuration as data: secretbox keys in order, of which the first one writes, or a KMS.
+
+`identity` is never first, so nothing is ever written in the clear.
+"""
 
 import base64
 import json
@@ -7,9 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from kinky import names
+from kinky.config.model import Encryption
 from kinky.errors import HostError
 
 NAME_PREFIX = "key-"
+KMS_TIMEOUT_SECONDS = 3
+"""What an API server gives a plugin that nothing else is said of; written out, so that it is not another's default."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,38 @@ def render_encryption_config(keys: Sequence[EncryptionKey]) -> bytes:
     return (json.dumps(body, indent=2) + "\n").encode()
 
 
+def render_kms_config(asked: Encryption) -> str:
+    """Render the file for a KMS v2 plugin, which holds no secret; empty if none is asked for.
+
+    There is no second provider: a value that the KMS has not encrypted is not read.
+    """
+    if asked.kms_socket is None:
+        return ""
+    plugin = {
+        "apiVersion": "v2",
+        "name": names.KMS_NAME,
+        "endpoint": f"unix://{asked.kms_socket}",
+        "timeout": f"{asked.kms_timeout_seconds or KMS_TIMEOUT_SECONDS}s",
+    }
+    body = {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "EncryptionConfiguration",
+        "resources": [{"resources": ["secrets"], "providers": [{names.KMS: plugin}]}],
+    }
+    return json.dumps(body, indent=2) + "\n"
+
+
+def parse_provider(content: bytes) -> str:
+    """Return which provider writes, `secretbox` or `kms`; raises HostError, without its content, for anything else."""
+    try:
+        (provider,) = json.loads(content)["resources"][0]["providers"][0]
+    except (IndexError, KeyError, TypeError, ValueError):
+        provider = ""
+    if provider not in names.ETCD_PREFIXES:
+        raise _foreign()
+    return str(provider)
+
+
 def parse_encryption_keys(content: bytes) -> tuple[EncryptionKey, ...]:
     """Parse what `render_encryption_config` has rendered; raises HostError, without its content, for anything else."""
     try:
@@ -62,8 +100,12 @@ def parse_encryption_keys(content: bytes) -> tuple[EncryptionKey, ...]:
     except (IndexError, KeyError, TypeError, ValueError):
         numbers = []
     if not numbers:
-        raise HostError(
-            "the encryption configuration in the key Secret is not one that kinky has written",
-            hint="it was edited: with another form of it kinky cannot tell which key is the old one",
-        )
+        raise _foreign()
     return keys
+
+
+def _foreign() -> HostError:
+    return HostError(
+        "the encryption configuration in the key Secret is not one that kinky has written",
+        hint="it was edited: with another form of it kinky cannot tell which key is the old one",
+    )

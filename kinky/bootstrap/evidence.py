@@ -21,7 +21,6 @@ from kinky.kube.inner import InnerApi
 from kinky.kube.objects import fetch_condition
 from kinky.retry import Pending
 
-ENCRYPTED_PREFIX = "k8s:enc:secretbox:v1:"
 PLAIN_PREFIXES = ("", "identity")
 WRITTEN_ANNOTATION = "kinky.dev/written-at"
 LIFE_TOLERANCE = timedelta(minutes=5)
@@ -70,10 +69,13 @@ class Refusal:
         return f"refused: {ready.get('reason', '')}"
 
 
-def build_encryption_check(inner: InnerApi, secret: str, *, namespace: str) -> Callable[[], str | Pending]:
+def build_encryption_check(inner: InnerApi, secret: str, *, namespace: str, prefix: str) -> Callable[[], str | Pending]:
     """Build a check that the API server which answers writes Secrets encrypted, and wrote none in plain text.
 
     The check writes the Secret again itself: so the server whose count is read has written this very value.
+
+    Args:
+        prefix: What the provider that encrypts puts before each value in etcd.
     """
 
     def check() -> str | Pending:
@@ -83,10 +85,10 @@ def build_encryption_check(inner: InnerApi, secret: str, *, namespace: str) -> C
         plain = sum(written.get(prefix, 0) for prefix in PLAIN_PREFIXES)
         if plain:
             raise HostError(f"the inner API server has written {plain} Secrets to etcd without encryption")
-        if not written.get(ENCRYPTED_PREFIX):
+        if not written.get(prefix):
             seen = ", ".join(sorted(written)) or "no count"
-            return Pending(f"no Secret was written with {ENCRYPTED_PREFIX}; the metrics show {seen}")
-        return f"{written[ENCRYPTED_PREFIX]} Secrets written with {ENCRYPTED_PREFIX}, none without"
+            return Pending(f"no Secret was written with {prefix}; the metrics show {seen}")
+        return f"{written[prefix]} Secrets written with {prefix}, none without"
 
     return check
 

@@ -11,6 +11,7 @@ from kinky.bootstrap.fit_image import check_image
 from kinky.bootstrap.fit_network import check_overlaps, fetch_host_networks
 from kinky.bootstrap.fit_quota import check_quotas, parse_quantity
 from kinky.bootstrap.fit_rights import fetch_missing
+from kinky.bootstrap.keys import fetch_encryption_provider
 from kinky.bootstrap.owner import describe_conflict, fetch_owner
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
@@ -23,6 +24,10 @@ from kinky.topology.nodes import build_nodes
 
 KVM, EMULATION, UNKNOWN = "kvm", "emulation", "unknown"
 KVM_DEVICE = "devices.kubevirt.io/kvm"
+UNATTESTED = (
+    "host.encryptionAtRest = unknown: the keys of the inner cluster may lie in the host's etcd in the clear; "
+    "a copy of that etcd opens the inner cluster"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +70,7 @@ def check_fit(
         HostError: with all problems.
     """
     findings = Findings()
+    findings.warnings += [UNATTESTED] if cfg.host.encryption_at_rest == "unknown" else []
     findings.refuse(
         check_image(cfg, kubernetes_version=image_kubernetes_version),
         "kinky image build makes an image for the wanted version; image.archive names its file",
@@ -159,6 +165,7 @@ def _check_contents(cfg: KinkyConfig, api: HostApi, owner: str | None, findings:
                 [describe_conflict(api.namespace, cluster, marked or "unknown")],
                 "choose another cluster.name or host.namespace, or destroy the other stack first",
             )
+        findings.refuse(_check_provider(cfg, api), "set it back; another provider needs another cluster")
         quotas = api.fetch_quotas()
         present = frozenset(api.fetch_vms(cluster_selector(cluster))) if served else frozenset()
         findings.refuse(
@@ -169,6 +176,14 @@ def _check_contents(cfg: KinkyConfig, api: HostApi, owner: str | None, findings:
         if error.status != 403:
             raise
         findings.warnings.append(error.message)
+
+
+def _check_provider(cfg: KinkyConfig, api: HostApi) -> list[str]:
+    """Compare what shall encrypt the inner etcd with what has, if there is a cluster: nothing else can read it."""
+    made, asked = fetch_encryption_provider(api, cfg.cluster.name), cfg.encryption.provider
+    if made in ("", asked):
+        return []
+    return [f"encryption.provider = {asked}: cluster {cfg.cluster.name} was made with {made}"]
 
 
 def _read_kubevirt(cfg: KinkyConfig, api: HostApi, findings: Findings) -> tuple[str, str]:

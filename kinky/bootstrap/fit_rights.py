@@ -50,7 +50,7 @@ def build_rights(cfg: KinkyConfig, *, namespace_exists: bool) -> Iterator[Right]
     yield from (Right(verb, resources.PODS) for verb in ("get", "list"))
     if cfg.access.mode == "forward":
         yield Right("create", resources.PODS, "portforward")
-    if cfg.virtual_machine.serial_console_log:
+    if cfg.virtual_machine.serial_console_log != "never":
         yield Right("get", resources.PODS, "log")
 
 

@@ -108,7 +108,7 @@ def open_gate(
                 details=["pulumi up does not open what somebody closed"],
                 hint="kinky gate open proves the secrets store and opens it",
             )
-        evidence = prove_store(cluster, inner, proof, limit_seconds=limit_seconds)
+        evidence = prove_store(access, cluster, inner, proof, limit_seconds=limit_seconds)
         _write_wall(inner)
         _write_state(inner, OPEN, reason="the secrets store is proved", evidence=evidence)
     wait_obeyed(inner, cluster, OPEN, limit_seconds=WALL_LIMIT_SECONDS)

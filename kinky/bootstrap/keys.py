@@ -20,7 +20,7 @@ from kinky.bootstrap.certificates import (
     make_key,
     split_public_keys,
 )
-from kinky.bootstrap.encryption_config import make_encryption_key, render_encryption_config
+from kinky.bootstrap.encryption_config import make_encryption_key, parse_provider, render_encryption_config
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
@@ -46,8 +46,11 @@ class KeyRecord:
     fingerprints: dict[str, str] = field(default_factory=dict)
 
 
-def ensure_cluster_keys(access: HostAccess, cluster: str) -> KeyRecord:
+def ensure_cluster_keys(access: HostAccess, cluster: str, *, kms_config: str = "") -> KeyRecord:
     """Make the cluster's authorities and keys, unless the host holds them already.
+
+    Args:
+        kms_config: The API server's encryption configuration if a KMS encrypts; without a key, so it is kept as asked.
 
     Raises:
         HostError: the host refused, or a Secret of that name is not usable as this cluster's keys.
@@ -55,12 +58,14 @@ def ensure_cluster_keys(access: HostAccess, cluster: str) -> KeyRecord:
     api = HostApi.connect(access)
     name = names.pki_secret(cluster)
     if api.fetch_here(resources.SECRETS, name) is None:
-        body = build_secret(name, make_cluster_files(cluster), labels=names.cluster_labels(cluster))
+        files = make_cluster_files(cluster) | ({ENCRYPTION_FILE: kms_config.encode()} if kms_config else {})
+        body = build_secret(name, files, labels=names.cluster_labels(cluster))
         # Of two that start at once one creates, and both read what was created.
         api.create(resources.SECRETS, body, namespace=api.namespace)
     record = fetch_cluster_keys(access, cluster)
     if record is None:
         raise HostError(f"host cluster: Secret {name} was created and is gone again", hint="run pulumi up again")
+    _keep_kms_config(api, cluster, kms_config)
     return record
 
 
@@ -93,6 +98,12 @@ def fetch_key_files(api: HostApi, cluster: str) -> Mapping[str, bytes]:
 def fetch_public_keys(api: HostApi, cluster: str) -> list[bytes]:
     """Read the public keys (PEM) whose tokens the API servers accept, that of the signing key first."""
     return split_public_keys(fetch_key_files(api, cluster)[PUBLIC_KEY_FILE])
+
+
+def fetch_encryption_provider(api: HostApi, cluster: str) -> str:
+    """Read which provider encrypts Secrets in the inner etcd; empty when the cluster has no keys yet."""
+    content = (api.fetch_secret_here(names.pki_secret(cluster)) or {}).get(ENCRYPTION_FILE)
+    return parse_provider(content) if content else ""
 
 
 def fetch_made_at(api: HostApi, cluster: str, item: str) -> str:
@@ -146,6 +157,15 @@ def make_cluster_files(cluster: str) -> dict[str, bytes]:
     service_account_key = make_key()
     files |= {"sa.key": service_account_key, "sa.pub": derive_public_key(service_account_key)}
     return files | {ENCRYPTION_FILE: render_encryption_config([make_encryption_key(1)])}
+
+
+def _keep_kms_config(api: HostApi, cluster: str, wanted: str) -> None:
+    """Write another socket or timeout of the same KMS; never one provider's settings over another's key."""
+    present = parse_provider(fetch_key_files(api, cluster)[ENCRYPTION_FILE])
+    if present != (names.KMS if wanted else names.SECRETBOX):
+        raise HostError(f"inner cluster {cluster} was made with encryption.provider {present}", hint="set it back")
+    if wanted:
+        replace_key_files(api, cluster, lambda files: {**files, ENCRYPTION_FILE: wanted.encode()})
 
 
 def _fetch_files(api: HostApi, cluster: str) -> Mapping[str, bytes] | None:

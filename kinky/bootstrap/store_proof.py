@@ -17,11 +17,14 @@ from kinky import names
 from kinky.bootstrap.certificates import format_time
 from kinky.bootstrap.evidence import Refusal, build_encryption_check, make_all
 from kinky.bootstrap.forward import ensure_recorded_forward
+from kinky.bootstrap.keys import fetch_encryption_provider
 from kinky.bootstrap.requirements import Requirement, run_requirements
 from kinky.bootstrap.stores.store import Store
 from kinky.errors import KinkyError
 from kinky.kube import resources
+from kinky.kube.access import HostAccess
 from kinky.kube.connection import JsonObject
+from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.kube.objects import fetch_condition
 from kinky.manifests.store_values import CANARY_KEY, CANARY_VALUE
@@ -115,7 +118,7 @@ class Canary:
             return [error.message]
         if body is None:
             return [f"ExternalSecret {self.namespace}/{self.name} is not there"]
-        return [f"ExternalSecret {self.name}: {_describe_ready(body)}"]
+        return [f"ExternalSecret {self.name}: {describe_ready(body)}"]
 
     def _nudge(self) -> None:
         """Have the value read now instead of at the next interval."""
@@ -133,6 +136,7 @@ class Canary:
 
 
 def prove_store(
+    access: HostAccess,
     cluster: str,
     inner: InnerApi,
     spec: ProofSpec,
@@ -153,7 +157,10 @@ def prove_store(
     canary = Canary(spec.source, cluster, inner, name=external_secret, namespace=namespace)
     refusals = [Refusal(inner, body) for body in spec.probes]
     hint = f"kubectl describe clustersecretstore {spec.store}; kubectl logs -n {namespace} deploy/external-secrets"
-    table = _build_table(cluster, inner, canary, refusals, spec, hint)
+    provider = fetch_encryption_provider(HostApi.connect(access), cluster) or names.SECRETBOX
+    prefix = names.ETCD_PREFIXES[provider]
+    encrypted = build_encryption_check(inner, canary.name, namespace=canary.namespace, prefix=prefix)
+    table = _build_table(cluster, inner, canary, refusals, spec, hint, encrypted=encrypted)
     started = datetime.now(UTC)
     try:
         spec.source.write_decoy({CANARY_KEY: secrets.token_hex(16).encode()})
@@ -171,7 +178,14 @@ def prove_store(
 
 
 def _build_table(
-    cluster: str, inner: InnerApi, canary: Canary, refusals: Sequence[Refusal], spec: ProofSpec, hint: str
+    cluster: str,
+    inner: InnerApi,
+    canary: Canary,
+    refusals: Sequence[Refusal],
+    spec: ProofSpec,
+    hint: str,
+    *,
+    encrypted: Callable[[], str | Pending],
 ) -> list[Requirement]:
     """Build the requirements G1 to G7, in order."""
     unknown, decoy = refusals
@@ -181,7 +195,6 @@ def _build_table(
         make_all(refusals)
         return first_trip()
 
-    encrypted = build_encryption_check(inner, canary.name, namespace=canary.namespace)
     checks: list[tuple[str, Callable[[], str | Pending], float]] = [
         (STORE_READY, lambda: _check_store(cluster, inner, spec.store), 2.0),
         (FIRST_TRIP, first, 1.0),
@@ -227,10 +240,32 @@ def _check_store(cluster: str, inner: InnerApi, store: str) -> str | Pending:
     ready = fetch_condition(body.get("status") or {}, "Ready") or {}
     if ready.get("status") == "True" and ready.get("reason") == "Valid":
         return "Valid"
-    return Pending(f"ClusterSecretStore {store}: {_describe_ready(body)}")
+    return Pending(f"ClusterSecretStore {store}: {describe_ready(body)}")
 
 
-def _describe_ready(body: JsonObject) -> str:
+def fetch_store_faults(inner: InnerApi, store: str, source: Store) -> list[str]:
+    """Return what is wrong now with a store that was proved once, each as a sentence; the gate stays open all the same.
+
+    The canary is looked at besides the store, which goes on calling itself Valid for minutes after its token has ended.
+    """
+    watched = (
+        (resources.CLUSTER_SECRET_STORES, store, None, "Valid"),
+        (resources.EXTERNAL_SECRETS, CANARY_VALUE, names.NAMESPACE_KINKY, "SecretSynced"),
+    )
+    faults = []
+    for kind, name, namespace, reason in watched:
+        body = inner.fetch(kind, name, namespace=namespace)
+        ready = fetch_condition((body or {}).get("status") or {}, "Ready") or {}
+        if (ready.get("status"), ready.get("reason")) != ("True", reason):
+            faults.append(f"{kind.kind} {name} {'is not there' if body is None else 'says ' + describe_ready(body)}")
+    try:
+        source.check_credential(inner)
+    except KinkyError as error:
+        faults.append(error.message)
+    return faults
+
+
+def describe_ready(body: JsonObject) -> str:
     """Describe an object's condition Ready."""
     ready = fetch_condition(body.get("status") or {}, "Ready")
     if ready is None:

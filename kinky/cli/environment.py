@@ -14,8 +14,12 @@ from kinky import paths
 from kinky.cli import options
 from kinky.cli.passphrase import ensure_passphrase
 from kinky.cli.stack_file import StackFile, read_stack_file
+from kinky.config.problem import refuse
+from kinky.config.secrets_provider import check_state_provider
 from kinky.progress import note
 
+PROJECT: Final = "kinky"
+"""Name in Pulumi.yaml; state and locks are filed under it."""
 PULUMI_PROGRAMS: Final = (
     "pulumi",
     "pulumi-language-python",
@@ -65,6 +69,8 @@ def build_environment(stack_file: StackFile, *, environ: Mapping[str, str]) -> d
     the host, and only `kinky env` points it at the inner cluster.
     """
     backend = environ.get("PULUMI_BACKEND_URL") or f"file://{paths.pulumi_backend_dir()}"
+    written = check_state_provider(backend, project=PROJECT, stack=stack_file.stack)
+    refuse(written, source=str(stack_file.path.relative_to(paths.project_root())))
     return {
         "PULUMI_STACK": stack_file.stack,
         "PULUMI_HOME": environ.get("PULUMI_HOME") or str(paths.state_dir() / "pulumi-home"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
@@ -21,13 +22,15 @@ CLOSED_MEANS: Final = (
     "and a pod that ends is not replaced. pulumi up leaves it so; kinky gate open proves the secrets store and opens it"
 )
 
+STORE_MEANS: Final = "pods go on with what was read before"
+
 
 def build_parser(command: str) -> argparse.ArgumentParser:
     """Return the parser of `kinky gate`."""
     parser = options.command_parser(command, description="No workload runs before the secrets store was proved.")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     helps = {
-        "show": "print whether the gate is open, since when, and on what evidence",
+        "show": "print whether the gate is open, since when, on what evidence, and whether the store works now",
         "open": "collect the evidence now, and open the gate if it holds",
         "close": "refuse new pods until it is opened again; what runs goes on",
     }
@@ -42,19 +45,25 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 
 def run_show(arguments: argparse.Namespace) -> int:
-    """Print the state; the exit code is 1 when it is closed or the wall has a hole."""
+    """Print the state; the exit code is 1 when it is closed, the wall has a hole, or the store does not work now."""
     from kinky.bootstrap.credential import connect_inner
     from kinky.bootstrap.gate import fetch_faults, fetch_state, fetch_tainted
+    from kinky.bootstrap.store_proof import fetch_store_faults
+    from kinky.manifests import secrets_store
 
     stack_file = read_stack_file(arguments.stack)
     access, server = find_inner(stack_file)
     inner = connect_inner(access, stack_file.cluster, server)
     state, faults, tainted = fetch_state(inner), fetch_faults(inner), fetch_tainted(inner)
+    # A closed gate has its own reason, and before the first proof there is no store to look at.
+    source = find_store(stack_file, access)
+    store_faults = fetch_store_faults(inner, secrets_store.STORE, source) if state.is_latched else []
     if arguments.json:
-        print(options.to_json({**asdict(state), "faults": faults, "tainted_nodes": tainted}))
+        told = {**asdict(state), "faults": faults, "store_faults": store_faults, "tainted_nodes": tainted}
+        print(options.to_json(told))
     else:
-        print(describe(state, faults=faults, tainted=tainted))
-    return 0 if state.is_latched and not faults else 1
+        print(describe(state, faults=faults, tainted=tainted, store_faults=store_faults))
+    return 0 if state.is_latched and not faults and not store_faults else 1
 
 
 def run_open(arguments: argparse.Namespace) -> int:
@@ -89,11 +98,12 @@ def run_close(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def describe(state: GateState, *, faults: list[str], tainted: list[str]) -> str:
+def describe(state: GateState, *, faults: list[str], tainted: list[str], store_faults: Sequence[str] = ()) -> str:
     """Return the state as text: one line, what is wrong, the evidence as a table."""
     since = f" since {state.since}" if state.since else ""
     lines = [f"{state.state}{since}: {state.reason}"]
     lines += [f"CRITICAL: {fault}; kinky gate open makes it again" for fault in faults]
+    lines += [f"CRITICAL: the secrets store: {fault}; {STORE_MEANS}" for fault in store_faults]
     if state.state == "open" and state.evidence is None:
         lines.append("CRITICAL: it was opened without evidence; kinky gate open proves the secrets store")
     lines += [f"nodes that take no workload yet: {', '.join(tainted)}"] if tainted else []

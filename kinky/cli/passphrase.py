@@ -88,7 +88,7 @@ def _check_file(stack: str, path: Path) -> None:
 
 def _needs_passphrase(secrets_provider: str | None, backend: str) -> bool:
     # A service backend (http, https) keeps the key itself; other providers are named in the stack's file.
-    return secrets_provider in (None, "passphrase") and not backend.startswith("http")
+    return secrets_provider in (None, "default", "passphrase") and not backend.startswith("http")
 
 
 def _ensure_file(path: Path) -> Path:

@@ -62,7 +62,8 @@ def _find_disks(stack_file: StackFile, api: HostApi) -> tuple[Source, Collection
     from kinky.embedded.layout import default_layout
 
     if stack_file.embedded:
-        return disks.find_disks(api, default_layout().find_outside)
+        provider = stack_file.config.encryption.provider
+        return disks.find_disks(api, default_layout().find_outside, provider=provider)
     return Source(title="disks of the VMs", kinds=disks.KINDS, artefacts=(), unread=(ELSEWHERE,)), ()
 
 

@@ -11,14 +11,11 @@ from pulumi import automation
 from pulumi.automation.errors import CommandError as EngineError
 
 from kinky import paths
-from kinky.cli.environment import PULUMI_PROGRAMS, build_environment, build_search_path
+from kinky.cli.environment import PROJECT, PULUMI_PROGRAMS, build_environment, build_search_path
 from kinky.cli.stack_file import StackFile
 from kinky.cli.stack_interrupt import deferred_interrupts
 from kinky.cli.stack_lock import remove_stale_locks
 from kinky.errors import KinkyError
-
-PROJECT = "kinky"
-"""Name in Pulumi.yaml; state and locks are filed under it."""
 
 MISFIT = "incorrect passphrase"
 """What Pulumi says when the passphrase does not open the salt in the stack's file."""

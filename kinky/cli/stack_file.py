@@ -11,6 +11,8 @@ import yaml
 from kinky import paths
 from kinky.config.load import load_config, select_own
 from kinky.config.model import KinkyConfig
+from kinky.config.problem import refuse
+from kinky.config.secrets_provider import check_secrets_provider
 from kinky.errors import ConfigError
 
 
@@ -57,6 +59,7 @@ def read_stack_file(stack: str) -> StackFile:
             hint="copy stacks/Pulumi.dev.yaml to that name and edit it, or choose another one: --stack",
         )
     document = _parse(path, source)
+    refuse(check_secrets_provider(document.get("secretsprovider")), source=source)
     return StackFile(
         stack=stack.rsplit("/", 1)[-1],
         path=path,

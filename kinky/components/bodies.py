@@ -12,6 +12,7 @@ import pulumi_kubernetes as kubernetes
 from kinky.manifests.body import Body, logical_name
 
 SKIP_AWAIT: Final = "pulumi.com/skipAwait"
+PATCH_FORCE: Final = "pulumi.com/patchForce"
 WAIT_FOR: Final = "pulumi.com/waitFor"
 AWAITED_KINDS: Final = frozenset(
     {"DaemonSet", "Deployment", "PersistentVolumeClaim", "Service", "ServiceAccount", "StatefulSet"}
@@ -88,6 +89,9 @@ def choose_annotations(kind: str, *, await_ready: bool) -> Mapping[str, str]:
     """Return what tells the provider how to wait for an object of this kind."""
     if kind == "CustomResourceDefinition":
         return {WAIT_FOR: "condition=Established"}
+    if kind == "VirtualMachine":
+        # A field that a step has set (docs/decisions/0016) becomes the program's once the program declares it.
+        return {PATCH_FORCE: "true"}
     return {} if await_ready or kind not in AWAITED_KINDS else {SKIP_AWAIT: "true"}
 
 

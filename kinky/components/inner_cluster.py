@@ -11,7 +11,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from kinky import names
-from kinky.components import steps
+from kinky.bootstrap.encryption_config import render_kms_config
+from kinky.components import console, steps
 from kinky.components.addons import Addons, AddonsArgs, NodeNetwork, NodeNetworkArgs
 from kinky.components.live_step import describe_access
 from kinky.components.network import Network, NetworkArgs
@@ -21,7 +22,7 @@ from kinky.components.secrets_store import SecretsStore, SecretsStoreArgs, Store
 from kinky.components.workload import Workload, WorkloadArgs
 from kinky.config.model import KinkyConfig
 from kinky.kube.access import HostAccess
-from kinky.manifests import gate, host_namespace, stores
+from kinky.manifests import gate, host_namespace, storage, stores
 from kinky.manifests.body import Body
 from kinky.topology.nodes import build_nodes, control_planes, workers
 
@@ -95,6 +96,7 @@ class InnerCluster(pulumi.ComponentResource):
 
         # The one way to a provider for workloads leads through the opened gate.
         self.workloads = self._declare_inner("workloads", store.workloads_kubeconfig)
+        self._declare_console(store)
         workload = self._declare_workload(outside)
         self._set_outputs(outside, ready, store, workload)
 
@@ -123,7 +125,7 @@ class InnerCluster(pulumi.ComponentResource):
             "create_namespace": config.host.create_namespace,
             "namespace_body": host_namespace.build_host_namespace(config),
             "residue_seconds": config.timeouts.seconds(RESIDUE_LIMIT_SECONDS),
-            "retained": list_retained(config),
+            "retained": storage.list_retained(config),
         }
         return steps.Claim(steps.ClaimStep(), f"{self._name}-claim", inputs, pulumi.ResourceOptions(parent=self))
 
@@ -131,7 +133,9 @@ class InnerCluster(pulumi.ComponentResource):
         """Declare the keys; etcd's data cannot be read without them, so they stay when the data stay."""
         opts = self._after(claim)
         opts.retain_on_delete = self._args.config.control_plane.etcd_retain
-        return steps.ClusterKeys(steps.ClusterKeysStep(), f"{self._name}-keys", self._access, opts)
+        kms = render_kms_config(self._args.config.encryption)
+        inputs = {**self._access, **({"kms_config": kms} if kms else {})}
+        return steps.ClusterKeys(steps.ClusterKeysStep(), f"{self._name}-keys", inputs, opts)
 
     def _declare_inner(self, role: str, kubeconfig: pulumi.Input[str]) -> kubernetes.Provider:
         """Declare a provider for the inner cluster."""
@@ -236,6 +240,12 @@ class InnerCluster(pulumi.ComponentResource):
         )
         return SecretsStore(f"{self._name}-store", args, self._inside(inner))
 
+    def _declare_console(self, store: SecretsStore) -> None:
+        """Declare the end of the consoles' logs; the opened gate is the end of the bootstrap."""
+        if self._args.config.virtual_machine.serial_console_log == "bootstrap":
+            inputs = {**self._access, "nodes": [node.name for node in build_nodes(self._args.config)]}
+            console.ConsoleLogsStopped(f"{self._name}-console-logs", inputs, self._after(store.gate))
+
     def _declare_workload(self, outside: steps.OutsideReady) -> Workload | None:
         """Declare the demonstration, if it is asked for."""
         if not self._args.config.workload.enabled:
@@ -285,11 +295,3 @@ class InnerCluster(pulumi.ComponentResource):
                 "timings": self.timings,
             }
         )
-
-
-def list_retained(config: KinkyConfig) -> list[str]:
-    """Return the host objects that a destroy leaves on purpose, each as `Kind/name`."""
-    if not config.control_plane.etcd_retain or config.cluster.ephemeral:
-        return []
-    claims = [names.etcd_claim(node.name) for node in control_planes(build_nodes(config))]
-    return [f"Secret/{names.pki_secret(config.cluster.name)}", *(f"PersistentVolumeClaim/{claim}" for claim in claims)]

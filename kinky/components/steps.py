@@ -67,7 +67,8 @@ class ClusterKeysStep(Step):
     """Make the cluster's keys once, straight into a host Secret."""
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
-        return asdict(keys.ensure_cluster_keys(parse_access(inputs), inputs["cluster"]))
+        kms = str(inputs.get("kms_config", ""))
+        return asdict(keys.ensure_cluster_keys(parse_access(inputs), inputs["cluster"], kms_config=kms))
 
     def _undo(self, properties: Properties) -> None:
         keys.delete_key_secret(parse_access(properties), properties["secret_name"])

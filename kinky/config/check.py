@@ -42,6 +42,8 @@ def check_config(cfg: KinkyConfig) -> list[Problem]:
         *_check_overlaps(cfg),
         *_check_network_sizes(cfg),
         *_check_host(cfg),
+        *_check_encryption_at_rest(cfg),
+        *_check_encryption(cfg),
         *_check_access(cfg),
         *_check_etcd(cfg),
         *_check_store(cfg),
@@ -159,6 +161,47 @@ def _check_host(cfg: KinkyConfig) -> Iterator[Problem]:
     if cfg.image.pull_policy == "Always":
         text = "must be IfNotPresent or Never with host.embedded, which has no registry"
         yield Problem(("image", "pullPolicy"), cfg.image.pull_policy, text, (embedded,))
+
+
+def _check_encryption_at_rest(cfg: KinkyConfig) -> Iterator[Problem]:
+    """The host's etcd holds the inner cluster's keys: what lasts is not made on a host that nobody vouches for.
+
+    That is every cluster which is neither ephemeral nor on the embedded host, a test machine's: a setting of its own
+    for it would be the one that is forgotten.
+    """
+    key: KeyPath = ("host", "encryptionAtRest")
+    accept: KeyPath = ("host", "acceptUnencryptedAtRest")
+    host = cfg.host
+    if host.encryption_at_rest == "attested":
+        if host.embedded:
+            text = "must be unknown with host.embedded, which does not encrypt its etcd"
+            yield Problem(key, host.encryption_at_rest, text, (("host", "embedded"),))
+        if host.accept_unencrypted_at_rest:
+            text = "has no meaning with host.encryptionAtRest attested"
+            yield Problem(accept, host.accept_unencrypted_at_rest, text, (key,))
+        return
+    if not (host.embedded or cfg.cluster.ephemeral or host.accept_unencrypted_at_rest):
+        text = (
+            "must be attested, because the host's etcd will hold the keys of a cluster that lasts: "
+            "ask who runs the host, or set host.acceptUnencryptedAtRest: true"
+        )
+        involved: tuple[KeyPath, ...] = (accept, ("host", "embedded"), ("cluster", "ephemeral"))
+        yield Problem(key, host.encryption_at_rest, text, involved)
+
+
+def _check_encryption(cfg: KinkyConfig) -> Iterator[Problem]:
+    """A KMS plugin is found by its socket; its settings mean nothing to another provider."""
+    asked = cfg.encryption
+    provider: KeyPath = ("encryption", "provider")
+    if asked.provider == names.KMS:
+        if asked.kms_socket is None:
+            text = "is missing: encryption.provider kms needs the socket of the plugin in the node image"
+            yield Problem(("encryption", "kmsSocket"), UNSHOWN, text, (provider,))
+        return
+    for key, value in (("kmsSocket", asked.kms_socket), ("kmsTimeoutSeconds", asked.kms_timeout_seconds)):
+        if value is not None:
+            text = f"has a meaning only with encryption.provider kms, which is {asked.provider}"
+            yield Problem(("encryption", key), value, text, (provider,))
 
 
 def _check_access(cfg: KinkyConfig) -> Iterator[Problem]:

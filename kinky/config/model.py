@@ -23,6 +23,7 @@ from kinky.config.values import (
     OneFamily,
     Port,
     Rule,
+    Socket,
     Subdomain,
     Taint,
     Text,
@@ -77,6 +78,10 @@ class Host(Section):
     """Whether the host is the embedded one of this machine, started by `kinky host up`."""
     accelerator: Literal["auto", "kvm", "emulation"] = "auto"
     """How the VMs' processors run; `auto` asks the host. Emulation is slow and works without /dev/kvm."""
+    encryption_at_rest: Literal["attested", "unknown"] = "unknown"
+    """Whether the host encrypts Secrets in its etcd; KinKy cannot see it: `attested` is your word, `unknown` warns."""
+    accept_unencrypted_at_rest: bool = False
+    """Whether a cluster that is neither ephemeral nor embedded is made although `encryptionAtRest` is unknown."""
 
 
 class Image(Section):
@@ -161,14 +166,25 @@ class VirtualMachine(Section):
 
     firmware: Literal["bios", "uefi"] = "bios"
     """Firmware that boots the node image; it can be booted by both."""
-    serial_console_log: bool = True
-    """Whether the host keeps what a VM prints on its serial console, which is shown when a node does not come up."""
+    serial_console_log: Literal["always", "bootstrap", "never"] = "bootstrap"
+    """When the host keeps what VMs print on the console; `bootstrap`: not of VMs that start once the gate is open."""
     cpu_model: Text | None = None
     """Processor model of the VMs; `null` means the host's default."""
     termination_grace_seconds: Annotated[int, within(0, 3600)] = 30
     """Seconds that a VM has for its shutdown."""
     eviction_strategy: Literal["None", "LiveMigrate", "LiveMigrateIfPossible"] = "LiveMigrateIfPossible"
     """What the host does with a VM when its own node is drained."""
+
+
+class Encryption(Section):
+    """What encrypts Secrets in the inner etcd; it stays as the cluster was made."""
+
+    provider: Literal["secretbox", "kms"] = "secretbox"
+    """`secretbox` uses a key of KinKy's; `kms` a KMS v2 plugin, which your node image starts as a systemd unit."""
+    kms_socket: Socket | None = None
+    """Socket of the plugin in the guest, in a folder of its own below /run, such as /run/kms/plugin.sock."""
+    kms_timeout_seconds: Annotated[int, within(1, 60)] | None = None
+    """Seconds that the API server gives one call of the plugin; `null` means 3."""
 
 
 class Workload(Section):
@@ -206,6 +222,7 @@ class KinkyConfig(Section):
     access: Access = Field(default_factory=Access)
     virtual_machine: VirtualMachine = Field(default_factory=VirtualMachine)
     secrets_store: SecretsStore = Field(default_factory=SecretsStore)
+    encryption: Encryption = Field(default_factory=Encryption)
     workload: Workload = Field(default_factory=Workload)
     timeouts: Timeouts = Field(default_factory=Timeouts)
 

@@ -24,6 +24,9 @@ HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 STORE_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 IMAGE = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)+(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?")
 
+SOCKET = re.compile(r"/run/(?!(containerd|kinky|systemd)/)[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
+"""The API server sees the socket's whole folder: it may be nobody else's."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -111,6 +114,9 @@ HttpsAddress = Annotated[
 ]
 StorePath = Annotated[
     str, matching(STORE_PATH, "a path without a slash at its ends, of letters, digits, '-', '_' and '.'", longest=200)
+]
+Socket = Annotated[
+    str, matching(SOCKET, "a socket in a folder of its own below /run, such as /run/kms/plugin.sock", longest=100)
 ]
 LabelKey = Annotated[str, matching(LABEL_KEY, "a label key such as example.com/zone", longest=317)]
 LabelValue = Annotated[

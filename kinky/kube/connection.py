@@ -181,7 +181,42 @@ def open_host(access: HostAccess) -> Connection:
             f"host cluster: the kubeconfig {access.kubeconfig} cannot be read: {type(error).__name__}",
             hint="check it with: kubectl config view",
         ) from None
+    _hold_credentials_in_memory(client)
+    if not configuration.verify_ssl:
+        raise HostError(
+            f"host cluster: the kubeconfig {access.kubeconfig} does not verify the server (insecure-skip-tls-verify)",
+            hint="put the host's CA into it as certificate-authority-data",
+        )
     return Connection(client, target="host cluster")
+
+
+def _hold_credentials_in_memory(client: "ApiClient") -> None:
+    """Read the client's key and certificates once, and remove the files that the package wrote them to.
+
+    For a kubeconfig with keys inside, the package writes the operator's key to the folder for temporary
+    files and removes it when the process exits, which a killed one does not.
+    """
+    from kubernetes.config import kube_config
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    pool_options = client.rest_client.pool_manager.connection_pool_kw
+    authorities, certificate, key = (pool_options.pop(name, None) for name in ("ca_certs", "cert_file", "key_file"))
+    context = create_urllib3_context()
+    try:
+        if authorities:
+            context.load_verify_locations(authorities)
+        else:
+            context.load_default_certs()
+        if certificate:
+            context.load_cert_chain(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        raise HostError(
+            f"host cluster: the kubeconfig's certificates cannot be used: {type(error).__name__}",
+            hint="check it with: kubectl config view",
+        ) from None
+    finally:
+        kube_config._cleanup_temp_files()
+    pool_options["ssl_context"] = context
 
 
 def open_inner(access: InnerAccess) -> Connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kinky import names
 from kinky.config.model import KinkyConfig
 from kinky.manifests.body import Body, binary_quantity, host_metadata
-from kinky.topology.nodes import NodeSpec
+from kinky.topology.nodes import NodeSpec, build_nodes, control_planes
 
 
 def etcd_capacity(node: NodeSpec) -> str:
@@ -35,3 +35,11 @@ def build_etcd_claim(cfg: KinkyConfig, node: NodeSpec) -> Body:
         "metadata": host_metadata(cfg, names.etcd_claim(node.name), node=node),
         "spec": spec,
     }
+
+
+def list_retained(config: KinkyConfig) -> list[str]:
+    """Return the host objects that a destroy leaves on purpose, each as `Kind/name`."""
+    if not config.control_plane.etcd_retain or config.cluster.ephemeral:
+        return []
+    claims = [names.etcd_claim(node.name) for node in control_planes(build_nodes(config))]
+    return [f"Secret/{names.pki_secret(config.cluster.name)}", *(f"PersistentVolumeClaim/{claim}" for claim in claims)]

@@ -7,6 +7,7 @@ Field names are those of kubeadm.k8s.io/v1beta4 in Kubernetes 1.36.3.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 import yaml
@@ -90,6 +91,7 @@ def _cluster_configuration(cfg: KinkyConfig, planes: Sequence[NodeSpec], address
                     "profiling": "false",
                 }
             ),
+            **_plugin_volumes(cfg),
         },
         "controllerManager": {"extraArgs": _arguments({**election, "controllers": "*"})},
         "scheduler": {"extraArgs": _arguments(election)},
@@ -98,6 +100,16 @@ def _cluster_configuration(cfg: KinkyConfig, planes: Sequence[NodeSpec], address
         "proxy": {"disabled": True},
         "etcd": {"local": _local_etcd(cfg, planes, addresses)},
     }
+
+
+def _plugin_volumes(cfg: KinkyConfig) -> dict[str, Any]:
+    """Return the folder of the KMS plugin's socket for the API server's pod, if a KMS encrypts."""
+    if cfg.encryption.kms_socket is None:
+        return {}
+    # The folder, because a plugin that starts anew makes a new socket. One can connect through a read-only mount.
+    folder = str(PurePosixPath(cfg.encryption.kms_socket).parent)
+    mount = {"name": names.KMS, "hostPath": folder, "mountPath": folder, "readOnly": True, "pathType": "Directory"}
+    return {"extraVolumes": [mount]}
 
 
 def build_api_server_names(cfg: KinkyConfig, planes: Sequence[NodeSpec], addresses: Addresses) -> list[str]:

@@ -76,6 +76,8 @@ def render_user_data(
 
 def build_node_facts(cfg: KinkyConfig, node: NodeSpec, addresses: Addresses, *, generation: int) -> dict[str, Any]:
     """Return what /etc/kinky/node.json holds."""
+    # The boot waits for the plugin's socket, where there is one.
+    kms = {"kmsSocket": cfg.encryption.kms_socket} if node.is_control_plane and cfg.encryption.kms_socket else {}
     return {
         "cluster": cfg.cluster.name,
         "node": node.name,
@@ -86,6 +88,7 @@ def build_node_facts(cfg: KinkyConfig, node: NodeSpec, addresses: Addresses, *, 
         "endpointName": names.endpoint_host(cfg.cluster.name),
         "kubernetesVersion": cfg.cluster.kubernetes_version,
         "generation": generation,
+        **kms,
     }
 
 

@@ -50,15 +50,22 @@ def _mark(name: str, content: bytes) -> KnownSecret:
     return KnownSecret(SecretClass.MARKER, name, content)
 
 
-ENCRYPTED: Final = _mark("of encrypted values in etcd", b"k8s:enc:secretbox:v1:")
+ENCRYPTED: Final = {
+    names.SECRETBOX: _mark("of encrypted values in etcd", names.ETCD_PREFIXES[names.SECRETBOX].encode()),
+    names.KMS: _mark("of values in etcd that a KMS has encrypted", names.ETCD_PREFIXES[names.KMS].encode()),
+}
 ETCD_LABEL: Final = _mark("label of etcd's file system", b"kinky-etcd")
 DATA_LABEL: Final = _mark("label of the data disk's file system", b"kinky-data")
 CLOUD_CONFIG: Final = _mark("first line of user-data", b"#cloud-config")
-MARKERS: Final = (ENCRYPTED, ETCD_LABEL, DATA_LABEL, CLOUD_CONFIG)
+MARKERS: Final = (*ENCRYPTED.values(), ETCD_LABEL, DATA_LABEL, CLOUD_CONFIG)
 
 
-def find_disks(api: HostApi, locate: Locate) -> tuple[Source, tuple[Path, ...]]:
-    """Return the disks of the namespace's VMs with what is expected of them, and the files that they are."""
+def find_disks(api: HostApi, locate: Locate, *, provider: str = names.SECRETBOX) -> tuple[Source, tuple[Path, ...]]:
+    """Return the disks of the namespace's VMs with what is expected of them, and the files that they are.
+
+    Args:
+        provider: What encrypts Secrets in the inner etcd, a key of `names.ETCD_PREFIXES`.
+    """
     pods = [LauncherPod.parse(body) for body in api.fetch_all_here(resources.PODS, selector=LAUNCHER_LABEL)]
     claims = [ClaimRecord.parse(body) for body in api.fetch_all_here(resources.PVCS, selector=OURS)]
     found: list[tuple[Artefact, Path]] = []
@@ -69,8 +76,8 @@ def find_disks(api: HostApi, locate: Locate) -> tuple[Source, tuple[Path, ...]]:
             unread.append(f"disks of {name}: {folder or 'a volume that is no folder'} is not on this machine")
         else:
             found += _find_below(kept, name)
-    places = [place for pod in pods for place in build_places(pod)]
-    places += [place for claim in claims for place in _expect_etcd(f"{claim.name}/*")]
+    places = [place for pod in pods for place in build_places(pod, provider)]
+    places += [place for claim in claims for place in _expect_etcd(f"{claim.name}/*", provider)]
     source = Source(
         title="disks of the VMs",
         kinds=KINDS,
@@ -82,7 +89,7 @@ def find_disks(api: HostApi, locate: Locate) -> tuple[Source, tuple[Path, ...]]:
     return source, tuple(path for _, path in found)
 
 
-def build_places(pod: LauncherPod) -> Iterator[Place]:
+def build_places(pod: LauncherPod, provider: str) -> Iterator[Place]:
     """Yield what may and must be on the disks that a launcher pod holds; one that has ended need not hold any."""
     control_plane = pod.labels.get(names.LABEL_ROLE) == names.CONTROL_PLANE
     secret = pod.secrets.get(CREDENTIALS_VOLUME, "")
@@ -111,7 +118,7 @@ def build_places(pod: LauncherPod) -> Iterator[Place]:
         yield _expect(Kind.VM_DISK, f"{pod.name}/{DATA}", DATA_LABEL)
         yield _expect(Kind.VM_DISK, f"{pod.name}/{USER_DATA}", CLOUD_CONFIG)
         if control_plane and ETCD_VOLUME not in pod.claims:
-            yield from _expect_etcd(f"{pod.name}/{EPHEMERAL_ETCD}")
+            yield from _expect_etcd(f"{pod.name}/{EPHEMERAL_ETCD}", provider)
 
 
 def _own_secret(pod: LauncherPod, *, control_plane: bool) -> str:
@@ -121,10 +128,10 @@ def _own_secret(pod: LauncherPod, *, control_plane: bool) -> str:
     return names.credentials_secret(pod.labels.get(names.LABEL_NODE, ""), "*")
 
 
-def _expect_etcd(name: str) -> Iterator[Place]:
+def _expect_etcd(name: str, provider: str) -> Iterator[Place]:
     """Yield what shows that a raw etcd was read, and that the API server encrypts what it writes there."""
     yield _expect(Kind.INNER_ETCD, name, ETCD_LABEL)
-    yield _expect(Kind.INNER_ETCD, name, ENCRYPTED)
+    yield _expect(Kind.INNER_ETCD, name, ENCRYPTED[provider])
 
 
 def _expect(kind: Kind, name: str, marker: KnownSecret) -> Place:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
-from kinky import process
+from kinky import names, process
 from kinky.manifests import images
-from tests.e2e.person import Person
+from tests.e2e.person import Person, wait_for
 
 NAMESPACE: Final = "default"
 DENIED: Final = "the gate is closed"
@@ -42,6 +43,48 @@ def build_owners() -> dict[str, dict[str, Any]]:
         "daemonset": _object("apps/v1", "DaemonSet", {"name": "s11"}, {**selector, "template": template}),
         "job": _object("batch/v1", "Job", {"name": "s11"}, {"template": job}),
     }
+
+
+def check_refusals(person: Person) -> None:
+    """Assert that every way to a running pod is refused (S11); nothing is made by the first that is not."""
+    for way, pod in build_pods(person.worker).items():
+        assert DENIED in create(person, pod, "--dry-run=server"), way
+        assert DENIED in create(person, pod), way
+    for path in ("pods/s11/binding", "bindings"):
+        assert DENIED in bind(person, path, person.worker), path
+    assert fetch_pods(person) == []
+
+
+def try_pod(person: Person) -> str:
+    """Return what the inner API says to a pod of a user, without making it."""
+    return create(person, build_pods(person.worker)["bare"], "--dry-run=server")
+
+
+@contextmanager
+def without_store(person: Person) -> Iterator[None]:
+    """Take the right to read the store away on the host, and give it back."""
+    binding = ("rolebinding", names.store_reader(person.stack.cluster))
+    subjects = json.loads(person.host("get", *binding, "--output", "json"))["subjects"]
+    _patch_subjects(person, binding, [])
+    try:
+        yield
+    finally:
+        _patch_subjects(person, binding, subjects)
+
+
+def _patch_subjects(person: Person, binding: tuple[str, str], subjects: list[dict[str, str]]) -> None:
+    person.host("patch", *binding, "--type", "merge", "--patch", json.dumps({"subjects": subjects}))
+
+
+def works(person: Person) -> bool:
+    """Tell whether the gate is open and nothing is wrong with it or with the store."""
+    shown = person.show_gate()
+    return shown.startswith("open since ") and "CRITICAL" not in shown
+
+
+def wait_works(person: Person) -> None:
+    """Wait until the gate is open and the store works: what failed is asked for again after half a minute or more."""
+    wait_for("a store that works", lambda: works(person), limit_seconds=600)
 
 
 def create(person: Person, body: Mapping[str, Any], *options: str) -> str:

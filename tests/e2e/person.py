@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kinky import paths, process, retry
+from kinky import names, paths, process, retry
 from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.errors import WaitError
+from kinky.topology.nodes import build_nodes
 
 ROOT = paths.project_root()
 KINKY = ROOT / ".venv" / "bin" / "kinky"
 UP_SECONDS = 1800.0
 DESTROY_SECONDS = 600.0
+RETURN_SECONDS = 900.0
 FINISH_SECONDS = 120.0
 """Seconds that Pulumi may take to finish its running steps after the first Ctrl-C; then the person presses it again."""
 ALWAYS_THERE = {"serviceaccount/default", "configmap/kube-root-ca.crt"}
@@ -97,6 +99,41 @@ class Person:
         """Return the identity of a node's running VM instance; empty while there is none."""
         wanted = ("--ignore-not-found", "--output", "jsonpath={.metadata.uid}")
         return self.host("get", "virtualmachineinstance", node, *wanted)
+
+    @property
+    def worker(self) -> str:
+        """The name of a worker."""
+        return self._first(names.WORKER)
+
+    @property
+    def control_plane(self) -> str:
+        """The name of a control plane."""
+        return self._first(names.CONTROL_PLANE)
+
+    def replace(self, node: str) -> None:
+        """Delete a node's VM instance and wait until its successor is a Ready node that booted anew."""
+        boot = self.nodes()[node]["status"]["nodeInfo"]["bootID"]
+        self.delete_instance(node)
+
+        def returned() -> bool:
+            seen = self.nodes()[node]
+            return is_ready(seen) and seen["status"]["nodeInfo"]["bootID"] != boot
+
+        wait_for(f"node {node} Ready after a new boot", returned, limit_seconds=RETURN_SECONDS)
+
+    def delete_instance(self, node: str) -> None:
+        """Delete a node's VM instance and wait until the host has made another one."""
+        instance = self.vmi_uid(node)
+        self.host("delete", "virtualmachineinstance", node, "--wait=false")
+        wait_for(f"a new VM instance of {node}", lambda: self.vmi_uid(node) not in ("", instance), limit_seconds=300)
+
+    def show_gate(self) -> str:
+        """Return what `kinky gate show` prints, whatever its exit code; empty when the inner API is away."""
+        command = ["sh", "-c", '"$@" || true', "sh", KINKY, "gate", "show", "--stack", self.stack.stack]
+        return process.run(command, reason="test", timeout_seconds=120)
+
+    def _first(self, role: str) -> str:
+        return next(node.name for node in build_nodes(self.stack.config) if node.role == role)
 
     def interrupt_up(self) -> None:
         """Start `kinky up`, press Ctrl-C when its VMs exist, and wait for its end."""

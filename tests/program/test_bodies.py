@@ -63,7 +63,11 @@ def test_kinds_of_kubernetes_get_the_typed_class() -> None:
 def test_only_kinds_that_would_be_awaited_are_annotated() -> None:
     assert run(SERVICE).one("Service").inputs["metadata"]["annotations"] == {"pulumi.com/skipAwait": "true"}
     assert "annotations" not in run(SERVICE, await_ready=True).one("Service").inputs["metadata"]
-    assert "annotations" not in run(MACHINE).one("VirtualMachine").inputs["metadata"]
+
+
+def test_a_machine_s_fields_become_the_program_s_when_it_declares_them() -> None:
+    annotations = run(MACHINE).one("VirtualMachine").inputs["metadata"]["annotations"]
+    assert annotations == {"pulumi.com/patchForce": "true"}
 
 
 def test_a_definition_is_waited_for() -> None:

@@ -89,7 +89,7 @@ def test_another_namespace_is_another_thing() -> None:
 
 
 def test_a_failing_step_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise HostError("host cluster: cannot create Secret dev-pki")
 
     monkeypatch.setattr(steps.keys, "ensure_cluster_keys", fail)

@@ -317,3 +317,27 @@ def test_an_output_in_a_text_is_refused() -> None:
 
     with pytest.raises(Exception, match="__str__ on an Output"):
         record(mistake)
+
+
+def test_console_logs_end_once_the_gate_is_open_and_only_if_asked(declare: Declare) -> None:
+    recorder = declare(virtualMachine={"serialConsoleLog": "bootstrap"})
+    step = recorder.one("ConsoleLogsStopped")
+    assert {"dev-gate-opened"} <= recorder.before(step)
+    assert step.inputs["nodes"] == ["dev-control-plane-0", "dev-worker-0"]
+    machines = recorder.of("VirtualMachine")
+    devices = [machine.inputs["spec"]["template"]["spec"]["domain"]["devices"] for machine in machines]
+    assert devices and all("logSerialConsole" not in each for each in devices), "the step alone owns the field"
+    for kept in ("always", "never"):
+        assert declare(virtualMachine={"serialConsoleLog": kept}).of("ConsoleLogsStopped") == []
+
+
+def test_the_kms_s_settings_reach_the_step_that_makes_the_keys(declare: Declare) -> None:
+    assert "kms_config" not in declare().one("ClusterKeys").inputs
+    asked = {"provider": "kms", "kmsSocket": "/run/kms/plugin.sock"}
+    assert "unix:///run/kms/plugin.sock" in declare(encryption=asked).one("ClusterKeys").inputs["kms_config"]
+
+
+def test_no_provider_renders_to_a_directory(recorded: Recorder) -> None:
+    providers = recorded.of("kubernetes")
+    assert len(providers) == 3
+    assert not [provider.name for provider in providers if "renderYamlToDirectory" in provider.inputs]

@@ -21,7 +21,7 @@ SERVED = {"kubevirt.io/v1": ["virtualmachines", "virtualmachineinstances"]}
 
 
 def make_config(**sections: dict[str, Any]) -> KinkyConfig:
-    host = {"namespace": "ns"} | sections.pop("host", {})
+    host = {"namespace": "ns", "encryptionAtRest": "attested"} | sections.pop("host", {})
     image = {"reference": "example.test/node:1"} | sections.pop("image", {})
     return load_config({"cluster": {"name": "dev"}, "host": host, "image": image, **sections}, source="test")
 
@@ -106,7 +106,7 @@ def test_rights_that_are_not_needed_are_not_asked(host: FakeConnection) -> None:
     config = make_config(
         cluster={"name": "dev", "ephemeral": True},
         access={"mode": "nodePort"},
-        virtualMachine={"serialConsoleLog": False},
+        virtualMachine={"serialConsoleLog": "never"},
     )
     fit.check_fit(config, ACCESS, owner="me")
 
@@ -277,3 +277,10 @@ def test_image_archive_that_is_none(tmp_path: Path, content: bytes | None) -> No
 )
 def test_quantities(text: str, expected: Fraction) -> None:
     assert fit_quota.parse_quantity(text) == expected
+
+
+def test_a_host_that_nobody_vouches_for_is_a_warning(host: FakeConnection) -> None:
+    vouched = fit.check_fit(make_config(), ACCESS, owner="me").warnings
+    unknown = make_config(host={"encryptionAtRest": "unknown", "acceptUnencryptedAtRest": True})
+    assert fit.check_fit(unknown, ACCESS, owner="me").warnings == (fit.UNATTESTED, *vouched)
+    assert "\n" not in fit.UNATTESTED, "one line"

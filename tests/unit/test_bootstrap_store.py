@@ -122,9 +122,9 @@ def operator(host: FakeConnection, inner: FakeConnection, monkeypatch: pytest.Mo
     return start_operator(host, inner, monkeypatch)
 
 
-def prove() -> store_proof.StoreRecord:
+def prove(*, limit_seconds: float = 30) -> store_proof.StoreRecord:
     inner = connect_inner(ACCESS, "dev", "https://x")
-    return store_proof.prove_store("dev", inner, PROOF, limit_seconds=30)
+    return store_proof.prove_store(ACCESS, "dev", inner, PROOF, limit_seconds=limit_seconds)
 
 
 def test_two_nonces_make_the_trip(operator: Operator, inner: FakeConnection) -> None:
@@ -215,6 +215,8 @@ def test_secrets_in_plain_text_fail_g6(operator: Operator, counts: dict[str, int
         (build_token(None), "holds no token with an expiry"),
         ("opaque", "holds no token with an expiry"),
     ],
+    # The tokens hold the time: without names of their own two workers of pytest would collect different tests.
+    ids=["too long", "expired", "without an end", "opaque"],
 )
 def test_a_token_that_lives_too_long_or_no_more_fails_g7(operator: Operator, token: str, expected: str) -> None:
     operator.inner.add(INNER_SECRETS, "host-store-token", data={"token": base64.b64encode(token.encode()).decode()})
@@ -246,3 +248,50 @@ def test_an_old_value_is_no_proof(operator: Operator) -> None:
     operator.inner.add(INNER_SECRETS, "canary", data={"nonce": base64.b64encode(b"old").decode()})
     with pytest.raises(WaitError, match="holds an older value"):
         prove()
+
+
+def find_faults(operator: Operator) -> list[str]:
+    """Look at the store as `kinky gate show` does, its canary synced unless a test has said otherwise."""
+    canary = operator.inner.objects[f"{CANARIES}/canary"]
+    canary.setdefault("status", {"conditions": [{"type": "Ready", "status": "True", "reason": "SecretSynced"}]})
+    return store_proof.fetch_store_faults(connect_inner(ACCESS, "dev", "https://x"), "kinky", STORE)
+
+
+def test_a_store_that_works_has_no_faults(operator: Operator) -> None:
+    assert find_faults(operator) == []
+
+
+def refuse_canary(operator: Operator) -> None:
+    failed = {"type": "Ready", "status": "False", "reason": "SecretSyncedError", "message": "could not get secret data"}
+    operator.inner.objects[f"{CANARIES}/canary"]["status"] = {"conditions": [failed]}
+
+
+def expire_token(operator: Operator) -> None:
+    token = base64.b64encode(build_token(timedelta(seconds=-1)).encode()).decode()
+    operator.inner.add(INNER_SECRETS, "host-store-token", data={"token": token})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        # S13: the store's own check is minutes apart, so what it last said is one of two things that tell.
+        (
+            lambda operator: set_store(operator.inner, "False", "InvalidProviderConfig"),
+            "ClusterSecretStore kinky says Ready=False InvalidProviderConfig",
+        ),
+        (
+            lambda operator: set_store(operator.inner, "True", "ValidationUnknown"),
+            "ClusterSecretStore kinky says Ready=True ValidationUnknown",
+        ),
+        (lambda operator: operator.inner.objects.pop(f"{STORES}/kinky"), "ClusterSecretStore kinky is not there"),
+        # S17: the store calls itself Valid, and what is read with its token is refused.
+        (refuse_canary, "ExternalSecret canary says Ready=False SecretSyncedError: could not get secret data"),
+        (expire_token, "the store's token has expired at "),
+    ],
+)
+def test_s13_s17_a_store_that_was_proved_and_fails_now_is_told(
+    operator: Operator, spoil: Callable[[Operator], None], expected: str
+) -> None:
+    spoil(operator)
+    (fault,) = find_faults(operator)
+    assert fault.startswith(expected)

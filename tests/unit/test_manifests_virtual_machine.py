@@ -127,7 +127,7 @@ def test_only_an_emulated_guest_is_told_so() -> None:
 
 
 def test_firmware_and_processor_model_follow_the_configuration() -> None:
-    cfg = config(virtualMachine={"firmware": "uefi", "cpuModel": "Nehalem", "serialConsoleLog": False})
+    cfg = config(virtualMachine={"firmware": "uefi", "cpuModel": "Nehalem", "serialConsoleLog": "never"})
     domain = instance(cfg)["domain"]
     assert domain["firmware"]["bootloader"] == {"efi": {"secureBoot": False}}
     assert domain["cpu"]["model"] == "Nehalem"

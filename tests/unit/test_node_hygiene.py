@@ -105,8 +105,13 @@ def test_keys_reach_a_vm_on_a_secret_volume_and_user_data_by_reference(stack: st
 def test_the_console_is_kept_only_as_configured(stack: str) -> None:
     wanted = config(stack).virtual_machine.serial_console_log
     machines = [body for body in documents(stack, "host.yaml") if body["kind"] == "VirtualMachine"]
-    logged = {body["spec"]["template"]["spec"]["domain"]["devices"]["logSerialConsole"] for body in machines}
-    assert logged == {wanted}
+    logged = {body["spec"]["template"]["spec"]["domain"]["devices"].get("logSerialConsole") for body in machines}
+    assert logged == {{"always": True, "never": False, "bootstrap": None}[wanted]}
+
+
+def test_no_stack_on_a_host_of_its_own_keeps_consoles_for_ever() -> None:
+    kept = [name for name in list_stacks() if config(name).virtual_machine.serial_console_log == "always"]
+    assert all(config(name).host.embedded for name in kept)
 
 
 @every_stack

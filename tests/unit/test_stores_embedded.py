@@ -138,7 +138,7 @@ def test_the_gate_s_seven_items_hold(
     del inner.objects[f"{INNER_SECRETS}/host-store-token"]
     inner.answers[("POST", TOKENS)] = lambda asked: issue_with_start(asked["spec"]["expirationSeconds"])
     proof = store_proof.ProofSpec(store="kinky", source=store, probes=secrets_store.build_probes(CFG))
-    record = store_proof.prove_store("dev", connect_inner(ACCESS, "dev", "https://x"), proof, limit_seconds=30)
+    record = store_proof.prove_store(ACCESS, "dev", connect_inner(ACCESS, "dev", "https://x"), proof, limit_seconds=30)
     assert [item.item for item in record.items] == ["G1", "G2", "G3", "G4", "G5", "G6", "G7"]
     assert operator.copies == 2
     assert f"{SECRETS}/dev-decoy" not in inner.objects

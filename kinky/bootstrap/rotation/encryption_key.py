@@ -15,16 +15,17 @@ from kinky.bootstrap.encryption_config import (
     parse_encryption_keys,
     render_encryption_config,
 )
-from kinky.bootstrap.evidence import ENCRYPTED_PREFIX, parse_config_fingerprint, parse_read
+from kinky.bootstrap.evidence import parse_config_fingerprint, parse_read
 from kinky.bootstrap.keys import ENCRYPTION_FILE, fetch_key_files, replace_key_files
 from kinky.bootstrap.rotation.journal import Journal
 from kinky.bootstrap.rotation.plan import SubStep
 from kinky.bootstrap.rotation.replacement import build_replacements
 from kinky.bootstrap.rotation.site import Site
+from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.connection import ApiError
 from kinky.kube.inner import InnerApi
-from kinky.names import FINGERPRINT_LENGTH
+from kinky.names import ETCD_PREFIXES, FINGERPRINT_LENGTH, KMS, SECRETBOX
 from kinky.progress import Phase
 from kinky.retry import Pending, wait_until
 
@@ -39,6 +40,7 @@ Change = Callable[[Sequence[EncryptionKey]], Sequence[EncryptionKey]]
 
 def build_steps(site: Site, journal: Journal) -> list[SubStep]:
     """Build the sub-steps; each change of the keys is followed by one replacement of every control plane."""
+    refuse_kms(site)
 
     def replaced(round_name: str, title: str) -> list[SubStep]:
         planes = site.control_planes
@@ -66,6 +68,18 @@ def build_steps(site: Site, journal: Journal) -> list[SubStep]:
         ),
         *replaced("dropped", "it knows the new key alone"),
     ]
+
+
+def refuse_kms(site: Site) -> None:
+    """Raise HostError if a KMS encrypts: its key is not KinKy's to change."""
+    if site.config.encryption.provider == KMS:
+        raise HostError(
+            f"rotation of {ITEM}: the KMS rotates the key of cluster {site.cluster}; nothing was touched",
+            details=[
+                "an API server asks the plugin for its key's id each minute, and writes with the new key from then on"
+            ],
+            hint="rotate it in the KMS, then have every Secret written again; docs/secrets.md tells how",
+        )
 
 
 def _add(site: Site, journal: Journal) -> str:
@@ -151,8 +165,8 @@ def _count(inner: InnerApi, secrets: Sequence[tuple[str, str]], new: str) -> str
     ]
     after = parse_read(inner.fetch_metrics())
     grown = {prefix: number - before.get(prefix, 0) for prefix, number in after.items()}
-    wanted = f"{new}:"
-    others = {prefix: number for prefix, number in grown.items() if prefix not in (wanted, ENCRYPTED_PREFIX) and number}
+    wanted, whole = f"{new}:", ETCD_PREFIXES[SECRETBOX]
+    others = {prefix: number for prefix, number in grown.items() if prefix not in (wanted, whole) and number}
     if others:
         return Pending(f"Secrets that another key has written: {_describe(others)}")
     if grown.get(wanted, 0) < len(there):

@@ -81,6 +81,7 @@ def _find_worker_certificates(site: Site) -> Iterator[KeyState]:
 
 def _find_encryption_keys(site: Site) -> Iterator[KeyState]:
     """Yield the key that writes; during a rotation the others too, of which only the first one's age is known."""
+    encryption_key.refuse_kms(site)
     made_at = fetch_made_at(site.host, site.cluster, encryption_key.ITEM)
     keys = parse_encryption_keys(fetch_key_files(site.host, site.cluster)[ENCRYPTION_FILE])
     newest = max(keys, key=lambda key: key.number)

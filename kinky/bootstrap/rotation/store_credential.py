@@ -40,7 +40,7 @@ def build_steps(site: Site, journal: Journal) -> list[SubStep]:
             probes=secrets_store.build_probes(site.config),
         )
         limit = site.scale(PROOF_LIMIT_SECONDS)
-        record = prove_store(site.cluster, site.open_inner(), proof, limit_seconds=limit)
+        record = prove_store(site.access, site.cluster, site.open_inner(), proof, limit_seconds=limit)
         return f"{len(record.items)} items of evidence, a value arrives in {record.first_seconds} s"
 
     def revoke(_running: Phase) -> str:

@@ -114,7 +114,7 @@ class VaultStore(Store):
         begins, expires = parse_time_claim(jwt.encode(), "iat"), parse_expiry(jwt.encode())
         if begins is None or expires is None or expires - begins > timedelta(seconds=LOGIN_SECONDS) + LIFE_TOLERANCE:
             raise KinkyError(f"the token that External Secrets logs in with lives for more than {LOGIN_SECONDS} s")
-        anybody = self._open().with_token("")
+        anybody = target.open_for_login()
         login = f"auth/{target.auth_mount}/login"
         given = anybody.write(login, {"role": target.role, "jwt": jwt}, what=f"log in at {login}").get("auth") or {}
         try:

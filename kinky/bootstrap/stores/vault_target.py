@@ -86,7 +86,13 @@ class VaultTarget:
 
     def open(self) -> VaultApi:
         """Open the server with the operator's own token; raises KinkyError when there is none. Sends nothing."""
-        token = read_token()
+        return self._open(read_token())
+
+    def open_for_login(self) -> VaultApi:
+        """Open the server without a token, as who logs in does. Sends nothing."""
+        return self._open("")
+
+    def _open(self, token: str) -> VaultApi:
         file = None
         if self.authority:
             file = paths.stack_dir(self.cluster) / AUTHORITY_FILE

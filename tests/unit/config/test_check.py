@@ -29,6 +29,7 @@ def test_networks_are_accepted_exactly_when_they_are_disjoint(pods: str, service
     raw = {
         "cluster": {"name": "dev"},
         "image": {"reference": "registry.example/node:v1"},
+        "host": {"encryptionAtRest": "attested"},
         "network": {"podCidrs": [pods], "serviceCidrs": [services], "hostCidrs": [host]},
     }
     one, two, three, card = (ipaddress.ip_network(text) for text in (pods, services, host, check.GUEST_NETWORK))

@@ -186,3 +186,13 @@ def test_the_disks_of_another_host_are_told_not_to_be_scanned(
         "not looked at: disks of the VMs: the host is not the embedded one, so they are not readable from here"
     ]
     assert not OURS & set(report.tallies)
+
+
+def test_a_raw_etcd_must_hold_the_prefix_of_the_provider_in_use(machine: Machine) -> None:
+    def expect(provider: str) -> set[bytes]:
+        source, _ = disks.find_disks(machine.api, default_layout().find_outside, provider=provider)
+        wanted = {place.secret for place in source.places if place.kind is Kind.INNER_ETCD}
+        return {marker.reveal() for marker in source.markers if marker.name in wanted}
+
+    assert expect("secretbox") == {b"kinky-etcd", b"k8s:enc:secretbox:v1:"}
+    assert expect("kms") == {b"kinky-etcd", b"k8s:enc:kms:v2:kinky:"}

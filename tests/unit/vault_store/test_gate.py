@@ -14,7 +14,7 @@ from kinky.manifests import secrets_store
 from kinky.vault.connection import VaultSilentError
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_store import CANARIES, INNER_SECRETS, set_store, write_metrics
-from tests.unit.vault_store.conftest import Site
+from tests.unit.vault_store.conftest import ACCESS, Site
 from tests.vault_server.faults import Fault
 
 
@@ -52,7 +52,9 @@ class ExternalSecrets:
 
 
 @pytest.fixture
-def running(site: Site, inner: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> ExternalSecrets:
+def running(
+    site: Site, inner: FakeConnection, host: FakeConnection, monkeypatch: pytest.MonkeyPatch
+) -> ExternalSecrets:
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
     made = ExternalSecrets(site, inner)
     monkeypatch.setattr("kinky.retry.time.monotonic", lambda: made.now)
@@ -68,7 +70,7 @@ def running(site: Site, inner: FakeConnection, monkeypatch: pytest.MonkeyPatch) 
 def prove(running: ExternalSecrets) -> store_proof.StoreRecord:
     probes = secrets_store.build_probes(running.site.config)
     proof = store_proof.ProofSpec(store="kinky", source=running.site.store, probes=probes)
-    return store_proof.prove_store("dev", InnerApi(running.inner), proof, limit_seconds=10)  # type: ignore[arg-type]
+    return store_proof.prove_store(ACCESS, "dev", InnerApi(running.inner), proof, limit_seconds=10)  # type: ignore[arg-type]
 
 
 def test_the_evidence_has_seven_items_and_nothing_of_it_stays(running: ExternalSecrets) -> None:

@@ -1,0 +1,192 @@
+"""A store that never works, and keys that change under a living cluster: hours on an emulating machine.
+
+`make e2e-slow` runs these, on a stack of their own. They tell one story in this order: the first `up` fails at the
+store, the second heals; then a node that registers anew, each rotation, and the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kinky import names, process, retry
+from tests.e2e import gate
+from tests.e2e.person import KINKY, UP_SECONDS, Person, is_ready, wait_for
+
+pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
+
+ROTATION_SECONDS = 3600.0
+"""Three replacements of a control plane, each of which may take a quarter of an hour."""
+SAMPLES = 60
+"""How often the pods must have been looked at: `up` waits ten minutes for the store."""
+ROUNDS = ("known", "writes", "dropped")
+"""The rounds in which the rotation of the encryption key replaces all control planes, in their order."""
+
+
+def test_s5_a_store_that_never_works_starts_no_workload_and_up_names_the_item(person: Person) -> None:
+    reader = ("get", "rolebinding", names.store_reader(person.stack.cluster), "--ignore-not-found", "--output", "name")
+    log = person.scratch / "without-store.log"
+    with start(person, log, "up") as up:
+        wait_for("the right to read the store", lambda: person.host(*reader), limit_seconds=600)
+        with gate.without_store(person):
+            state = ("get", "configmap", names.GATE, "--namespace", names.NAMESPACE_KINKY)
+            wait_for("the gate", lambda: person.kubectl(*state), limit_seconds=UP_SECONDS)
+            # Somebody wants a workload while the store is not proved.
+            assert "created" in gate.create(person, gate.build_owners()["deployment"])
+            wait_for("a refused deployment", lambda: gate.is_denied(person, "deployment"), limit_seconds=120)
+            assert watch_pods(person, up) >= SAMPLES
+            assert up.returncode not in (None, 0)
+    told = log.read_text(errors="replace")
+    assert re.search(r"requirement 1 of 7 not met in \d+ s: G1: the secrets store is Ready with reason Valid", told)
+    assert person.show_gate().startswith("closed ")
+    person.up()
+    gate.wait_works(person)
+    wait_for("the pod that was refused", lambda: gate.fetch_pods(person), limit_seconds=60)
+    person.kubectl("delete", "deployment", "s11", "--namespace", gate.NAMESPACE)
+
+
+def test_s15_a_node_that_registers_anew_takes_no_workload_until_the_gate_lets_it_in(person: Person) -> None:
+    worker = person.worker
+    # The kubelet that runs would not register again; the one of the next boot finds no Node object.
+    person.delete_instance(worker)
+    person.kubectl("delete", "node", worker)
+    wait_for("the worker", lambda: is_ready(person.nodes()[worker]), limit_seconds=900)
+    assert names.GATE_TAINT in {taint["key"] for taint in person.nodes()[worker]["spec"].get("taints", [])}
+    assert f"nodes that take no workload yet: {worker}" in person.show_gate()
+    assert "created" in gate.create(person, gate.build_pods(worker)["bare"])
+    wait_for("a pod that waits", lambda: names.GATE_TAINT in explain_pod(person), limit_seconds=60)
+    person.kinky("gate", "open", "--stack", person.stack.stack, limit_seconds=600)
+    wait_for("a pod that is placed", lambda: gate.fetch_pods(person)[0]["spec"].get("nodeName"), limit_seconds=60)
+    person.kubectl("delete", "pod", "s11", "--namespace", gate.NAMESPACE)
+
+
+def test_worker_certificates_are_rotated(person: Person) -> None:
+    before = fetch_keys(person, "worker-certificates")
+    rotate(person, "worker-certificates")
+    after = fetch_keys(person, "worker-certificates")
+    assert after.keys() == before.keys() and not set(after.values()) & set(before.values())
+    person.kubectl("logs", "--namespace", names.NAMESPACE_WORKLOAD, "deployment/web", "--tail", "1")
+
+
+def test_s19_the_encryption_key_is_rotated_though_it_is_killed_in_each_round(person: Person) -> None:
+    item = "encryption-key"
+    (before,) = fetch_keys(person, item).values()
+    secrets = read_secrets(person)
+    for reached in ROUNDS:
+        with start(person, person.scratch / "killed.log", "rotate", item) as rotation:
+            wait_for(
+                f"round {reached}",
+                lambda reached=reached: reached in fetch_step(person, item),
+                limit_seconds=ROTATION_SECONDS,
+            )
+            os.killpg(rotation.pid, signal.SIGKILL)
+        keys = fetch_keys(person, item)
+        assert len(keys) == (1 if reached == ROUNDS[-1] else 2), (
+            "the old key goes only after every Secret was rewritten"
+        )
+    rotate(person, item)
+    (after,) = fetch_keys(person, item).values()
+    assert after != before
+    assert secrets.items() <= read_secrets(person).items()
+
+
+def test_the_service_account_key_is_rotated(person: Person) -> None:
+    item = "service-account-key"
+    before = fetch_keys(person, item)
+    rotate(person, item, "--drop-now")
+    after = fetch_keys(person, item)
+    assert len(after) == 1 and not set(after.values()) & set(before.values())
+    # A new token is accepted, and what runs with one has fetched another: the store is read with it.
+    person.kinky("gate", "open", "--stack", person.stack.stack, limit_seconds=600)
+
+
+def test_pulumi_has_nothing_to_change_after_rotations(person: Person) -> None:
+    person.kinky("preview", "--stack", person.stack.stack, "--expect-no-changes", limit_seconds=300)
+
+
+def test_the_end_leaves_nothing_on_the_host(person: Person) -> None:
+    person.destroy()
+    assert person.left_on_host() == set()
+
+
+@contextmanager
+def start(person: Person, log: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a command of kinky in a group of its own; what is left of it is killed at the end."""
+    arguments = [str(KINKY), *command, "--stack", person.stack.stack]
+    with (
+        log.open("ab") as output,
+        subprocess.Popen(arguments, stdout=output, stderr=output, start_new_session=True) as running,
+    ):
+        try:
+            yield running
+        finally:
+            if running.poll() is None:
+                os.killpg(running.pid, signal.SIGKILL)
+
+
+def watch_pods(person: Person, up: subprocess.Popen[bytes]) -> int:
+    """Look at the pods again and again until `up` ends; return how often there was an answer."""
+    settings, looks = person.environment(), 0
+    ask = ["env", "kubectl", "get", "pods", "--all-namespaces", "--output", "jsonpath={..metadata.namespace}"]
+    while up.poll() is None:
+        try:
+            found = process.run(ask, reason="test", env=settings, timeout_seconds=60).split()
+        except process.CommandError:
+            continue
+        finally:
+            retry.pause(1)
+        assert set(found) <= set(names.NAMESPACES_OF_OURS)
+        looks += 1
+    return looks
+
+
+def explain_pod(person: Person) -> str:
+    """Return what the scheduler says of the pod in the namespace in which the gate is tried."""
+    return json.dumps([pod["status"].get("conditions") for pod in gate.fetch_pods(person)])
+
+
+def rotate(person: Person, item: str, *options: str) -> None:
+    """Rotate a key to the end, and look that nothing is half done."""
+    person.kinky("rotate", item, "--stack", person.stack.stack, *options, limit_seconds=ROTATION_SECONDS)
+    status = fetch_status(person, item)
+    assert status["finishedAt"] and not status["halfDone"]
+
+
+def fetch_status(person: Person, item: str) -> dict[str, Any]:
+    """Return what `kinky rotate status` says of an item."""
+    rows = json.loads(person.kinky("rotate", "status", "--stack", person.stack.stack, "--json"))
+    return next(row for row in rows if row["item"] == item)
+
+
+def fetch_keys(person: Person, item: str) -> dict[str, str]:
+    """Return the fingerprints of an item's keys, by where they are."""
+    return {key["subject"]: key["fingerprint"] for key in fetch_status(person, item)["keys"]}
+
+
+def fetch_step(person: Person, item: str) -> str:
+    """Return the sub-step that the record on the host names; empty before the first one."""
+    record = names.rotation_record(person.stack.cluster)
+    body = json.loads(person.host("get", "configmap", record, "--output", "json"))
+    return str(json.loads(body["data"].get(item, "{}")).get("step", ""))
+
+
+def read_secrets(person: Person) -> dict[str, str]:
+    """Return the identity of each inner Secret that can be read, with a digest of nothing but its keys."""
+    found: dict[str, str] = {}
+
+    def read() -> bool:
+        for body in json.loads(person.kubectl("get", "secrets", "--all-namespaces", "--output", "json"))["items"]:
+            found[body["metadata"]["uid"]] = ",".join(sorted(body.get("data") or {}))
+        return bool(found)
+
+    wait_for("the inner Secrets", read, limit_seconds=600)
+    return found

@@ -1,0 +1,129 @@
+"""`open_host` against a real HTTPS server: it verifies, it shows its certificate, and it leaves no key in a file."""
+
+import base64
+import json
+import ssl
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from kinky.bootstrap.certificates import LeafRequest, Pair, make_authority, make_leaf
+from kinky.errors import HostError
+from kinky.kube.access import HostAccess
+from kinky.kube.connection import ApiError, open_host
+
+AUTHORITY = make_authority("lab")
+CLIENT = make_leaf(AUTHORITY, LeafRequest(common_name="me", life=timedelta(hours=1)))
+
+
+class Greeter(BaseHTTPRequestHandler):
+    """Answers with the common name of the caller's certificate."""
+
+    def do_GET(self) -> None:
+        certificate = self.connection.getpeercert()  # type: ignore[attr-defined]
+        body = json.dumps({"caller": certificate["subject"][0][0][1]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Lab:
+    url: str
+    folder: Path
+
+    def open(self, authority: bytes = AUTHORITY.certificate, **cluster: object) -> HostAccess:
+        """Write a kubeconfig with the key inside."""
+        path = self.folder / "kubeconfig.yaml"
+        user = {"client-certificate-data": encode(CLIENT.certificate), "client-key-data": encode(CLIENT.key)}
+        path.write_text(
+            json.dumps(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "lab",
+                    "clusters": [
+                        {
+                            "name": "lab",
+                            "cluster": {
+                                "server": self.url,
+                                "certificate-authority-data": encode(authority),
+                                **cluster,
+                            },
+                        }
+                    ],
+                    "users": [{"name": "me", "user": user}],
+                    "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "me"}}],
+                }
+            )
+        )
+        return HostAccess(kubeconfig=str(path), context=None, namespace="ns")
+
+
+def encode(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def build_server_context(folder: Path, pair: Pair) -> ssl.SSLContext:
+    (folder / "server.pem").write_bytes(pair.certificate + pair.key)
+    (folder / "ca.pem").write_bytes(AUTHORITY.certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    context.load_verify_locations(folder / "ca.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    request = LeafRequest(common_name="server", addresses=["127.0.0.1"], server=True, life=timedelta(hours=1))
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Greeter)
+    http.socket = build_server_context(tmp_path, make_leaf(AUTHORITY, request)).wrap_socket(
+        http.socket, server_side=True
+    )
+    thread = threading.Thread(target=http.serve_forever, args=(0.01,))
+    thread.start()
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    yield Lab(f"https://127.0.0.1:{http.server_address[1]}", tmp_path)
+    http.shutdown()
+    thread.join()
+    http.server_close()
+
+
+def test_no_key_is_left_in_a_file_and_calls_still_show_the_certificate(lab: Lab) -> None:
+    # Twice, because the package remembers the files that it made.
+    for _ in range(2):
+        connection = open_host(lab.open())
+        assert list((lab.folder / "temporary").iterdir()) == []
+        assert connection.call("GET", "/", what="get /").parse() == {"caller": "me"}
+
+
+def test_a_server_of_another_authority_is_refused(lab: Lab) -> None:
+    connection = open_host(lab.open(authority=make_authority("other").certificate))
+    with pytest.raises(ApiError, match="its TLS certificate is not the expected one"):
+        connection.call("GET", "/", what="get /")
+
+
+def test_a_certificate_that_is_none_is_a_users_error(lab: Lab) -> None:
+    with pytest.raises(HostError, match=r"the kubeconfig's certificates cannot be used: SSLError"):
+        open_host(lab.open(authority=b"no certificate"))
+    assert list((lab.folder / "temporary").iterdir()) == []
+
+
+def test_a_kubeconfig_that_does_not_verify_is_refused(lab: Lab) -> None:
+    access = lab.open(**{"insecure-skip-tls-verify": True})
+    with pytest.raises(HostError, match=r"does not verify the server \(insecure-skip-tls-verify\)"):
+        open_host(access)
+    assert list((lab.folder / "temporary").iterdir()) == []
