@@ -16,6 +16,7 @@ import pytest
 
 from kinky.bootstrap import gate, keys, node_credentials, owner, secrets_store, store_values
 from kinky.bootstrap.certificates import format_time
+from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
 from kinky.kube.connection import JsonObject, Reply, _refusal
 from kinky.scan.search import Needles
 from kinky.scan.secret import KnownSecret, SecretClass
