@@ -15,6 +15,7 @@ from pulumi.runtime import config as pulumi_config
 from kinky import names, paths
 from kinky.bootstrap.credential import connect_inner
 from kinky.bootstrap.fit import check_fit
+from kinky.bootstrap.forward import CA_FILE
 from kinky.bootstrap.owner import fetch_owner
 from kinky.bootstrap.stores.opening import Description, describe_store, open_store
 from kinky.components.inner_cluster import InnerCluster, InnerClusterArgs
@@ -71,6 +72,7 @@ def prepare(raw: Mapping[str, object], *, source: str, owner: str) -> InnerClust
         emulated=fit.accelerator == "emulation",
         kubectl=str(tool_path("kubectl")),
         kinky_command=str(Path(sys.executable).parent / "kinky"),
+        ca_file=str(paths.stack_dir(config.cluster.name) / CA_FILE),
     )
 
 

@@ -17,6 +17,7 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 """Certificates are valid from a little before now, because a guest's clock may be behind the operator's."""
 COMMON_NAME_LIMIT = 64
 _PUBLIC_END = b"-----END PUBLIC KEY-----\n"
+_CERTIFICATE_END = b"-----END CERTIFICATE-----\n"
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def fetch_signed_at(certificate: bytes) -> datetime:
 
 
 def is_issued_by(certificate: bytes, authority: bytes) -> bool:
-    """Tell whether the certificate was signed by this authority's key."""
+    """Tell whether the certificate was signed by this authority's key; of several in a text the first ones count."""
     leaf = x509.load_pem_x509_certificate(certificate)
     try:
         leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
@@ -124,7 +125,12 @@ def format_time(moment: datetime) -> str:
 
 def split_public_keys(content: bytes) -> list[bytes]:
     """Split a file with public keys (PEM) into one text for each, in their order."""
-    return [part + _PUBLIC_END for part in content.split(_PUBLIC_END) if part.strip()]
+    return _split(content, _PUBLIC_END)
+
+
+def split_certificates(content: bytes) -> list[bytes]:
+    """Split a file with certificates (PEM) into one text for each, in their order."""
+    return _split(content, _CERTIFICATE_END)
 
 
 def build_key_id(public_key: bytes) -> str:
@@ -136,6 +142,10 @@ def build_key_id(public_key: bytes) -> str:
 def parse_time(text: str) -> datetime:
     """Parse a time that `format_time` or a Kubernetes API wrote."""
     return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+
+
+def _split(content: bytes, end: bytes) -> list[bytes]:
+    return [part + end for part in content.split(end) if part.strip()]
 
 
 def _start(

@@ -46,8 +46,12 @@ def fetch_exec_credential(access: HostAccess, cluster: str) -> str:
 
 
 def connect_inner(access: HostAccess, cluster: str, server: str) -> InnerApi:
-    """Open the inner API at this URL with the operator's credential, verified against the cluster CA."""
+    """Open the inner API at this URL with the operator's credential, verified against the cluster CA.
+
+    The CA is read from the host each time: another machine may have rotated it since.
+    """
     directory = paths.stack_dir(cluster)
+    _refresh_authority(access, cluster, directory)
     credential = _ensure_cached(access, cluster, directory)
     return InnerApi.connect(
         InnerAccess(
@@ -63,7 +67,7 @@ def connect_inner(access: HostAccess, cluster: str, server: str) -> InnerApi:
 def write_inner_kubeconfig(access: HostAccess, cluster: str, server: str, *, kinky_command: str) -> str:
     """Write the cluster's kubeconfig, which names a command instead of a key, and return its path."""
     directory = paths.stack_dir(cluster)
-    certificate = _refresh_authority(access, cluster, directory)
+    _refresh_authority(access, cluster, directory)
     context = ["--host-context", access.context] if access.context else []
     path = directory / KUBECONFIG_FILE
     write_kubeconfig(
@@ -72,7 +76,7 @@ def write_inner_kubeconfig(access: HostAccess, cluster: str, server: str, *, kin
             cluster,
             server=server,
             tls_server_name=names.endpoint_host(cluster),
-            ca_certificate=certificate,
+            ca_file=directory / CA_FILE,
             command=kinky_command,
             arguments=[
                 "credential",
@@ -121,11 +125,10 @@ def _ensure_cached(access: HostAccess, cluster: str, directory: Path) -> Path:
     return credential
 
 
-def _refresh_authority(access: HostAccess, cluster: str, directory: Path) -> bytes:
-    """Read the CA from the host again; a credential of an earlier cluster of that name is then not usable."""
+def _refresh_authority(access: HostAccess, cluster: str, directory: Path) -> None:
+    """Read the CA from the host again; a credential of an earlier cluster or of a former CA is then not usable."""
     certificate = fetch_authority(HostApi.connect(access), cluster).certificate
     write_private(directory / CA_FILE, certificate)
-    return certificate
 
 
 def describe_operator() -> str:

@@ -21,19 +21,24 @@ from kinky.kube.connection import ApiError, JsonObject
 from kinky.kube.inner import InnerApi
 from kinky.kube.objects import is_condition_true
 from kinky.kube.resources import Resource
-from kinky.manifests.gate import CLOSED, OPEN, STATE_KEY, build_closed_state, build_gate
+from kinky.manifests.gate import CLOSED, OPEN, STATE_KEY, build_closed_state, build_gate, build_grant
 from kinky.progress import phase
 from kinky.retry import Pending, wait_until
 
 WALL_LIMIT_SECONDS = 120.0
-"""An API server obeys a changed policy or parameter within a second; an emulated one that also starts pods, in some."""
+"""An API server obeys a changed policy or right within a second; an emulated one that also starts pods, in some."""
 PROBE_NAMESPACE = "default"
 CLOSED_BY_HAND = "closed by hand"
 NUDGE_ANNOTATION = "kinky.dev/gate-opened-at"
 
 WALL_KINDS: Mapping[str, Resource] = {
     kind.kind: kind
-    for kind in (resources.NAMESPACES, resources.ADMISSION_POLICIES, resources.ADMISSION_POLICY_BINDINGS)
+    for kind in (
+        resources.NAMESPACES,
+        resources.ROLES,
+        resources.ADMISSION_POLICIES,
+        resources.ADMISSION_POLICY_BINDINGS,
+    )
 }
 OWNERS = (
     resources.REPLICA_SETS,
@@ -110,7 +115,8 @@ def open_gate(
             )
         evidence = prove_store(access, cluster, inner, proof, limit_seconds=limit_seconds)
         _write_wall(inner)
-        _write_state(inner, OPEN, reason="the secrets store is proved", evidence=evidence)
+        _write_record(inner, OPEN, reason="the secrets store is proved", evidence=evidence)
+        inner.apply(resources.ROLE_BINDINGS, build_grant(), namespace=names.NAMESPACE_KINKY)
     wait_obeyed(inner, cluster, OPEN, limit_seconds=WALL_LIMIT_SECONDS)
     wait_until(
         lambda: _free_workers(inner),
@@ -129,23 +135,29 @@ def close_gate(access: HostAccess, cluster: str, server: str) -> GateState:
     inner = connect_inner(access, cluster, server)
     evidence = fetch_state(inner).evidence
     _write_wall(inner)
-    _write_state(inner, CLOSED, reason=CLOSED_BY_HAND, evidence=evidence)
+    # The record first: an `up` after a kill in between must not open what somebody was closing.
+    _write_record(inner, CLOSED, reason=CLOSED_BY_HAND, evidence=evidence)
+    inner.delete(resources.ROLE_BINDINGS, names.GATE, namespace=names.NAMESPACE_KINKY)
     wait_obeyed(inner, cluster, CLOSED, limit_seconds=WALL_LIMIT_SECONDS)
     return fetch_state(inner)
 
 
 def fetch_state(inner: InnerApi) -> GateState:
-    """Fetch the state; without the ConfigMap the policy refuses everything, so the gate is closed."""
-    where = f"ConfigMap {names.NAMESPACE_KINKY}/{names.GATE}"
+    """Fetch the state: open is what has the right to be, whatever the record says; the record tells why."""
+    granted = inner.fetch(resources.ROLE_BINDINGS, names.GATE, namespace=names.NAMESPACE_KINKY) is not None
+    state = OPEN if granted else CLOSED
     body = inner.fetch(resources.CONFIG_MAPS, names.GATE, namespace=names.NAMESPACE_KINKY)
     if body is None:
-        return GateState(state=CLOSED, since="", reason=f"{where} is not there", evidence=None)
+        missing = f"ConfigMap {names.NAMESPACE_KINKY}/{names.GATE} is not there"
+        return GateState(state=state, since="", reason=missing, evidence=None)
     data = body.get("data") or {}
+    agrees = data.get(STATE_KEY) == state
     return GateState(
-        state=OPEN if data.get(STATE_KEY) == OPEN else CLOSED,
+        state=state,
         since=str(data.get("since") or body["metadata"].get("creationTimestamp", "")),
-        reason=str(data.get("reason", "")),
-        evidence=_parse_evidence(str(data.get("evidence", ""))),
+        reason=str(data.get("reason", "")) if agrees else f"the record says {data.get(STATE_KEY)}",
+        # What was closed and then opened past kinky has no evidence.
+        evidence=_parse_evidence(str(data.get("evidence", ""))) if agrees or not granted else None,
     )
 
 
@@ -154,6 +166,7 @@ def fetch_faults(inner: InnerApi) -> list[str]:
     parts: tuple[tuple[Resource, str | None], ...] = (
         (resources.ADMISSION_POLICIES, None),
         (resources.ADMISSION_POLICY_BINDINGS, None),
+        (resources.ROLES, names.NAMESPACE_KINKY),
         (resources.CONFIG_MAPS, names.NAMESPACE_KINKY),
     )
     return [
@@ -198,15 +211,15 @@ def is_lacking(body: JsonObject) -> bool:
 
 
 def _write_wall(inner: InnerApi) -> None:
-    """Write the policy as it must be, and the closed state where there is none."""
+    """Write the policy and its right as they must be, and the record of a closed gate where there is none."""
     namespace, *policies = build_gate()
     inner.apply(WALL_KINDS[namespace["kind"]], namespace)
     inner.create(resources.CONFIG_MAPS, build_closed_state(), namespace=names.NAMESPACE_KINKY)
     for body in policies:
-        inner.apply(WALL_KINDS[body["kind"]], body)
+        inner.apply(WALL_KINDS[body["kind"]], body, namespace=body["metadata"].get("namespace"))
 
 
-def _write_state(inner: InnerApi, state: str, *, reason: str, evidence: StoreRecord | None) -> None:
+def _write_record(inner: InnerApi, state: str, *, reason: str, evidence: StoreRecord | None) -> None:
     """Write the state with its time and what it was set on."""
     body = build_closed_state()
     body["data"] = {STATE_KEY: state, "since": format_time(datetime.now(UTC)), "reason": reason}

@@ -14,6 +14,7 @@ from kinky.bootstrap.certificates import (
     build_fingerprint,
     fetch_not_after,
     format_time,
+    is_issued_by,
     make_leaf,
     parse_time,
 )
@@ -27,7 +28,10 @@ from kinky.kube.objects import build_secret
 
 CERTIFICATE_LIFE = timedelta(days=365)
 CLIENT_CERTIFICATE = "kubelet-client.crt"
-CERTIFICATES = ("ca.crt", CLIENT_CERTIFICATE, "kubelet-serving.crt")
+SERVING_CERTIFICATE = "kubelet-serving.crt"
+AUTHORITY_FILE = "ca.crt"
+"""What the node trusts: one or more authorities."""
+CERTIFICATES = (AUTHORITY_FILE, CLIENT_CERTIFICATE, SERVING_CERTIFICATE)
 CREDENTIALS_VOLUME = "credentials"
 
 
@@ -90,12 +94,24 @@ def replace_node_credentials(api: HostApi, cluster: str, node: str, *, secret_na
 
     The name stays, because the VM refers to it and Pulumi declares the VM.
     """
-    service = api.fetch_here(resources.SERVICES, node) or {}
-    address = (service.get("spec") or {}).get("clusterIP")
-    if not address:
-        raise HostError(f"host cluster: Service {api.namespace}/{node} has no address", hint="pulumi up declares it")
-    files = make_node_files(fetch_authority(api, cluster), node, str(address))
+    files = make_node_files(fetch_authority(api, cluster), node, _fetch_address(api, node))
     api.put(resources.SECRETS, _build_body(cluster, node, secret_name, files), namespace=api.namespace)
+
+
+def ensure_node_authority(api: HostApi, cluster: str, node: str, *, secret_name: str, authority: Pair) -> None:
+    """Have a worker's Secret hold certificates of this authority, and trust what the authority's text holds.
+
+    Args:
+        authority: Of several certificates the first one signs, and all are trusted.
+    """
+    files = api.fetch_secret_here(secret_name) or {}
+    own = [files.get(name, b"") for name in (CLIENT_CERTIFICATE, SERVING_CERTIFICATE)]
+    if not all(certificate and is_issued_by(certificate, authority.certificate) for certificate in own):
+        wanted = make_node_files(authority, node, _fetch_address(api, node))
+    else:
+        wanted = files | {AUTHORITY_FILE: authority.certificate}
+    if wanted != files:
+        api.put(resources.SECRETS, _build_body(cluster, node, secret_name, wanted), namespace=api.namespace)
 
 
 def is_renewal_due(not_after: str) -> bool:
@@ -127,12 +143,21 @@ def make_node_files(authority: Pair, node: str, address: str) -> dict[str, bytes
         ),
     )
     return {
-        "ca.crt": authority.certificate,
+        AUTHORITY_FILE: authority.certificate,
         CLIENT_CERTIFICATE: client.certificate,
         "kubelet-client.key": client.key,
-        "kubelet-serving.crt": serving.certificate,
+        SERVING_CERTIFICATE: serving.certificate,
         "kubelet-serving.key": serving.key,
     }
+
+
+def _fetch_address(api: HostApi, node: str) -> str:
+    """Fetch the node's S-address; raises HostError when it has none."""
+    service = api.fetch_here(resources.SERVICES, node) or {}
+    address = (service.get("spec") or {}).get("clusterIP")
+    if not address:
+        raise HostError(f"host cluster: Service {api.namespace}/{node} has no address", hint="pulumi up declares it")
+    return str(address)
 
 
 def _build_body(cluster: str, node: str, name: str, files: dict[str, bytes]) -> JsonObject:

@@ -20,6 +20,7 @@ HELPS: Final = {
     "worker-certificates": "new kubelet certificates; restarts every worker, one at a time",
     "encryption-key": "a new key for Secrets in the inner etcd; restarts every control plane three times",
     "service-account-key": "a new key for tokens of ServiceAccounts; restarts every control plane twice, later once",
+    "ca": "new certificate authorities; restarts every control plane three times and every worker twice",
 }
 
 

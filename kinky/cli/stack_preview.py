@@ -60,6 +60,7 @@ def measure(vms: int) -> float:
         emulated=True,
         kubectl="/mocked/kubectl",
         kinky_command="/mocked/kinky",
+        ca_file="/mocked/ca.crt",
     )
 
     def declare() -> None:

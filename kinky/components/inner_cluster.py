@@ -58,6 +58,8 @@ class InnerClusterArgs:
     """Absolute path of kubectl, which forwards the API's port."""
     kinky_command: str
     """Absolute path of kinky, which the kubeconfig calls for a credential."""
+    ca_file: str
+    """Absolute path of the file with the cluster's authorities, which the kubeconfig names."""
 
 
 class InnerCluster(pulumi.ComponentResource):
@@ -166,6 +168,8 @@ class InnerCluster(pulumi.ComponentResource):
             "node_port": config.access.node_port or 0,
             "kubectl": self._args.kubectl,
             "kinky_command": self._args.kinky_command,
+            # Another user's files are elsewhere: the kubeconfig has to be written for them.
+            "ca_file": self._args.ca_file,
             "limit_seconds": config.timeouts.seconds(OUTSIDE_LIMIT_SECONDS),
         }
         return steps.OutsideReady(steps.OutsideReadyStep(), f"{self._name}-outside", inputs, self._after(nodes))
@@ -251,10 +255,7 @@ class InnerCluster(pulumi.ComponentResource):
         if not self._args.config.workload.enabled:
             return None
         args = WorkloadArgs(
-            config=self._args.config,
-            access=self._access,
-            store=self._args.store,
-            server=outside.server,
+            config=self._args.config, access=self._access, store=self._args.store, server=outside.server
         )
         return Workload(f"{self._name}-workload", args, self._inside(self.workloads))
 

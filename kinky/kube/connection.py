@@ -5,6 +5,7 @@ else: it takes about a second, and kubectl runs `kinky credential` before each o
 """
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 _CONTENT_REFUSALS = (400, 422)
+_OPENING = threading.Lock()
+"""Held while a kubeconfig is read: Pulumi runs steps in threads, and the package shares the files of its keys."""
 
 
 class ApiError(HostError):
@@ -165,12 +168,16 @@ def open_host(access: HostAccess) -> Connection:
 
     configuration = Configuration()
     try:
-        client = new_client_from_config(
-            config_file=access.kubeconfig,
-            context=access.context,
-            persist_config=False,
-            client_configuration=configuration,
-        )
+        with _OPENING:
+            client = new_client_from_config(
+                config_file=access.kubeconfig,
+                context=access.context,
+                persist_config=False,
+                client_configuration=configuration,
+            )
+            _hold_credentials_in_memory(client)
+    except HostError:
+        raise
     except ConfigException as error:
         raise HostError(
             f"host cluster: the kubeconfig {access.kubeconfig} cannot be used: {error}",
@@ -181,7 +188,6 @@ def open_host(access: HostAccess) -> Connection:
             f"host cluster: the kubeconfig {access.kubeconfig} cannot be read: {type(error).__name__}",
             hint="check it with: kubectl config view",
         ) from None
-    _hold_credentials_in_memory(client)
     if not configuration.verify_ssl:
         raise HostError(
             f"host cluster: the kubeconfig {access.kubeconfig} does not verify the server (insecure-skip-tls-verify)",

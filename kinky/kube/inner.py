@@ -81,6 +81,16 @@ class InnerApi(ObjectApi):
         reply = self._connection.call("GET", "/metrics", what="get the metrics", timeout_seconds=METRICS_SECONDS)
         return reply.body.decode(errors="replace")
 
+    def fetch_node_metrics(self, node: str) -> str:
+        """Fetch the metrics of a node's kubelet, which the API server asks with its own client certificate."""
+        reply = self._connection.call(
+            "GET",
+            f"{resources.NODES.build_path(None, node)}/proxy/metrics",
+            what=f"get the metrics of the kubelet of {node}",
+            timeout_seconds=METRICS_SECONDS,
+        )
+        return reply.body.decode(errors="replace")
+
     def fetch_service_page(self, namespace: str, service: str, *, port: str) -> str:
         """Fetch the first page of a Service through the API server's proxy."""
         reply = self._connection.call(

@@ -16,11 +16,15 @@ def build_kubeconfig(
     *,
     server: str,
     tls_server_name: str,
-    ca_certificate: bytes,
+    ca_file: Path,
     command: str,
     arguments: Sequence[str],
 ) -> JsonObject:
-    """Build a kubeconfig whose user is the output of a command; cluster, user and context have one name."""
+    """Build a kubeconfig whose user is the output of a command; cluster, user and context have one name.
+
+    Args:
+        ca_file: File with the authorities to trust. Pulumi keeps this text in its state, and a rotation changes them.
+    """
     return {
         "apiVersion": "v1",
         "kind": "Config",
@@ -31,7 +35,7 @@ def build_kubeconfig(
                 "cluster": {
                     "server": server,
                     "tls-server-name": tls_server_name,
-                    "certificate-authority-data": base64.b64encode(ca_certificate).decode(),
+                    "certificate-authority": str(ca_file),
                 },
             }
         ],
@@ -62,8 +66,9 @@ def build_held_kubeconfig(
         "client-certificate-data": base64.b64encode(certificate).decode(),
         "client-key-data": base64.b64encode(key).decode(),
     }
+    served = {key: value for key, value in cluster["cluster"].items() if key != "certificate-authority"}
     return kubeconfig | {
-        "clusters": [cluster | {"cluster": cluster["cluster"] | authority}],
+        "clusters": [cluster | {"cluster": served | authority}],
         "users": [user | {"user": held}],
     }
 

@@ -1,8 +1,9 @@
 """The gate's wall: while it is closed, the inner API refuses every pod outside our own namespaces.
 
-An admission policy and not a webhook: it runs inside the API server, so nothing of ours has to be alive, and a policy
-without its parameter refuses. The namespaces are exempt by the policy's selector and not by a match condition, which
-would be asked only after the parameter was found: a lost ConfigMap must not stop CoreDNS.
+An admission policy and not a webhook: it runs inside the API server, so nothing of ours has to be alive. Whether the
+gate is open is a right that one account without any use has or has not, which the policy asks the authorizer: what is
+lost closes the gate. A parameter would be the policy's own way to ask, but an API server that was once without the
+policy's binding never reads it again (kubernetes/kubernetes#130887).
 """
 
 from __future__ import annotations
@@ -14,23 +15,49 @@ from kinky.manifests.body import Body, build_config_map, build_namespace, inner_
 
 APP: Final = "gate"
 API_VERSION: Final = "admissionregistration.k8s.io/v1"
+RBAC_VERSION: Final = "rbac.authorization.k8s.io/v1"
 STATE_KEY: Final = "state"
 OPEN: Final = "open"
 CLOSED: Final = "closed"
 
-IS_OPEN: Final = f"has(params.data) && has(params.data.{STATE_KEY}) && params.data.{STATE_KEY} == '{OPEN}'"
+RIGHT: Final = {"apiGroups": ["kinky.dev"], "resources": ["gates"], "verbs": [OPEN]}
+"""What the account may do while the gate is open; there is no such resource."""
+IS_OPEN: Final = (
+    f"authorizer.serviceAccount('{names.NAMESPACE_KINKY}', '{names.GATE}').group('kinky.dev').resource('gates')"
+    f".namespace('{names.NAMESPACE_KINKY}').check('{OPEN}').allowed()"
+)
 MESSAGE: Final = "the gate is closed until the secrets store is proved; kinky gate show tells why"
 
 
 def build_gate() -> tuple[Body, ...]:
-    """Return what the wall is made of, in the order of creation: our namespace, the policy, its binding."""
-    return (build_namespace(names.NAMESPACE_KINKY, app="kinky"), _policy(), _binding())
+    """Return what the wall is made of, in the order of creation: our namespace, the right, the policy, its binding."""
+    return (build_namespace(names.NAMESPACE_KINKY, app="kinky"), _role(), _policy(), _binding())
+
+
+def build_grant() -> Body:
+    """Return what opens the gate: the binding by which the account has the right."""
+    return {
+        "apiVersion": RBAC_VERSION,
+        "kind": "RoleBinding",
+        "metadata": inner_metadata(names.GATE, app=APP, namespace=names.NAMESPACE_KINKY),
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": names.GATE},
+        "subjects": [{"kind": "ServiceAccount", "name": names.GATE, "namespace": names.NAMESPACE_KINKY}],
+    }
 
 
 def build_closed_state() -> Body:
-    """Return the ConfigMap of a gate that was never open; it is created once and never declared again."""
+    """Return the record of a gate that was never open, a ConfigMap; it is created once and never declared again."""
     data = {STATE_KEY: CLOSED, "reason": "the secrets store is not proved yet"}
     return build_config_map(names.GATE, names.NAMESPACE_KINKY, app=APP, data=data)
+
+
+def _role() -> Body:
+    return {
+        "apiVersion": RBAC_VERSION,
+        "kind": "Role",
+        "metadata": inner_metadata(names.GATE, app=APP, namespace=names.NAMESPACE_KINKY),
+        "rules": [RIGHT],
+    }
 
 
 def _policy() -> Body:
@@ -54,7 +81,6 @@ def _policy() -> Body:
         "metadata": inner_metadata(names.GATE, app=APP),
         "spec": {
             "failurePolicy": "Fail",
-            "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},
             "matchConstraints": {
                 "matchPolicy": "Equivalent",
                 "namespaceSelector": {"matchExpressions": [exempt]},
@@ -72,11 +98,6 @@ def _binding() -> Body:
         "metadata": inner_metadata(names.GATE, app=APP),
         "spec": {
             "policyName": names.GATE,
-            "paramRef": {
-                "name": names.GATE,
-                "namespace": names.NAMESPACE_KINKY,
-                "parameterNotFoundAction": "Deny",
-            },
             "validationActions": ["Deny"],
         },
     }

@@ -134,6 +134,7 @@ def _host_bodies(cfg: KinkyConfig, nodes: tuple[NodeSpec, ...], addresses: Addre
 def _inner_bodies(cfg: KinkyConfig) -> Iterable[Body]:
     yield from gate.build_gate()
     yield gate.build_closed_state()
+    yield gate.build_grant()
     yield from cluster_access.build_cluster_access(cfg)
     yield from flannel.build_flannel(cfg)
     yield from kube_proxy.build_kube_proxy(cfg)

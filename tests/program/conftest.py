@@ -44,6 +44,7 @@ def build_args(raw: dict[str, Any], *, source: str = "a test") -> InnerClusterAr
         emulated=True,
         kubectl="/opt/bin/kubectl",
         kinky_command="/opt/bin/kinky",
+        ca_file="/home/me/ca.crt",
     )
 
 

@@ -318,6 +318,8 @@ def _open_gate(made: FakeCluster) -> None:
     made.inner.add("/api/v1/namespaces/kinky-system/configmaps", "kinky-gate", data=data)
     for kind in (resources.ADMISSION_POLICIES, resources.ADMISSION_POLICY_BINDINGS):
         made.inner.add(kind.build_path(None), "kinky-gate")
+    for kind in (resources.ROLES, resources.ROLE_BINDINGS):
+        made.inner.add(kind.build_path("kinky-system"), "kinky-gate")
 
 
 def _add_inner_answers(made: FakeCluster) -> None:
@@ -331,6 +333,10 @@ def _add_inner_answers(made: FakeCluster) -> None:
     made.inner.answers[("GET", "/openid/v1/jwks")] = made.tell_jwks
     tokens = "/api/v1/namespaces/kube-system/serviceaccounts/default/token"
     made.inner.answers[("POST", tokens)] = made.issue_inner_token
+    for node in made.site.control_planes:
+        command = ["kube-controller-manager", "--cluster-signing-cert-file=/etc/kubernetes/pki/ca-issuer.crt"]
+        spec = {"containers": [{"command": command}]}
+        made.inner.add("/api/v1/namespaces/kube-system/pods", f"kube-controller-manager-{node}", spec=spec)
     for number in range(3):
         made.inner.add(
             "/api/v1/namespaces/web/secrets", f"own-{number}", metadata={"namespace": "web"}, data={"a": "eA=="}

@@ -22,13 +22,15 @@ SERVER = "https://x"
 STATE = "/api/v1/namespaces/kinky-system/configmaps/kinky-gate"
 POLICY = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/kinky-gate"
 BINDING = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/kinky-gate"
+RIGHT = "/apis/rbac.authorization.k8s.io/v1/namespaces/kinky-system/roles/kinky-gate"
+GRANT = "/apis/rbac.authorization.k8s.io/v1/namespaces/kinky-system/rolebindings/kinky-gate"
 PROBE = "/api/v1/namespaces/default/pods/kinky-gate/binding"
 TAINT = {"key": "kinky.dev/secrets-not-ready", "effect": "NoSchedule"}
 OTHER_TAINT = {"key": "only", "value": "edge", "effect": "NoSchedule"}
 
 
 class Wall:
-    """What an API server makes of the policy, its binding and its parameter."""
+    """What an API server makes of the policy, its binding and the right that it asks for."""
 
     def __init__(self, inner: FakeConnection) -> None:
         self.inner = inner
@@ -38,7 +40,7 @@ class Wall:
 
     def answer(self, _sent: JsonObject) -> Reply:
         objects = self.inner.objects
-        is_open = objects.get(STATE, {}).get("data", {}).get("state") == "open"
+        is_open = {RIGHT, GRANT} <= objects.keys()
         if self.stands and {POLICY, BINDING} <= objects.keys() and not is_open:
             told = "ValidatingAdmissionPolicy 'kinky-gate' with binding 'kinky-gate' denied request: closed"
             return Reply(403, json.dumps({"message": told}).encode())
@@ -102,7 +104,8 @@ def taints(inner: FakeConnection, node: str = "dev-worker-0") -> Any:
 def test_the_wall_is_closed_and_obeyed(operator: Operator, inner: FakeConnection) -> None:
     state = raise_wall()
     assert (state.state, state.evidence) == ("closed", None)
-    assert {POLICY, BINDING, STATE, "/api/v1/namespaces/kinky-system"} <= inner.objects.keys()
+    assert GRANT not in inner.objects
+    assert {POLICY, BINDING, STATE, RIGHT, "/api/v1/namespaces/kinky-system"} <= inner.objects.keys()
     assert inner.calls[-1] == ("POST", PROBE)
     assert TAINT in taints(inner)
 
@@ -130,6 +133,7 @@ def test_s5_without_evidence_the_gate_stays_closed(operator: Operator, inner: Fa
     with pytest.raises(WaitError, match="G2: "):
         open_gate()
     assert inner.objects[STATE]["data"]["state"] == "closed"
+    assert GRANT not in inner.objects
     assert TAINT in taints(inner)
 
 
@@ -218,17 +222,35 @@ def test_s12_owners_that_were_denied_are_nudged(operator: Operator, inner: FakeC
     assert all(inner.calls.index(("PATCH", path)) > obeyed for path in lacking)
 
 
-def test_s16_a_lost_state_is_closed_and_opens_on_evidence_only(operator: Operator, inner: FakeConnection) -> None:
+def test_s16_a_lost_right_closes_and_is_given_again_on_evidence_only(operator: Operator, inner: FakeConnection) -> None:
+    raise_wall()
+    open_gate()
+    del inner.objects[GRANT]
+    api = InnerApi(inner)  # type: ignore[arg-type]
+    lost = gate.fetch_state(api)
+    assert (lost.state, lost.reason) == ("closed", "the record says open")
+    operator.limit = operator.copies
+    with pytest.raises(WaitError, match="G2: "):
+        open_gate(by_hand=True)
+    assert gate.fetch_state(api).state == "closed"
+    operator.limit += 2
+    assert open_gate(by_hand=True).is_latched
+
+
+def test_s16_a_lost_record_is_told_and_written_again_on_evidence_only(
+    operator: Operator, inner: FakeConnection
+) -> None:
     raise_wall()
     open_gate()
     del inner.objects[STATE]
     api = InnerApi(inner)  # type: ignore[arg-type]
     assert gate.fetch_state(api).reason == "ConfigMap kinky-system/kinky-gate is not there"
+    assert not gate.fetch_state(api).is_latched
     assert gate.fetch_faults(api) == ["ConfigMap kinky-gate is not there"]
     operator.limit = operator.copies
     with pytest.raises(WaitError, match="G2: "):
         open_gate(by_hand=True)
-    assert gate.fetch_state(api).state == "closed"
+    assert not gate.fetch_state(api).is_latched
     operator.limit += 2
     assert open_gate(by_hand=True).is_latched
 
@@ -248,11 +270,24 @@ def test_a_state_that_somebody_wrote_is_not_believed(operator: Operator, inner: 
     raise_wall()
     inner.objects[STATE]["data"] = {"state": "open"}
     api = InnerApi(inner)  # type: ignore[arg-type]
+    assert gate.fetch_state(api).state == "closed"
+    inner.objects[GRANT] = {"metadata": {"name": "kinky-gate", "namespace": "kinky-system"}}
     assert not gate.fetch_state(api).is_latched
     assert "CRITICAL: it was opened without evidence" in describe(gate.fetch_state(api), faults=[], tainted=[])
     operator.limit = 0
     with pytest.raises(WaitError, match="G2: "):
         open_gate()
+
+
+def test_a_right_that_somebody_gave_a_closed_gate_has_no_evidence(operator: Operator, inner: FakeConnection) -> None:
+    """The evidence of the opening before is no evidence of this one."""
+    raise_wall()
+    open_gate()
+    gate.close_gate(ACCESS, "dev", SERVER)
+    assert GRANT not in inner.objects
+    inner.objects[GRANT] = {"metadata": {"name": "kinky-gate", "namespace": "kinky-system"}}
+    state = gate.fetch_state(InnerApi(inner))  # type: ignore[arg-type]
+    assert (state.state, state.reason, state.is_latched) == ("open", "the record says closed", False)
 
 
 def test_what_a_person_closed_only_a_person_opens(operator: Operator, inner: FakeConnection) -> None:

@@ -13,6 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kinky.bootstrap import certificates, credential, keys, node_credentials, owner
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 
 ACCESS = HostAccess(kubeconfig="/k", context="lab", namespace="ns")
@@ -197,6 +198,24 @@ def test_credential_is_signed_anew(
     assert credential.fetch_exec_credential(ACCESS, "dev") != first
 
 
+def test_the_inner_api_is_asked_with_what_the_host_holds_now(
+    host: FakeConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on a machine whose own files are from before a rotation that another one has done."""
+    monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: host)
+    directory = tmp_path / "state" / "clusters" / "dev"
+    keys.ensure_cluster_keys(ACCESS, "dev")
+    credential.connect_inner(ACCESS, "dev", "https://x")
+    first = (directory / "credential.pem").read_bytes()
+    credential.connect_inner(ACCESS, "dev", "https://x")
+    assert (directory / "credential.pem").read_bytes() == first
+    keys.replace_key_files(HostApi.connect(ACCESS), "dev", lambda _files: keys.make_cluster_files("dev"))
+    credential.connect_inner(ACCESS, "dev", "https://x")
+    authority = stored(host, "dev-pki")["ca.crt"]
+    assert (directory / "ca.crt").read_bytes() == authority
+    assert certificates.is_issued_by((directory / "credential.pem").read_bytes(), authority)
+
+
 def test_kubeconfig_names_the_command_and_forgetting_removes_all(host: FakeConnection, tmp_path: Path) -> None:
     keys.ensure_cluster_keys(ACCESS, "dev")
     credential.fetch_exec_credential(ACCESS, "dev")
@@ -204,8 +223,10 @@ def test_kubeconfig_names_the_command_and_forgetting_removes_all(host: FakeConne
         credential.write_inner_kubeconfig(ACCESS, "dev", "https://127.0.0.1:16443", kinky_command="/venv/bin/kinky")
     )
     text = path.read_text()
-    bundle = json.loads(text)["clusters"][0]["cluster"]["certificate-authority-data"]
-    assert b"PRIVATE" not in base64.b64decode(bundle)
+    served = json.loads(text)["clusters"][0]["cluster"]
+    assert served["certificate-authority"] == str(path.parent / "ca.crt"), "a rotation changes the file, not the text"
+    assert "certificate-authority-data" not in served
+    assert b"PRIVATE" not in (path.parent / "ca.crt").read_bytes()
     run = json.loads(text)["users"][0]["user"]["exec"]
     assert run["command"] == "/venv/bin/kinky"
     expected = "credential --cluster dev --host-kubeconfig /k --host-context lab --host-namespace ns"

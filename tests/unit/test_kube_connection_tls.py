@@ -6,6 +6,7 @@ import ssl
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -108,6 +109,14 @@ def test_no_key_is_left_in_a_file_and_calls_still_show_the_certificate(lab: Lab)
         connection = open_host(lab.open())
         assert list((lab.folder / "temporary").iterdir()) == []
         assert connection.call("GET", "/", what="get /").parse() == {"caller": "me"}
+
+
+def test_threads_do_not_take_each_others_files_away(lab: Lab) -> None:
+    """Pulumi runs live steps in threads of one process, and the package shares its files among them."""
+    access = lab.open()
+    with ThreadPoolExecutor(16) as pool:
+        for connection in pool.map(lambda _: open_host(access), range(64)):
+            assert connection.call("GET", "/", what="get /").parse() == {"caller": "me"}
 
 
 def test_a_server_of_another_authority_is_refused(lab: Lab) -> None:

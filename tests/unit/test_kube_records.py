@@ -90,7 +90,7 @@ def test_node() -> None:
 
 def test_kubeconfig_holds_a_command_and_no_key() -> None:
     body = build_kubeconfig(
-        "dev", server="https://127.0.0.1:1", tls_server_name="n", ca_certificate=b"ca", command="/k", arguments=["c"]
+        "dev", server="https://127.0.0.1:1", tls_server_name="n", ca_file=Path("/ca"), command="/k", arguments=["c"]
     )
     user = body["users"][0]["user"]
     assert set(user) == {"exec"}

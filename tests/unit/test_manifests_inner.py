@@ -236,19 +236,26 @@ def test_s11_the_policy_matches_every_way_to_a_running_pod() -> None:
     assert "\n" not in rule_of_state["message"] and "kinky gate show" in rule_of_state["message"]
 
 
-def test_s16_a_gate_without_its_state_refuses() -> None:
-    binding = only(gate.build_gate(), "ValidatingAdmissionPolicyBinding")["spec"]
-    assert binding["validationActions"] == ["Deny"]
-    assert binding["paramRef"] == {
-        "name": "kinky-gate",
-        "namespace": "kinky-system",
-        "parameterNotFoundAction": "Deny",
-    }
-    state = gate.build_closed_state()
-    assert (state["metadata"]["namespace"], state["metadata"]["name"]) == ("kinky-system", "kinky-gate")
-    assert state["data"]["state"] == "closed"
-    # The expression asks for the key first: in CEL a missing key is an error, and this one must say no.
-    assert gate.IS_OPEN == "has(params.data) && has(params.data.state) && params.data.state == 'open'"
+def test_s16_a_gate_without_its_grant_refuses() -> None:
+    """The policy asks the authorizer, which says no where nothing is granted; the wall itself grants nothing."""
+    wall, grant = gate.build_gate(), gate.build_grant()
+    binding = only(wall, "ValidatingAdmissionPolicyBinding")["spec"]
+    assert binding == {"policyName": "kinky-gate", "validationActions": ["Deny"]}
+    policy = only(wall, "ValidatingAdmissionPolicy")["spec"]
+    # kubernetes/kubernetes#130887: an API server that was once without the binding reads no parameter any more.
+    assert "paramKind" not in policy
+    (validation,) = policy["validations"]
+    assert validation["expression"] == (
+        "authorizer.serviceAccount('kinky-system', 'kinky-gate').group('kinky.dev').resource('gates')"
+        ".namespace('kinky-system').check('open').allowed()"
+    )
+    assert not [body for body in wall if body["kind"].endswith("RoleBinding")]
+    role = only(wall, "Role")
+    assert role["rules"] == [{"apiGroups": ["kinky.dev"], "resources": ["gates"], "verbs": ["open"]}]
+    assert grant["roleRef"]["name"] == role["metadata"]["name"]
+    assert grant["metadata"]["namespace"] == role["metadata"]["namespace"] == "kinky-system"
+    assert grant["subjects"] == [{"kind": "ServiceAccount", "name": "kinky-gate", "namespace": "kinky-system"}]
+    assert gate.build_closed_state()["data"]["state"] == "closed"
 
 
 def test_pods_of_ours_run_before_the_gate_is_open_and_the_workload_does_not() -> None:

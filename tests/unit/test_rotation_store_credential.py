@@ -12,6 +12,7 @@ from kinky.bootstrap import secrets_store
 from kinky.bootstrap.rotation.items import BUILDERS
 from kinky.bootstrap.rotation.status import fetch_status
 from kinky.errors import HostError, WaitError
+from kinky.kube import resources
 from tests.unit.fake_cluster import ACCESS, RECORD, FakeCluster, start_cluster
 from tests.unit.fake_store import INNER_SECRETS, SECRETS, decode
 
@@ -99,7 +100,7 @@ def test_nothing_that_is_written_down_or_told_is_a_token(
 
 @pytest.mark.parametrize("item", BUILDERS)
 def test_an_unfit_cluster_is_refused_with_everything_that_is_wrong(cluster: FakeCluster, item: str) -> None:
-    cluster.inner.objects["/api/v1/namespaces/kinky-system/configmaps/kinky-gate"]["data"]["state"] = "closed"
+    del cluster.inner.objects[f"{resources.ROLE_BINDINGS.build_path('kinky-system')}/kinky-gate"]
     del cluster.inner.objects["/api/v1/nodes/dev-worker-0"]
     del cluster.host.objects["/apis/kubevirt.io/v1/namespaces/ns/virtualmachines/dev-worker-0"]
     before = json.dumps(cluster.host.objects)

@@ -8,6 +8,7 @@ import pytest
 
 from kinky.bootstrap import keys, owner, store_proof, store_values
 from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.rotation.published_authorities import ROOT_CONFIG_MAP
 from kinky.bootstrap.stores.embedded import EmbeddedStore
 from kinky.bootstrap.stores.opening import describe_store, open_store
 from kinky.config.load import load_config
@@ -119,7 +120,8 @@ def test_the_store_is_reached_without_the_inner_dns() -> None:
     store, canary = secrets_store.build_store(CFG, server=None, ca_bundle=None)
     provider = store["spec"]["provider"]["kubernetes"]
     assert provider["server"]["url"] == "https://10.95.0.1:443"
-    assert provider["server"]["caProvider"]["name"] == "kube-root-ca.crt"
+    authority = {"type": "ConfigMap", "name": ROOT_CONFIG_MAP, "key": "ca.crt", "namespace": "kinky-system"}
+    assert provider["server"]["caProvider"] == authority, "what a rotation of the authorities waits for"
     assert provider["remoteNamespace"] == "kinky-store"
     assert provider["auth"] == {"serviceAccount": READER}
     assert canary["spec"]["data"][0]["remoteRef"]["key"] == "dev-store-canary"

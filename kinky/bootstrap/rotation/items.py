@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from kinky.bootstrap.rotation import encryption_key, service_account_key, store_credential, worker_certificates
+from kinky.bootstrap.rotation import (
+    certificate_authority,
+    encryption_key,
+    service_account_key,
+    store_credential,
+    worker_certificates,
+)
 from kinky.bootstrap.rotation.journal import Journal
 from kinky.bootstrap.rotation.plan import SubStep, describe_steps, run_steps
 from kinky.bootstrap.rotation.site import Site, check_site
@@ -15,10 +21,14 @@ BUILDERS: Final[Mapping[str, Callable[[Site, Journal], list[SubStep]]]] = {
     worker_certificates.ITEM: worker_certificates.build_steps,
     encryption_key.ITEM: encryption_key.build_steps,
     service_account_key.ITEM: service_account_key.build_steps,
+    certificate_authority.ITEM: certificate_authority.build_steps,
 }
 """Each builds the sub-steps of one item; building touches nothing."""
-FAULTS: Final[Mapping[str, Callable[[Site], list[str]]]] = {service_account_key.ITEM: service_account_key.find_faults}
-"""What stands against an item besides an unfit cluster."""
+FAULT_FINDERS: Final[Mapping[str, Callable[[Site], list[str]]]] = {
+    service_account_key.ITEM: service_account_key.find_faults,
+    certificate_authority.ITEM: certificate_authority.find_faults,
+}
+"""What may stand against one item alone, besides what stands against every one."""
 
 
 def rotate(site: Site, item: str) -> bool:
@@ -27,13 +37,17 @@ def rotate(site: Site, item: str) -> bool:
     Raises:
         KinkyError: the cluster is not fit for it, and nothing was touched; or a sub-step failed.
     """
-    check_site(site, item, find_more=FAULTS.get(item))
-    journal = Journal(site.host, site.cluster, item)
+    journal = _open_journal(site, item)
     return run_steps(journal, BUILDERS[item](site, journal))
 
 
 def describe(site: Site, item: str) -> list[str]:
     """Describe what `rotate` would do, without touching anything."""
-    check_site(site, item, find_more=FAULTS.get(item))
-    journal = Journal(site.host, site.cluster, item)
+    journal = _open_journal(site, item)
     return describe_steps(journal, BUILDERS[item](site, journal))
+
+
+def _open_journal(site: Site, item: str) -> Journal:
+    """Open the written state of an item whose rotation nothing stands against."""
+    check_site(site, item, find_more=FAULT_FINDERS.get(item, lambda _site: []))
+    return Journal(site.host, site.cluster, item)

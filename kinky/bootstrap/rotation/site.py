@@ -73,6 +73,7 @@ class Site:
         question: Callable[[InnerApi], str | Pending],
         *,
         limit_seconds: float = INNER_LIMIT_SECONDS,
+        on_change: Callable[[str], None] | None = None,
     ) -> str:
         """Ask the inner API until it answers otherwise than `Pending`; one that does not answer now is waited for."""
         return wait_until(
@@ -80,6 +81,7 @@ class Site:
             what=f'inner cluster "{self.cluster}": {what}',
             deadline_seconds=self.scale(limit_seconds),
             hint="the same command goes on from here; kubectl get --raw /readyz?verbose tells what the inner API lacks",
+            on_change=on_change,
             tolerate=(ApiError,),
         )
 
@@ -88,13 +90,13 @@ class Site:
         return self.config.timeouts.seconds(seconds)
 
 
-def check_site(site: Site, item: str, *, find_more: Callable[[Site], list[str]] | None = None) -> None:
+def check_site(site: Site, item: str, *, find_more: Callable[[Site], list[str]] = lambda _site: []) -> None:
     """Refuse a rotation before anything is touched; raises HostError with everything that stands against it.
 
     One that is half done goes on whatever the nodes look like: that it was cut off may be why they look so.
 
     Args:
-        find_more: Finds what stands against this item alone.
+        find_more: Finds what stands against this item alone, on a cluster that answers.
     """
     if fetch_owner(site.host, site.cluster) is None:
         raise HostError(
@@ -110,7 +112,8 @@ def check_site(site: Site, item: str, *, find_more: Callable[[Site], list[str]] 
         )
     if item in progress and progress[item].is_half_done and not progress[item].waits_until:
         return
-    faults = [*_find_missing_vms(site), *_find_inner_faults(site), *(find_more(site) if find_more else ())]
+    faults = [*_find_missing_vms(site), *_find_inner_faults(site)]
+    faults += [] if faults else find_more(site)
     if faults:
         raise HostError(
             f"rotation of {item}: cluster {site.cluster} is not fit for it; nothing was touched",

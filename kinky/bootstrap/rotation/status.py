@@ -6,12 +6,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from kinky.bootstrap.certificates import build_fingerprint, fetch_signed_at, parse_time, split_public_keys
+from kinky.bootstrap.certificates import (
+    build_fingerprint,
+    fetch_signed_at,
+    parse_time,
+    split_certificates,
+    split_public_keys,
+)
 from kinky.bootstrap.encryption_config import parse_encryption_keys
 from kinky.bootstrap.evidence import parse_time_claim
-from kinky.bootstrap.keys import ENCRYPTION_FILE, PUBLIC_KEY_FILE, fetch_key_files, fetch_made_at
+from kinky.bootstrap.keys import AUTHORITIES, ENCRYPTION_FILE, PUBLIC_KEY_FILE, fetch_key_files, fetch_made_at
 from kinky.bootstrap.node_credentials import CLIENT_CERTIFICATE, fetch_credentials_name
-from kinky.bootstrap.rotation import encryption_key, service_account_key, store_credential, worker_certificates
+from kinky.bootstrap.rotation import (
+    certificate_authority,
+    encryption_key,
+    service_account_key,
+    store_credential,
+    worker_certificates,
+)
 from kinky.bootstrap.rotation.journal import Progress, fetch_all_progress
 from kinky.bootstrap.rotation.site import Site
 from kinky.bootstrap.secrets_store import TOKEN_PLACE, TOKEN_SECRET, fetch_store_token
@@ -105,10 +117,23 @@ def _find_service_account_keys(site: Site) -> Iterator[KeyState]:
         )
 
 
+def _find_authorities(site: Site) -> Iterator[KeyState]:
+    """Yield the authorities, of each name the signing one first."""
+    files = fetch_key_files(site.host, site.cluster)
+    for name in AUTHORITIES:
+        for number, certificate in enumerate(split_certificates(files[f"{name}.crt"])):
+            yield KeyState(
+                subject=f"{pki_secret(site.cluster)} {name} {'trusted' if number else 'signing'}",
+                fingerprint=build_fingerprint(certificate)[:FINGERPRINT_LENGTH],
+                made_at=fetch_signed_at(certificate),
+            )
+
+
 LOOKS: dict[str, Callable[[Site], Iterator[KeyState]]] = {
     store_credential.ITEM: _find_store_credential,
     worker_certificates.ITEM: _find_worker_certificates,
     encryption_key.ITEM: _find_encryption_keys,
     service_account_key.ITEM: _find_service_account_keys,
+    certificate_authority.ITEM: _find_authorities,
 }
 """How to look for the keys of each item."""

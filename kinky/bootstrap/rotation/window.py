@@ -1,4 +1,4 @@
-"""A short way to the API server of one control plane: the published path leads to any of them."""
+"""A short way to one port of one node, such as the API server of one control plane: the published path leads to any."""
 
 from __future__ import annotations
 
@@ -25,22 +25,32 @@ def ask_control_plane(site: Site, node: str, question: Callable[[InnerApi], str 
     """Ask the API server of this control plane and of no other; the only one there is answers the published path."""
     if site.control_planes == (node,):
         return question(site.open_inner())
+    return look_through(
+        site,
+        node,
+        names.ENDPOINT_PORT,
+        lambda port: question(connect_inner(site.access, site.cluster, f"https://{LOOPBACK}:{port}")),
+    )
+
+
+def look_through(site: Site, node: str, port: int, look: Callable[[int], str | Pending]) -> str | Pending:
+    """Look at one port of a node; `look` is called with the port of this machine that leads there."""
     pods = site.host.fetch_pods(f"{names.LABEL_NODE}={node},{LAUNCHER_LABEL}")
     running = [pod.name for pod in pods if pod.phase == "Running" and not pod.deleting]
     if not running:
         return Pending(f"{node} has no launcher pod that runs")
     try:
-        with open_window(site, running[0]) as server:
-            return question(connect_inner(site.access, site.cluster, server))
+        with open_window(site, running[0], port) as local:
+            return look(local)
     except WaitError as error:
         return Pending("; ".join([error.message, *error.details]))
 
 
 @contextlib.contextmanager
-def open_window(site: Site, pod: str) -> Iterator[str]:
-    """Forward a free port of this machine to the API server behind a launcher pod, while the block runs; its URL."""
+def open_window(site: Site, pod: str, remote_port: int) -> Iterator[int]:
+    """Forward a free port of this machine to one of the guest behind a launcher pod, while the block runs."""
     port = _find_free_port()
-    mark = f"{port}:{names.ENDPOINT_PORT} --address={LOOPBACK} --namespace={site.access.namespace}"
+    mark = f"{port}:{remote_port} --address={LOOPBACK} --namespace={site.access.namespace}"
     context = ["--context", site.access.context] if site.access.context else []
     log = paths.stack_dir(site.cluster) / LOG_FILE
     pid = process.spawn_detached(
@@ -57,7 +67,7 @@ def open_window(site: Site, pod: str) -> Iterator[str]:
             every_seconds=0.2,
             hint=f"see {log}",
         )
-        yield f"https://{LOOPBACK}:{port}"
+        yield port
     finally:
         process.terminate(pid, expect=mark, grace_seconds=3)
 

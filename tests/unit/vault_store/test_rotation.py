@@ -12,6 +12,7 @@ from kinky.bootstrap.rotation.items import BUILDERS
 from kinky.bootstrap.rotation.journal import Journal
 from kinky.bootstrap.stores.vault_reader import VaultReader
 from kinky.errors import HostError, KinkyError
+from tests.unit.fake_authorities import watch_authorities
 from tests.unit.fake_cluster import FakeCluster, start_cluster
 from tests.unit.vault_store.conftest import Site
 from tests.vault_server.faults import Fault
@@ -109,3 +110,16 @@ def test_there_is_no_token_to_rotate_and_that_is_said(cluster: FakeCluster) -> N
     (step,) = BUILDERS["store-credential"](cluster.site, Journal(cluster.site.host, "dev", "store-credential"))
     assert step.title.startswith("there is no token to replace: External Secrets asks for a new one at each read")
     assert not step.restarts
+
+
+def test_new_authorities_are_nothing_to_the_server(
+    cluster: FakeCluster, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It verifies tokens by their key; neither it nor the operator's token for it is needed."""
+    watch_authorities(cluster, monkeypatch)
+    before, key = site.root.get("auth/kinky-dev/config").data, held(cluster)
+    site.token_file.unlink()
+    with site.faults.during(Fault.UNREACHABLE):
+        assert cluster.rotate("ca")
+    assert site.root.get("auth/kinky-dev/config").data == before
+    assert told(site) == held(cluster) == key

@@ -1,0 +1,177 @@
+"""What a node presents and accepts, seen from outside: it verifies against one authority, or it refuses another."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from kinky import names, paths
+from kinky.bootstrap.authorities import get_authority, get_former_client, get_next
+from kinky.bootstrap.certificates import (
+    LeafRequest,
+    Pair,
+    build_fingerprint,
+    fetch_not_after,
+    is_issued_by,
+    make_leaf,
+    split_certificates,
+)
+from kinky.bootstrap.forward import LOOPBACK
+from kinky.bootstrap.keys import fetch_key_files
+from kinky.bootstrap.node_credentials import CLIENT_CERTIFICATE, SERVING_CERTIFICATE, fetch_credentials_name
+from kinky.bootstrap.rotation.site import Site
+from kinky.bootstrap.rotation.window import look_through
+from kinky.kube.access import InnerAccess
+from kinky.kube.connection import ApiError
+from kinky.kube.inner import InnerApi
+from kinky.kube.kubeconfig import write_private
+from kinky.manifests.services import KUBELET_PORT
+from kinky.names import FINGERPRINT_LENGTH
+from kinky.retry import Pending
+
+PROBE = "kinky:authority-probe"
+"""Who asks in a proof: a user with no group, so that the certificate opens nothing."""
+PROBE_LIFE = timedelta(minutes=10)
+HANDSHAKE_SECONDS = 20.0
+"""As for any call: an emulated kubelet answers slowly."""
+CLOCK_DIFFERENCE_SECONDS = 600.0
+"""By how much a guest's clock may differ from ours; certificates of two signings differ by far more."""
+_CLIENT_SECONDS = re.compile(r"^kubelet_certificate_manager_client_ttl_seconds (\S+)$", re.MULTILINE)
+
+
+def check_trusts_next(site: Site, inner: InnerApi) -> str | Pending:
+    """Look whether the API server that answers accepts what the waiting authority signs."""
+    files = fetch_key_files(site.host, site.cluster)
+    return _check_accepted(site, inner, get_next(files), trusted=files["ca.crt"])
+
+
+def check_signs(site: Site, inner: InnerApi) -> str | Pending:
+    """Look whether the API server that answers presents the signing authority's certificate, and still knows the last.
+
+    The second is the counter-test of `check_refuses_former`, with the same certificate.
+    """
+    files = fetch_key_files(site.host, site.cluster)
+    authority = get_authority(files)
+    trusted = split_certificates(authority.certificate)[0]
+    found = _check_accepted(site, inner, authority, trusted=trusted)
+    if isinstance(found, Pending) or _ask_as(site, inner, get_former_client(files), trusted=trusted):
+        return found
+    return Pending("it refuses already what the former authority has signed")
+
+
+def check_refuses_former(site: Site, inner: InnerApi) -> str | Pending:
+    """Look whether the API server that answers accepts the signing authority's certificates, and no older ones."""
+    files = fetch_key_files(site.host, site.cluster)
+    authority = get_authority(files)
+    found = _check_accepted(site, inner, authority, trusted=authority.certificate)
+    if isinstance(found, Pending):
+        return found
+    user = _ask_as(site, inner, get_former_client(files), trusted=authority.certificate)
+    if user:
+        return Pending(f"it still accepts what the former authority has signed, as {user}")
+    return f"{found}; 401 for a certificate of the former one"
+
+
+def check_node(site: Site, inner: InnerApi, node: str) -> str | Pending:
+    """Look whether a node presents certificates of the signing authority alone."""
+    authority = split_certificates(get_authority(fetch_key_files(site.host, site.cluster)).certificate)[0]
+    if node in site.workers:
+        found = _check_worker(site, inner, node, authority)
+        if isinstance(found, Pending):
+            return found
+    return look_through(
+        site, node, KUBELET_PORT, lambda port: check_served(port, server_name=node, authority=authority)
+    )
+
+
+def check_served(port: int, *, server_name: str, authority: bytes) -> str | Pending:
+    """Look whether what listens on a port of this machine presents a certificate of this authority."""
+    context = ssl.create_default_context(cadata=authority.decode())
+    try:
+        with (
+            socket.create_connection((LOOPBACK, port), timeout=HANDSHAKE_SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=server_name),
+        ):
+            return f"{server_name} presents a certificate of {_short(authority)}"
+    except ssl.SSLCertVerificationError as error:
+        return Pending(f"the kubelet of {server_name} presents another certificate: {error.verify_message}")
+    except OSError as error:
+        return Pending(f"the kubelet of {server_name} does not answer: {error}")
+
+
+def _check_worker(site: Site, inner: InnerApi, node: str, authority: bytes) -> str | Pending:
+    """Look whether a worker's kubelet uses the client certificate of its Secret, and who has signed that one.
+
+    Nothing shows a kubelet's client certificate from outside; until when it is valid the kubelet tells to the second.
+    """
+    secret = fetch_credentials_name(site.host, node)
+    files = site.host.fetch_secret_here(secret) or {}
+    older = [
+        name
+        for name in (CLIENT_CERTIFICATE, SERVING_CERTIFICATE)
+        if name not in files or not is_issued_by(files[name], authority)
+    ]
+    if older:
+        return Pending(f"{node}: Secret {secret} holds {' and '.join(older)} of another authority")
+    left = (fetch_not_after(files[CLIENT_CERTIFICATE]) - datetime.now(UTC)).total_seconds()
+    told = _CLIENT_SECONDS.search(inner.fetch_node_metrics(node))
+    seen = float(told[1]) if told else math.inf
+    if abs(seen - left) > CLOCK_DIFFERENCE_SECONDS:
+        return Pending(
+            f"{node}: its kubelet's client certificate ends in {seen:.0f} s, that of Secret {secret} in {left:.0f} s"
+        )
+    return "the Secret's"
+
+
+def _check_accepted(site: Site, inner: InnerApi, authority: Pair, *, trusted: bytes) -> str | Pending:
+    """Look whether the API server that answers is one of the trusted, and accepts what this authority signs."""
+    leaf = make_leaf(authority, LeafRequest(common_name=PROBE, life=PROBE_LIFE))
+    if _ask_as(site, inner, leaf, trusted=trusted) != PROBE:
+        return Pending(f"it refuses a certificate of {_short(authority.certificate)}")
+    return f"accepts certificates of {_short(authority.certificate)}"
+
+
+def _ask_as(site: Site, inner: InnerApi, client: Pair, *, trusted: bytes) -> str:
+    """Ask the API server that `inner` leads to who we are with this certificate; empty when it refuses us (401).
+
+    Raises:
+        ApiError: it did not answer, or does not verify against what is trusted.
+    """
+    directory = paths.stack_dir(site.cluster)
+    with (
+        _private_file(directory / "probe.pem", client.certificate + client.key) as credential,
+        _private_file(directory / "probe.crt", trusted) as ca_file,
+    ):
+        access = InnerAccess(
+            cluster=site.cluster,
+            server=inner.server,
+            tls_server_name=names.endpoint_host(site.cluster),
+            ca_file=ca_file,
+            credential_file=credential,
+        )
+        try:
+            return InnerApi.connect(access).fetch_user()
+        except ApiError as error:
+            if error.status != 401:
+                raise
+            return ""
+
+
+@contextlib.contextmanager
+def _private_file(path: Path, content: bytes) -> Iterator[Path]:
+    """Write a file that is gone after the block."""
+    write_private(path, content)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _short(authority: bytes) -> str:
+    return build_fingerprint(authority)[:FINGERPRINT_LENGTH]

@@ -1,0 +1,196 @@
+"""The certificate authorities of cluster, front proxy and etcd: trusted first, then signing; the old ones go last.
+
+At every moment each node, pod and operator trusts whatever the others present, also one that boots in between. So the
+new ones are trusted everywhere before one of them signs, and the old ones until nothing presents what they signed.
+Workers need two rounds and not three: what the new one has signed for them is good as soon as all API servers trust it,
+so they get that together with the trust.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from kinky.bootstrap.authorities import (
+    Files,
+    add_next,
+    forget_former,
+    get_authority,
+    get_next,
+    keep_signing,
+    sign_with_next,
+)
+from kinky.bootstrap.certificates import Pair, build_fingerprint, split_certificates
+from kinky.bootstrap.keys import AUTHORITIES, fetch_key_files, replace_key_files
+from kinky.bootstrap.node_credentials import ensure_node_authority, fetch_credentials_name
+from kinky.bootstrap.rotation.authority_proof import (
+    check_node,
+    check_refuses_former,
+    check_signs,
+    check_trusts_next,
+)
+from kinky.bootstrap.rotation.journal import Journal
+from kinky.bootstrap.rotation.plan import SubStep
+from kinky.bootstrap.rotation.published_authorities import (
+    PODS_LIMIT_SECONDS,
+    PUBLISH_LIMIT_SECONDS,
+    renew_pods,
+    wait_published,
+)
+from kinky.bootstrap.rotation.replacement import build_replacements
+from kinky.bootstrap.rotation.site import Site
+from kinky.kube import resources
+from kinky.kube.inner import InnerApi
+from kinky.names import FINGERPRINT_LENGTH, NAMESPACE_SYSTEM
+from kinky.progress import Phase
+from kinky.retry import Pending
+
+ITEM = "ca"
+ALONE_LIMIT_SECONDS = 600.0
+"""Nothing is waited for but answers; each node is asked through a forward of its own."""
+SIGNING_FILE = "ca-issuer.crt"
+"""Where a guest puts the one certificate that its controller-manager signs with (role-control-plane)."""
+
+
+def build_steps(site: Site, journal: Journal) -> list[SubStep]:
+    """Build the sub-steps; each change of the trust or of the signing one is followed by a round of replacements."""
+
+    def planes(round_name: str, title: str, proof: Callable[[Site, InnerApi], str | Pending]) -> list[SubStep]:
+        nodes = site.control_planes
+        return build_replacements(site, journal, nodes, round_name=round_name, title=title, proof=partial(proof, site))
+
+    return [
+        SubStep(
+            name="add",
+            title="new authorities are on the host, trusted beside the old",
+            run=lambda _: _change(site, lambda files: add_next(files, site.cluster)),
+        ),
+        *planes("trusted", "it trusts both, the old ones sign", check_trusts_next),
+        *_build_published(site, journal, "told", "both authorities"),
+        *_build_workers(site, journal, "sign", "its certificates are of the new authority, it trusts both", get_next),
+        SubStep(
+            name="issue",
+            title="the new authorities sign, also for the operator",
+            run=lambda _: _issue(site),
+        ),
+        *planes("signing", "it has certificates of the new authorities", check_signs),
+        SubStep(
+            name="alone",
+            title="no node presents a certificate of an old authority",
+            run=lambda running: _prove_alone(site, running),
+            limit_seconds=site.scale(ALONE_LIMIT_SECONDS),
+        ),
+        SubStep(
+            name="drop",
+            title="the old authorities are dropped from the host",
+            run=lambda _: _change(site, keep_signing),
+        ),
+        *planes("dropped", "it trusts the new authorities alone", check_refuses_former),
+        *_build_published(site, journal, "told-alone", "the new authorities alone"),
+        *_build_workers(site, journal, "trust", "it trusts the new authority alone", get_authority),
+        SubStep(
+            name="forget",
+            title="the client of the old authority, made for the proof, is gone",
+            run=lambda _: _change(site, forget_former),
+        ),
+    ]
+
+
+def find_faults(site: Site) -> list[str]:
+    """Describe what stands against it: controller-managers that would end, and no way to the kubelets."""
+    inner = site.open_inner()
+    faults = []
+    if not site.host.is_allowed("create", resources.PODS, subresource="portforward"):
+        faults.append("you may not create pods/portforward on the host, by which each kubelet is looked at")
+    for node in site.control_planes:
+        name = f"kube-controller-manager-{node}"
+        pod = inner.fetch(resources.PODS, name, namespace=NAMESPACE_SYSTEM) or {}
+        containers = (pod.get("spec") or {}).get("containers") or []
+        arguments = [argument for container in containers for argument in container.get("command") or []]
+        if not any(argument.endswith(f"/{SIGNING_FILE}") for argument in arguments):
+            faults.append(
+                f"{node}: its controller-manager does not sign with {SIGNING_FILE}: the node image is older than this"
+                " rotation; build it anew (kinky image build) and kinky up"
+            )
+    return faults
+
+
+def _build_published(site: Site, journal: Journal, name: str, what: str) -> list[SubStep]:
+    """Build the sub-steps after which every pod of the control planes has started with these authorities."""
+    steps = [
+        SubStep(
+            name=name,
+            title=f"pods are told {what}",
+            run=lambda running: wait_published(site, running),
+            limit_seconds=site.scale(PUBLISH_LIMIT_SECONDS),
+        )
+    ]
+    for node in site.control_planes:
+        step = f"{name}/{node}"
+        steps.append(
+            SubStep(
+                name=step,
+                title=f"pods of {node} start with {what}",
+                run=partial(renew_pods, site, journal, step, node),
+                limit_seconds=site.scale(PODS_LIMIT_SECONDS),
+            )
+        )
+    return steps
+
+
+def _build_workers(
+    site: Site, journal: Journal, name: str, title: str, choose: Callable[[Files], Pair]
+) -> list[SubStep]:
+    """Build the sub-steps by which each worker boots with the certificates and the trust that are chosen for it."""
+    steps: list[SubStep] = []
+    for worker in site.workers:
+        steps.append(
+            SubStep(
+                name=f"{name}/{worker}",
+                title=f"what {worker} boots with is on the host",
+                run=partial(_give, site, worker, choose),
+            )
+        )
+        steps += build_replacements(site, journal, [worker], round_name=f"{name}-boot", title=title)
+    return steps
+
+
+def _give(site: Site, worker: str, choose: Callable[[Files], Pair], _running: Phase) -> str:
+    """Have a worker's Secret hold the chosen authority's certificates and trust; those that it has it keeps."""
+    authority = choose(fetch_key_files(site.host, site.cluster))
+    secret = fetch_credentials_name(site.host, worker)
+    ensure_node_authority(site.host, site.cluster, worker, secret_name=secret, authority=authority)
+    first, *others = _list_short(authority.certificate)
+    return f"{secret}: of {first}" + (f", which trusts {others[0]} too" if others else " alone")
+
+
+def _issue(site: Site) -> str:
+    """Have the new authorities sign; the operator's own credential is made anew by the next call, and accepted."""
+    found = _change(site, sign_with_next)
+    user = site.ask("accepts the operator's new credential", lambda inner: inner.fetch_user())
+    return f"{found}; accepted as {user}"
+
+
+def _prove_alone(site: Site, running: Phase) -> str:
+    """Prove of each node that what it presents is of the new authorities."""
+    nodes = (*site.control_planes, *site.workers)
+    for node in nodes:
+        found = site.ask(
+            f"{node} presents no certificate of an old authority",
+            lambda inner, node=node: check_node(site, inner, node),  # type: ignore[misc]
+            limit_seconds=ALONE_LIMIT_SECONDS,
+            on_change=running.note,
+        )
+        running.note(found)
+    return f"{len(nodes)} nodes"
+
+
+def _change(site: Site, change: Callable[[Files], Files]) -> str:
+    """Change the authorities on the host and tell which ones are there now, the signing one first."""
+    replace_key_files(site.host, site.cluster, change)
+    files = fetch_key_files(site.host, site.cluster)
+    return "; ".join(f"{name} {', '.join(_list_short(files[f'{name}.crt']))}" for name in AUTHORITIES)
+
+
+def _list_short(bundle: bytes) -> list[str]:
+    return [build_fingerprint(certificate)[:FINGERPRINT_LENGTH] for certificate in split_certificates(bundle)]
