@@ -47,7 +47,8 @@ class VmCheck:
             waiting.append(f"{node} {state}")
             failed = vm is not None and (vm.printable in FATAL_VM_STATES or bool(vm.failure))
             if failed and self._grace.is_over(node, state):
-                raise HostError(f"VM {node}: {state}" + (f": {vm.failure}" if vm and vm.failure else ""))
+                failure = f": {vm.failure}" if vm and vm.failure else ""
+                raise HostError(f"VM {node}: {state}{failure}", hint=FATAL_VM_STATES.get(state, ""))
         return Pending("VMs: " + ", ".join(waiting)) if waiting else f"{len(self._nodes)} running"
 
 

@@ -12,15 +12,16 @@ from kinky.vault.connection import VaultSilentError
 
 Clock = Callable[[], float]
 
-FATAL_VM_STATES = (
-    "CrashLoopBackOff",
-    "DataVolumeError",
-    "ErrImagePull",
-    "ErrorPvcNotFound",
-    "ErrorUnschedulable",
-    "ImagePullBackOff",
-)
-"""printableStatus values that do not get better by waiting, once they have lasted for the grace time."""
+_NO_IMAGE = "the host lacks the node image: kinky host up loads it; on a host of your own push it to image.reference"
+FATAL_VM_STATES = {
+    "CrashLoopBackOff": "",
+    "DataVolumeError": "",
+    "ErrImagePull": _NO_IMAGE,
+    "ErrorPvcNotFound": "",
+    "ErrorUnschedulable": "",
+    "ImagePullBackOff": _NO_IMAGE,
+}
+"""printableStatus values that do not get better by waiting, once they have lasted for the grace time; what helps."""
 GRACE_SECONDS = 45.0
 """A scheduler that catches up, or an image that arrives, clears such a state in this time."""
 

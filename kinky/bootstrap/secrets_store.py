@@ -75,8 +75,8 @@ def ensure_store_token(access: HostAccess, cluster: str, server: str, *, hours: 
     inner = connect_inner(access, cluster, server)
     kept = _fetch_token_notes(inner)
     present = _parse_token(kept)
-    same_reader = kept.get(READER_ANNOTATION) == _fetch_reader_uid(host, cluster)
-    if present is not None and same_reader and not is_token_renewal_due(present.expires_at, hours):
+    usable = kept.get(READER_ANNOTATION) == _fetch_reader_uid(host, cluster) and is_token_alive(host, inner)
+    if present is not None and usable and not is_token_renewal_due(present.expires_at, hours):
         return present
     # The one that is replaced now stays valid until its time: External Secrets may be reading with it.
     revoke_older_tokens(host, inner, cluster)
@@ -120,6 +120,14 @@ def fetch_store_token(inner: InnerApi) -> TokenRecord | None:
 def is_token_anchored(inner: InnerApi) -> bool:
     """Tell whether the token in use can be ended before its time; one that an earlier kinky made cannot."""
     return ANCHOR_ANNOTATION in _fetch_token_notes(inner)
+
+
+def is_token_alive(host: HostApi, inner: InnerApi) -> bool:
+    """Tell whether a token is there and nobody has ended it: what it is bound to is still on the host."""
+    notes = _fetch_token_notes(inner)
+    anchor = notes.get(ANCHOR_ANNOTATION)
+    # A token that an earlier kinky made is bound to nothing.
+    return bool(notes) and (anchor is None or host.fetch_here(resources.SECRETS, anchor) is not None)
 
 
 def revoke_older_tokens(host: HostApi, inner: InnerApi, cluster: str) -> int:

@@ -12,7 +12,7 @@ import pulumi_kubernetes as kubernetes
 
 from kinky import names
 from kinky.bootstrap.encryption_config import render_kms_config
-from kinky.components import console, steps
+from kinky.components import console, gate_steps, steps
 from kinky.components.addons import Addons, AddonsArgs, NodeNetwork, NodeNetworkArgs
 from kinky.components.live_step import describe_access
 from kinky.components.network import Network, NetworkArgs
@@ -174,7 +174,7 @@ class InnerCluster(pulumi.ComponentResource):
         }
         return steps.OutsideReady(steps.OutsideReadyStep(), f"{self._name}-outside", inputs, self._after(nodes))
 
-    def _declare_gate(self, outside: steps.OutsideReady) -> steps.Gate:
+    def _declare_gate(self, outside: steps.OutsideReady) -> gate_steps.Gate:
         """Declare the gate, closed: the first thing that is written inside."""
         inputs = {
             **self._access,
@@ -184,7 +184,7 @@ class InnerCluster(pulumi.ComponentResource):
             "wall": names.content_hash(json.dumps(gate.build_gate(), sort_keys=True).encode()),
             "limit_seconds": self._args.config.timeouts.seconds(GATE_LIMIT_SECONDS),
         }
-        return steps.Gate(steps.GateStep(), f"{self._name}-gate", inputs, pulumi.ResourceOptions(parent=self))
+        return gate_steps.Gate(gate_steps.GateStep(), f"{self._name}-gate", inputs, pulumi.ResourceOptions(parent=self))
 
     def _declare_nodes_ready(
         self, network: Network, outside: steps.OutsideReady, node_network: NodeNetwork

@@ -116,6 +116,11 @@ def parse_store(inputs: Properties) -> Store:
     )
 
 
+def parse_inner(inputs: Properties) -> tuple[HostAccess, str, str]:
+    """Return how the inner cluster is reached: the host's access, the cluster's name and the URL of its API."""
+    return parse_access(inputs), str(inputs["cluster"]), str(inputs["server"])
+
+
 def changed_inputs(olds: Properties, news: Properties) -> list[str]:
     """Return the names of the inputs that differ from what the last run was given."""
     return [

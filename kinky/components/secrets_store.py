@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 
 from kinky.bootstrap.stores.opening import build_ca_bundle
-from kinky.components import steps
+from kinky.components import gate_steps, steps
 from kinky.components.bodies import declare_all
 from kinky.components.live_step import Properties
 from kinky.components.store_steps import StoreServed, StoreServedStep
@@ -93,7 +93,7 @@ class SecretsStore(pulumi.ComponentResource):
 
     workloads_kubeconfig: pulumi.Output[str]
     evidence: pulumi.Output[dict[str, object]]
-    gate: steps.GateOpened
+    gate: gate_steps.GateOpened
 
     def __init__(self, name: str, args: SecretsStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare the store, and the gate that opens once it is proved."""
@@ -128,7 +128,7 @@ class SecretsStore(pulumi.ComponentResource):
         opts = pulumi.ResourceOptions(parent=self, depends_on=[args.values, args.addons])
         return steps.StoreCredential(steps.StoreCredentialStep(), f"{cluster}-store-credential", inputs, opts)
 
-    def _declare_gate(self, args: SecretsStoreArgs, *, after: list[pulumi.Resource]) -> steps.GateOpened:
+    def _declare_gate(self, args: SecretsStoreArgs, *, after: list[pulumi.Resource]) -> gate_steps.GateOpened:
         """Declare the proof and the opening."""
         config = args.config
         inputs = {
@@ -143,4 +143,4 @@ class SecretsStore(pulumi.ComponentResource):
         }
         # The proof reads what the store's objects bring about; no value of theirs flows into it.
         opts = pulumi.ResourceOptions(parent=self, depends_on=after)
-        return steps.GateOpened(steps.GateOpenedStep(), f"{config.cluster.name}-gate-opened", inputs, opts)
+        return gate_steps.GateOpened(gate_steps.GateOpenedStep(), f"{config.cluster.name}-gate-opened", inputs, opts)

@@ -28,8 +28,10 @@ ROTATION_SECONDS = 3600.0
 """Three replacements of a control plane, each of which may take a quarter of an hour."""
 SAMPLES = 60
 """How often the pods must have been looked at: `up` waits ten minutes for the store."""
-ROUNDS = ("known", "writes", "dropped")
+ROUNDS = ("known/", "writes/", "dropped/")
 """The rounds in which the rotation of the encryption key replaces all control planes, in their order."""
+ROUNDS_OF_AUTHORITIES = ("trusted/", "sign-boot/", "signing/", "dropped/", "trust-boot/")
+"""The rounds in which the rotation of the authorities replaces all nodes of a role, in their order."""
 
 
 def test_s5_a_store_that_never_works_starts_no_workload_and_up_names_the_item(person: Person) -> None:
@@ -59,12 +61,12 @@ def test_s15_a_node_that_registers_anew_takes_no_workload_until_the_gate_lets_it
     # The kubelet that runs would not register again; the one of the next boot finds no Node object.
     person.delete_instance(worker)
     person.kubectl("delete", "node", worker)
-    wait_for("the worker", lambda: is_ready(person.nodes()[worker]), limit_seconds=900)
+    wait_for("the worker", lambda: worker in (nodes := person.nodes()) and is_ready(nodes[worker]), limit_seconds=900)
     assert names.GATE_TAINT in {taint["key"] for taint in person.nodes()[worker]["spec"].get("taints", [])}
     assert f"nodes that take no workload yet: {worker}" in person.show_gate()
     assert "created" in gate.create(person, gate.build_pods(worker)["bare"])
     wait_for("a pod that waits", lambda: names.GATE_TAINT in explain_pod(person), limit_seconds=60)
-    person.kinky("gate", "open", "--stack", person.stack.stack, limit_seconds=600)
+    person.up()
     wait_for("a pod that is placed", lambda: gate.fetch_pods(person)[0]["spec"].get("nodeName"), limit_seconds=60)
     person.kubectl("delete", "pod", "s11", "--namespace", gate.NAMESPACE)
 
@@ -82,13 +84,7 @@ def test_s19_the_encryption_key_is_rotated_though_it_is_killed_in_each_round(per
     (before,) = fetch_keys(person, item).values()
     secrets = read_secrets(person)
     for reached in ROUNDS:
-        with start(person, person.scratch / "killed.log", "rotate", item) as rotation:
-            wait_for(
-                f"round {reached}",
-                lambda reached=reached: reached in fetch_step(person, item),
-                limit_seconds=ROTATION_SECONDS,
-            )
-            os.killpg(rotation.pid, signal.SIGKILL)
+        rotate_killed(person, item, reached)
         keys = fetch_keys(person, item)
         assert len(keys) == (1 if reached == ROUNDS[-1] else 2), (
             "the old key goes only after every Secret was rewritten"
@@ -106,6 +102,33 @@ def test_the_service_account_key_is_rotated(person: Person) -> None:
     after = fetch_keys(person, item)
     assert len(after) == 1 and not set(after.values()) & set(before.values())
     # A new token is accepted, and what runs with one has fetched another: the store is read with it.
+    person.kinky("gate", "open", "--stack", person.stack.stack, limit_seconds=600)
+
+
+def test_the_authorities_are_rotated_though_it_is_killed_in_each_round(person: Person, tmp_path: Path) -> None:
+    item = "ca"
+    before = fetch_keys(person, item)
+    # Not by `person.kinky`, which keeps a log of what is printed: this holds a key.
+    ask = [KINKY, "kubeconfig", "--stack", person.stack.stack, "--break-glass", "stolen", "--hours", "24"]
+    stolen = tmp_path / "kubeconfig"
+    stolen.touch(mode=0o600)
+    stolen.write_text(process.run(ask, reason="test"))
+    use = ("--kubeconfig", str(stolen), "get", "nodes", "--output", "name")
+    assert person.worker in person.kubectl(*use)
+    for reached in ROUNDS_OF_AUTHORITIES:
+        rotate_killed(person, item, reached)
+    rotate(person, item)
+    after = fetch_keys(person, item)
+    assert len(after) == len(before) == 3 and not set(after.values()) & set(before.values())
+    with pytest.raises(process.CommandError, match="certificate signed by unknown authority"):
+        person.kubectl(*use)
+    # Whoever stole it learns the new authority: it is no secret.
+    body = json.loads(stolen.read_text())
+    body["clusters"][0]["cluster"] |= {"certificate-authority-data": read_authority(person)}
+    stolen.write_text(json.dumps(body))
+    with pytest.raises(process.CommandError, match=r"Unauthorized|must be logged in"):
+        person.kubectl(*use)
+    person.kubectl("logs", "--namespace", names.NAMESPACE_WORKLOAD, "deployment/web", "--tail", "1")
     person.kinky("gate", "open", "--stack", person.stack.stack, limit_seconds=600)
 
 
@@ -161,6 +184,17 @@ def rotate(person: Person, item: str, *options: str) -> None:
     assert status["finishedAt"] and not status["halfDone"]
 
 
+def rotate_killed(person: Person, item: str, reached: str) -> None:
+    """Begin to rotate a key, or go on, and kill that with SIGKILL in the sub-step whose name begins like this."""
+    with start(person, person.scratch / "killed.log", "rotate", item) as rotation:
+        wait_for(
+            f"sub-step {reached}",
+            lambda: fetch_step(person, item).startswith(reached),
+            limit_seconds=ROTATION_SECONDS,
+        )
+        os.killpg(rotation.pid, signal.SIGKILL)
+
+
 def fetch_status(person: Person, item: str) -> dict[str, Any]:
     """Return what `kinky rotate status` says of an item."""
     rows = json.loads(person.kinky("rotate", "status", "--stack", person.stack.stack, "--json"))
@@ -177,6 +211,12 @@ def fetch_step(person: Person, item: str) -> str:
     record = names.rotation_record(person.stack.cluster)
     body = json.loads(person.host("get", "configmap", record, "--output", "json"))
     return str(json.loads(body["data"].get(item, "{}")).get("step", ""))
+
+
+def read_authority(person: Person) -> str:
+    """Return what signs for the API server now, as a kubeconfig holds it."""
+    shown = person.kubectl("config", "view", "--minify", "--flatten", "--raw", "--output", "json")
+    return str(json.loads(shown)["clusters"][0]["cluster"]["certificate-authority-data"])
 
 
 def read_secrets(person: Person) -> dict[str, str]:

@@ -110,6 +110,15 @@ def test_a_bad_vm_state_is_fatal_only_when_it_lasts(host: FakeConnection, clock:
         check()
 
 
+def test_a_host_that_lacks_the_node_image_is_told_how_it_gets_it(host: FakeConnection, clock: FakeClock) -> None:
+    check = checks.VmCheck(HostApi.connect(ACCESS), "dev", ["a"], clock=clock)
+    add_vm(host, "a", "ErrImagePull")
+    check()
+    clock.now = requirements.GRACE_SECONDS + 1
+    with pytest.raises(HostError, match="hint: the host lacks the node image: kinky host up loads it"):
+        check()
+
+
 def test_grace_begins_anew_after_another_state(host: FakeConnection, clock: FakeClock) -> None:
     check = checks.VmCheck(HostApi.connect(ACCESS), "dev", ["a"], clock=clock)
     for state in ("ErrorUnschedulable", "Running", "ErrorUnschedulable"):

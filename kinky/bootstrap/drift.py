@@ -1,0 +1,52 @@
+"""What somebody changed inside, past Pulumi, and `up` mends: the step runs again although no input of it changed.
+
+Each question is asked at every preview, so it costs a call or two. An inner API that does not answer gives no reason
+to run a step: what needs it says so better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kinky.bootstrap import gate, secrets_store
+from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.forward import ensure_recorded_forward
+from kinky.errors import KinkyError
+from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
+from kinky.kube.inner import InnerApi
+
+
+def has_broken_wall(access: HostAccess, cluster: str, server: str) -> bool:
+    """Tell whether a part of the gate's wall was deleted."""
+    return _ask(access, cluster, server, lambda inner: bool(gate.fetch_faults(inner)))
+
+
+def holds_workloads_back(access: HostAccess, cluster: str, server: str) -> bool:
+    """Tell whether the gate is not open, though nobody closed it by hand, or a node still has its taint."""
+
+    def look(inner: InnerApi) -> bool:
+        state = gate.fetch_state(inner)
+        if state.reason == gate.CLOSED_BY_HAND:
+            return False
+        return not state.is_latched or bool(gate.fetch_tainted(inner))
+
+    return _ask(access, cluster, server, look)
+
+
+def has_ended_token(access: HostAccess, cluster: str, server: str) -> bool:
+    """Tell whether the store's token is not in the inner cluster, or was ended on the host before its time."""
+    return _ask(
+        access,
+        cluster,
+        server,
+        lambda inner: not secrets_store.is_token_alive(HostApi.connect(access), inner),
+    )
+
+
+def _ask(access: HostAccess, cluster: str, server: str, look: Callable[[InnerApi], bool]) -> bool:
+    try:
+        ensure_recorded_forward(cluster, wait_seconds=0)
+        return look(connect_inner(access, cluster, server))
+    except KinkyError:
+        return False
