@@ -32,6 +32,8 @@ MANAGED_BY: Final = "kinky"
 NAMESPACE_SYSTEM: Final = "kube-system"
 NAMESPACE_KINKY: Final = "kinky-system"
 NAMESPACE_WORKLOAD: Final = "web"
+NAMESPACE_STORE: Final = "kinky-store"
+"""Inner namespace of the values of an embedded store."""
 NAMESPACES_OF_OURS: Final = (NAMESPACE_SYSTEM, NAMESPACE_KINKY)
 """Inner namespaces whose pods run before the gate is open: they are what opens it."""
 
@@ -118,6 +120,21 @@ def store_value_reader(cluster: str, name: str) -> str:
 def store_token_anchor(cluster: str, suffix: str) -> str:
     """Return the name of an empty host Secret that one token of the store's reader is bound to, and ends with."""
     return f"{cluster}-token-{suffix[:HASH_LENGTH]}"
+
+
+def vault_name(cluster: str) -> str:
+    """Return the name of a cluster's auth method, role and policy on a server with Vault's API."""
+    return f"kinky-{cluster}"
+
+
+def vault_prefix(cluster: str) -> str:
+    """Return the path below the mount that holds a cluster's values on a server with Vault's API."""
+    return f"kinky/{cluster}"
+
+
+def vault_decoy(prefix: str) -> str:
+    """Return the path of a value beside the prefix: the gate proves that the store's reader cannot read it."""
+    return f"{prefix}-decoy"
 
 
 def rotation_record(cluster: str) -> str:

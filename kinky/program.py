@@ -13,16 +13,22 @@ import pulumi
 from pulumi.runtime import config as pulumi_config
 
 from kinky import names, paths
+from kinky.bootstrap.credential import connect_inner
 from kinky.bootstrap.fit import check_fit
 from kinky.bootstrap.forward import CA_FILE
+from kinky.bootstrap.owner import fetch_owner
+from kinky.bootstrap.stores.opening import Description, describe_store, open_store
 from kinky.components.inner_cluster import InnerCluster, InnerClusterArgs
 from kinky.config.archive import check_archive
+from kinky.config.authority import check_authority
+from kinky.config.check import warn_config
 from kinky.config.load import decode_values, load_config
 from kinky.config.model import KinkyConfig
 from kinky.config.problem import refuse
 from kinky.embedded.toolchain import tool_path
 from kinky.errors import HostError, KinkyError
 from kinky.kube.access import HostAccess, resolve_access
+from kinky.kube.host import HostApi
 from kinky.manifests.body import Body
 from kinky.nodeimage.build import NodeImage, current_node_image
 from kinky.render.node import check_templates
@@ -46,18 +52,21 @@ def prepare(raw: Mapping[str, object], *, source: str, owner: str) -> InnerClust
         KinkyError: The configuration is wrong, or the host does not fit; the message tells all problems.
     """
     config = load_config(raw, source=source)
-    refuse(check_archive(config, base=paths.project_root()), source=source)
+    base = paths.project_root()
+    refuse([*check_archive(config, base=base), *check_authority(config, base=base)], source=source)
     check_templates()
     access = find_host(config)
     image = current_node_image()
     fit = check_fit(config, access, owner=owner, image_kubernetes_version=image.kubernetes_version)
-    for warning in fit.warnings:
+    store = describe_store(config)
+    for warning in (*fit.warnings, *warn_config(config), *check_store(store, access, config.cluster.name)):
         pulumi.log.warn(warning)
     return InnerClusterArgs(
         config=config,
         access=access,
         owner=owner,
         image=config.image.reference or image.reference,
+        store=store,
         custom_resource_definitions=read_definitions(image),
         cloud_config_schema=read_cloud_config_schema(image),
         emulated=fit.accelerator == "emulation",
@@ -65,6 +74,25 @@ def prepare(raw: Mapping[str, object], *, source: str, owner: str) -> InnerClust
         kinky_command=str(Path(sys.executable).parent / "kinky"),
         ca_file=str(paths.stack_dir(config.cluster.name) / CA_FILE),
     )
+
+
+def check_store(store: Description, access: HostAccess, cluster: str) -> list[str]:
+    """Look whether a server that the store has of its own can be used.
+
+    For a cluster that is there it is a warning: what is wrong with its store must not keep anybody from repairing it.
+
+    Raises:
+        KinkyError: It cannot be used, and there is no such cluster yet.
+    """
+    server = open_store(store, access, cluster, inner=lambda: connect_inner(access, cluster, "")).server
+    try:
+        if server is not None:
+            server.check()
+    except KinkyError as error:
+        if fetch_owner(HostApi.connect(access), cluster) is None:
+            raise
+        return ["; ".join([error.message, *error.details])]
+    return []
 
 
 def declare(args: InnerClusterArgs) -> InnerCluster:

@@ -18,6 +18,7 @@ from kinky.bootstrap.certificates import (
     format_time,
     make_authority,
     make_key,
+    split_public_keys,
 )
 from kinky.bootstrap.encryption_config import make_encryption_key, parse_provider, render_encryption_config
 from kinky.errors import HostError
@@ -92,6 +93,11 @@ def fetch_key_files(api: HostApi, cluster: str) -> Mapping[str, bytes]:
     if files is None:
         raise _absent(api, cluster, "read the keys")
     return files
+
+
+def fetch_public_keys(api: HostApi, cluster: str) -> list[bytes]:
+    """Read the public keys (PEM) whose tokens the API servers accept, that of the signing key first."""
+    return split_public_keys(fetch_key_files(api, cluster)[PUBLIC_KEY_FILE])
 
 
 def fetch_encryption_provider(api: HostApi, cluster: str) -> str:

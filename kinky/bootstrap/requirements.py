@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from kinky.errors import HostError, WaitError
+from kinky.errors import HostError, KinkyError, WaitError
 from kinky.kube.connection import ApiError
 from kinky.progress import Phase
 from kinky.retry import Pending, wait_until
+from kinky.vault.connection import VaultSilentError
 
 Clock = Callable[[], float]
 
@@ -84,7 +85,7 @@ def run_requirements(
                 details=[*error.details, *explain()],
                 hint=requirement.hint,
             ) from None
-        except HostError as error:
+        except KinkyError as error:
             raise HostError(
                 f"{where} cannot be met: {requirement.description}",
                 details=[error.message, *error.details, *explain()],
@@ -101,7 +102,7 @@ def _wait(requirement: Requirement, seconds: float, phase: Phase) -> str:
     def check() -> str | Pending:
         try:
             return requirement.check()
-        except ApiError as error:
+        except (ApiError, VaultSilentError) as error:
             return Pending(error.message)
 
     return wait_until(

@@ -1,10 +1,8 @@
-"""The secrets store in the host's namespace: its values, the token that reads them, and the proof that it works.
+"""The token that reads a store in the host's namespace, and how a pod reaches it.
 
-Values go from memory straight into host Secrets; the token goes from the host's answer straight
-into the inner Secret. Neither passes through Pulumi.
+The token goes from the host's answer straight into the inner Secret; it never passes through Pulumi.
 """
 
-import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from kinky import names
 from kinky.bootstrap.certificates import format_time, parse_time
 from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.stores.store import build_value_fingerprint
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
@@ -46,14 +45,6 @@ class TokenRecord:
     secret: str
     fingerprint: str
     expires_at: str
-
-
-@dataclass(frozen=True)
-class StoreValueRecord:
-    """Where a value of the store is, and which it is."""
-
-    secret_name: str
-    fingerprint: str
 
 
 def fetch_store_server(access: HostAccess) -> StoreServer:
@@ -102,7 +93,7 @@ def issue_store_token(access: HostAccess, cluster: str, inner: InnerApi, *, hour
         names.store_reader(cluster), namespace=host.namespace, seconds=seconds, anchor=anchor
     )
     server_side = fetch_store_server(access)
-    record = TokenRecord(TOKEN_PLACE, _build_fingerprint([token.encode()]), format_time(expires))
+    record = TokenRecord(TOKEN_PLACE, build_value_fingerprint([token.encode()]), format_time(expires))
     inner.put(
         resources.SECRETS,
         build_secret(
@@ -160,41 +151,6 @@ def is_token_renewal_due(expires_at: str, hours: int) -> bool:
     return datetime.now(UTC) + half - timedelta(minutes=1) > parse_time(expires_at)
 
 
-def ensure_store_value(
-    access: HostAccess, cluster: str, name: str, *, key: str = "value", nbytes: int = 24
-) -> StoreValueRecord:
-    """Make a random value in the store, unless one of that name is there, which stays as it is."""
-    api = HostApi.connect(access)
-    secret_name = names.store_secret(cluster, name)
-    value = secrets.token_urlsafe(nbytes).encode()
-    body = build_secret(secret_name, {key: value}, labels=names.cluster_labels(cluster))
-    if not api.create(resources.SECRETS, body, namespace=api.namespace):
-        present = api.fetch_secret_here(secret_name) or {}
-        if key not in present:
-            raise HostError(
-                f"host cluster: Secret {api.namespace}/{secret_name} has no key {key}",
-                hint=f"it was edited: add the key, or kubectl delete secret {secret_name} -n {api.namespace}",
-            )
-        value = present[key]
-    return StoreValueRecord(secret_name, _build_fingerprint([value]))
-
-
-def put_store_value(access: HostAccess, cluster: str, name: str, data: Mapping[str, str]) -> StoreValueRecord:
-    """Write given values into the store, over what was there under this name."""
-    api = HostApi.connect(access)
-    secret_name = names.store_secret(cluster, name)
-    encoded = {key: value.encode() for key, value in data.items()}
-    body = build_secret(secret_name, encoded, labels=names.cluster_labels(cluster))
-    api.put(resources.SECRETS, body, namespace=api.namespace)
-    return StoreValueRecord(secret_name, _build_fingerprint([encoded[key] for key in sorted(encoded)]))
-
-
-def delete_store_value(access: HostAccess, cluster: str, name: str) -> None:
-    """Remove one name from the store; one that is gone already is fine."""
-    api = HostApi.connect(access)
-    api.delete(resources.SECRETS, names.store_secret(cluster, name), namespace=api.namespace)
-
-
 def _make_anchor(host: HostApi, cluster: str) -> JsonObject:
     """Make the empty Secret that one token is bound to, and return it as the host holds it."""
     name = names.store_token_anchor(cluster, secrets.token_hex(names.HASH_LENGTH))
@@ -229,11 +185,3 @@ def _fetch_reader_uid(host: HostApi, cluster: str) -> str:
             hint="pulumi up makes it; pulumi refresh if it was deleted by hand",
         )
     return str(body["metadata"].get("uid", ""))
-
-
-def _build_fingerprint(values: list[bytes]) -> str:
-    """Build one SHA-256 over values; their lengths go in, so that no two lists give the same."""
-    digest = hashlib.sha256()
-    for value in values:
-        digest.update(len(value).to_bytes(8, "big") + value)
-    return digest.hexdigest()

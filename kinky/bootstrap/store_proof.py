@@ -1,6 +1,6 @@
 """The proof that the secrets store works, which the gate opens on: its seven items are named G1 to G7.
 
-A store that calls itself Ready is not proof: its check is one question to the host's API, and an
+A store that calls itself Ready is not proof: its check is one question to the store's API, and an
 unknown answer counts as Ready too. So the reason must be Valid, and a nonce must arrive that did
 not exist before, then a second one that replaces it (a cache would pass the first). What must not
 arrive is asked for at the same time, so that its refusal costs no time of its own.
@@ -15,23 +15,22 @@ from datetime import UTC, datetime, timedelta
 
 from kinky import names
 from kinky.bootstrap.certificates import format_time
-from kinky.bootstrap.evidence import Refusal, build_encryption_check, check_token_life, make_all
+from kinky.bootstrap.evidence import Refusal, build_encryption_check, make_all
 from kinky.bootstrap.forward import ensure_recorded_forward
 from kinky.bootstrap.keys import fetch_encryption_provider
 from kinky.bootstrap.requirements import Requirement, run_requirements
-from kinky.bootstrap.secrets_store import TOKEN_HOURS_LIMIT, put_store_value
-from kinky.errors import HostError, KinkyError
+from kinky.bootstrap.stores.store import Store
+from kinky.errors import KinkyError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
-from kinky.kube.objects import build_secret, fetch_condition
+from kinky.kube.objects import fetch_condition
+from kinky.manifests.store_values import CANARY_KEY, CANARY_VALUE
 from kinky.progress import phase
 from kinky.retry import Pending
 
-CANARY = "canary"
-NONCE_KEY = "nonce"
 FORCE_ANNOTATION = "force-sync"
 """External Secrets reads the store again at each change of an object's annotations."""
 
@@ -42,9 +41,9 @@ STORE_READY = "G1: the secrets store is Ready with reason Valid"
 FIRST_TRIP = "G2: a fresh value arrives in the inner cluster"
 SECOND_TRIP = "G3: a second value replaces the first"
 UNKNOWN_REFUSED = "G4: an unknown key is refused"
-DECOY_REFUSED = "G5: a Secret of the host that is not the store's is refused"
+DECOY_REFUSED = "G5: what is beside the store is refused"
 ENCRYPTED = "G6: the inner API server writes Secrets to etcd encrypted"
-TOKEN_EXPIRES = "G7: the store's token expires within the configured time"  # noqa: S105 - no token
+CREDENTIAL_EXPIRES = "G7: what the store is read with expires within the allowed time"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +51,8 @@ class ProofSpec:
     """What is proved: the store, and what must be refused."""
 
     store: str
-    token_hours: int
-    """Longest life of the store's token that is allowed."""
+    """Name of the ClusterSecretStore."""
+    source: Store
     probes: Sequence[JsonObject]
     """ExternalSecrets for an unknown key and for the decoy, in this order."""
 
@@ -87,9 +86,9 @@ class StoreRecord:
 class Canary:
     """One ExternalSecret whose source is written by us and whose target is watched by us."""
 
-    def __init__(self, access: HostAccess, cluster: str, inner: InnerApi, *, name: str, namespace: str) -> None:
+    def __init__(self, source: Store, cluster: str, inner: InnerApi, *, name: str, namespace: str) -> None:
         """Use the ExternalSecret of this name."""
-        self._access = access
+        self._source = source
         self._cluster = cluster
         self._inner = inner
         self.name = name
@@ -104,7 +103,7 @@ class Canary:
             ensure_recorded_forward(self._cluster, wait_seconds=0)
             if not sent:
                 nonce = secrets.token_hex(16)
-                put_store_value(self._access, self._cluster, CANARY, {NONCE_KEY: nonce})
+                self._source.write(CANARY_VALUE, {CANARY_KEY: nonce.encode()})
                 sent = nonce
                 self._nudge()
             return self._look(sent)
@@ -131,7 +130,7 @@ class Canary:
         values = self._inner.fetch_secret_data(self.name, namespace=self.namespace)
         if values is None:
             return Pending(f"Secret {self.namespace}/{self.name} is not there yet")
-        if values.get(NONCE_KEY) == nonce.encode():
+        if values.get(CANARY_KEY) == nonce.encode():
             return "arrived"
         return Pending(f"Secret {self.namespace}/{self.name} holds an older value")
 
@@ -143,7 +142,7 @@ def prove_store(
     spec: ProofSpec,
     *,
     limit_seconds: float,
-    external_secret: str = CANARY,
+    external_secret: str = CANARY_VALUE,
     namespace: str = names.NAMESPACE_KINKY,
 ) -> StoreRecord:
     """Prove that the ClusterSecretStore works and gives no more than it shall; leave nothing of the proof behind.
@@ -153,23 +152,22 @@ def prove_store(
 
     Raises:
         WaitError: an item was not seen in time; it tells which, and what was seen instead.
-        HostError: an item is refuted.
+        KinkyError: an item is refuted.
     """
-    canary = Canary(access, cluster, inner, name=external_secret, namespace=namespace)
+    canary = Canary(spec.source, cluster, inner, name=external_secret, namespace=namespace)
     refusals = [Refusal(inner, body) for body in spec.probes]
     hint = f"kubectl describe clustersecretstore {spec.store}; kubectl logs -n {namespace} deploy/external-secrets"
-    host, decoy = HostApi.connect(access), names.store_decoy(cluster)
-    prefix = names.ETCD_PREFIXES[fetch_encryption_provider(host, cluster) or names.SECRETBOX]
+    provider = fetch_encryption_provider(HostApi.connect(access), cluster) or names.SECRETBOX
+    prefix = names.ETCD_PREFIXES[provider]
     encrypted = build_encryption_check(inner, canary.name, namespace=canary.namespace, prefix=prefix)
     table = _build_table(cluster, inner, canary, refusals, spec, hint, encrypted=encrypted)
-    body = build_secret(decoy, {NONCE_KEY: secrets.token_hex(16).encode()}, labels=names.cluster_labels(cluster))
     started = datetime.now(UTC)
     try:
-        host.put(resources.SECRETS, body, namespace=host.namespace)
+        spec.source.write_decoy({CANARY_KEY: secrets.token_hex(16).encode()})
         with phase(f"secrets store of {cluster} is proved", limit_seconds=limit_seconds) as running:
             met = run_requirements(cluster, table, limit_seconds=limit_seconds, phase=running, explain=canary.describe)
     finally:
-        _clean_up(host, decoy, refusals)
+        _clean_up(spec.source, refusals)
     return StoreRecord(
         store=spec.store,
         first_seconds=round(met[FIRST_TRIP], 1),
@@ -204,7 +202,7 @@ def _build_table(
         (UNKNOWN_REFUSED, unknown.check, 1.0),
         (DECOY_REFUSED, decoy.check, 1.0),
         (ENCRYPTED, encrypted, METRICS_EVERY_SECONDS),
-        (TOKEN_EXPIRES, lambda: check_token_life(inner, hours=spec.token_hours), 1.0),
+        (CREDENTIAL_EXPIRES, lambda: spec.source.check_credential(inner), 1.0),
     ]
     return [
         Requirement(description=description, check=check, hint=hint, every_seconds=every)
@@ -224,13 +222,13 @@ def _build_items(met: Mapping[str, float], started: datetime) -> tuple[EvidenceI
     )
 
 
-def _clean_up(host: HostApi, decoy: str, refusals: Sequence[Refusal]) -> None:
+def _clean_up(source: Store, refusals: Sequence[Refusal]) -> None:
     """Take away what the proof has made, as far as the APIs answer; the next proof begins with the same."""
     for refusal in refusals:
         with contextlib.suppress(KinkyError):
             refusal.remove()
     with contextlib.suppress(KinkyError):
-        host.delete(resources.SECRETS, decoy, namespace=host.namespace)
+        source.delete_decoy()
 
 
 def _check_store(cluster: str, inner: InnerApi, store: str) -> str | Pending:
@@ -245,14 +243,14 @@ def _check_store(cluster: str, inner: InnerApi, store: str) -> str | Pending:
     return Pending(f"ClusterSecretStore {store}: {describe_ready(body)}")
 
 
-def fetch_store_faults(inner: InnerApi, store: str) -> list[str]:
+def fetch_store_faults(inner: InnerApi, store: str, source: Store) -> list[str]:
     """Return what is wrong now with a store that was proved once, each as a sentence; the gate stays open all the same.
 
     The canary is looked at besides the store, which goes on calling itself Valid for minutes after its token has ended.
     """
     watched = (
         (resources.CLUSTER_SECRET_STORES, store, None, "Valid"),
-        (resources.EXTERNAL_SECRETS, CANARY, names.NAMESPACE_KINKY, "SecretSynced"),
+        (resources.EXTERNAL_SECRETS, CANARY_VALUE, names.NAMESPACE_KINKY, "SecretSynced"),
     )
     faults = []
     for kind, name, namespace, reason in watched:
@@ -261,8 +259,8 @@ def fetch_store_faults(inner: InnerApi, store: str) -> list[str]:
         if (ready.get("status"), ready.get("reason")) != ("True", reason):
             faults.append(f"{kind.kind} {name} {'is not there' if body is None else 'says ' + describe_ready(body)}")
     try:
-        check_token_life(inner, hours=TOKEN_HOURS_LIMIT)
-    except HostError as error:
+        source.check_credential(inner)
+    except KinkyError as error:
         faults.append(error.message)
     return faults
 

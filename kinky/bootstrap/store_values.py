@@ -1,56 +1,56 @@
-"""The operator's values in the secrets store: host Secrets beside the program's, each with a right of its own.
+"""The values of the secrets store: the program's random ones, and the operator's, whatever kind of store it is.
 
-Pulumi knows nothing of them: they are written and removed by `kinky secrets`, never by `up`, so none of them is in its
-state and no preview sees them. `destroy` removes them with everything else that has the cluster's labels.
+Pulumi knows nothing of the operator's: they are written and removed by `kinky secrets`, never by `up`, so none of them
+is in its state and no preview sees them. `destroy` removes all of them.
 """
 
-import base64
 import re
-from collections.abc import Mapping
+import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from kinky import names
-from kinky.bootstrap.certificates import format_time, parse_time
 from kinky.bootstrap.owner import fetch_owner
-from kinky.config.model import KinkyConfig
+from kinky.bootstrap.stores.store import FOREIGN, Store, StoredValue, build_value_fingerprint
 from kinky.errors import HostError, KinkyError
-from kinky.kube import resources
 from kinky.kube.access import HostAccess
-from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
-from kinky.kube.objects import build_secret
-from kinky.manifests.host_rbac import build_value_rights
-from kinky.manifests.secrets_store import PROGRAM_VALUES
+from kinky.manifests.store_values import PROGRAM_VALUES
 
-PROGRAM = "program"
-CHANGED_ANNOTATION = "kinky.dev/changed-at"
 VALUE_LIMIT_BYTES = 1_000_000
 """Kubernetes keeps at most 1 MiB in one Secret, names of keys and metadata included."""
 KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredValue:
-    """One name of the store: what is told about it, which is never the value."""
+@dataclass(frozen=True)
+class StoreValueRecord:
+    """Where a value of the store is, and which it is."""
 
-    name: str
-    secret_name: str
-    made_by: str
-    """`program` or `operator`."""
-    changed_at: datetime
-    fingerprints: Mapping[str, str]
-    """Key to the first digits of the value's SHA-256."""
+    place: str
+    fingerprint: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """What a write did to one key."""
 
-    secret_name: str
+    place: str
     before: str | None
     """Fingerprint of the value that was there; None when the key is new."""
     after: str
+
+
+def ensure_store_value(store: Store, name: str, *, key: str = "value", nbytes: int = 24) -> StoreValueRecord:
+    """Make a random value in the store, unless one of that name is there, which stays as it is."""
+    value = secrets.token_urlsafe(nbytes).encode()
+    if not store.create(name, {key: value}):
+        present = store.read(name) or {}
+        if key not in present:
+            raise HostError(
+                f"secrets store: {store.describe(name)} has no key {key}",
+                hint="it was edited: add the key, or remove it, and the next pulumi up makes it again",
+            )
+        value = present[key]
+    return StoreValueRecord(store.describe(name), build_value_fingerprint([value]))
 
 
 def check_value_name(cluster: str, name: str) -> None:
@@ -76,99 +76,58 @@ def check_key(key: str) -> None:
         )
 
 
-def put_value(access: HostAccess, cfg: KinkyConfig, name: str, *, key: str, value: bytes) -> Change:
-    """Write one key of an operator's value, over what was there, and let the inner cluster's store read it.
-
-    Raises:
-        KinkyError: the name is not the operator's to use, or the host refused; nothing was changed then.
-    """
-    cluster = cfg.cluster.name
-    check_value_name(cluster, name)
-    check_key(key)
-    api = _open(access, cluster)
-    secret_name = names.store_secret(cluster, name)
-    changed = {CHANGED_ANNOTATION: format_time(datetime.now(UTC))}
-    labels = names.cluster_labels(cluster) | {names.LABEL_MADE_BY: names.OPERATOR}
-    body = build_secret(secret_name, {key: value}, labels=labels, annotations=changed)
-    before = None
-    if not api.create(resources.SECRETS, body, namespace=api.namespace):
-        before = _read_own(api, cluster, name).fingerprints.get(key)
-        patch = {"metadata": {"annotations": changed}, "data": {key: base64.b64encode(value).decode()}}
-        api.patch(resources.SECRETS, secret_name, patch, namespace=api.namespace)
-    role, binding = build_value_rights(cfg, name)
-    api.create(resources.ROLES, role, namespace=api.namespace)
-    api.create(resources.ROLE_BINDINGS, binding, namespace=api.namespace)
-    return Change(secret_name=secret_name, before=before, after=names.short_fingerprint(value))
-
-
-def fetch_values(access: HostAccess, cluster: str) -> list[StoredValue]:
-    """List what the store holds, by name: the program's values and the operator's."""
-    api = _open(access, cluster)
-    prefix = names.store_secret(cluster, "")
-    bodies = api.fetch_all_here(resources.SECRETS, selector=names.cluster_selector(cluster))
-    # A pool that is called store has Secrets of this prefix too, with its nodes' labels.
-    own = [
-        body
-        for body in bodies
-        if body["metadata"]["name"].startswith(prefix) and names.LABEL_NODE not in body["metadata"]["labels"]
-    ]
-    return sorted((_parse(cluster, body) for body in own), key=lambda value: value.name)
-
-
-def delete_value(access: HostAccess, cfg: KinkyConfig, name: str) -> StoredValue:
-    """Remove an operator's value, its right to be read first, and return what it was.
-
-    Raises:
-        KinkyError: there is no such value, or the program made it.
-    """
-    cluster = cfg.cluster.name
-    check_value_name(cluster, name)
-    api = _open(access, cluster)
-    value = _read_own(api, cluster, name)
-    reader = names.store_value_reader(cluster, name)
-    api.delete(resources.ROLE_BINDINGS, reader, namespace=api.namespace)
-    api.delete(resources.ROLES, reader, namespace=api.namespace)
-    # Last, so that a removal that was cut off can be repeated.
-    api.delete(resources.SECRETS, value.secret_name, namespace=api.namespace)
-    return value
-
-
-def _open(access: HostAccess, cluster: str) -> HostApi:
-    """Open the host, and make sure that the cluster is there: a value without one would never be cleaned up."""
+def check_cluster(access: HostAccess, cluster: str) -> None:
+    """Make sure that the cluster is there: a value without one would never be cleaned up; raises HostError."""
     api = HostApi.connect(access)
     if fetch_owner(api, cluster) is None:
         raise HostError(
             f"secrets store of {cluster}: namespace {api.namespace} of the host holds no cluster {cluster}",
             hint="kinky up makes it; check host.context and host.namespace if it was made",
         )
-    return api
 
 
-def _read_own(api: HostApi, cluster: str, name: str) -> StoredValue:
-    """Read a value that the operator may change; raises KinkyError for any other."""
-    body = api.fetch_here(resources.SECRETS, names.store_secret(cluster, name))
-    if body is None:
+def put_value(store: Store, cluster: str, name: str, *, key: str, value: bytes) -> Change:
+    """Write one key of an operator's value, over what was there, and let the inner cluster's store read it.
+
+    Raises:
+        KinkyError: the name is not the operator's to use, or the store refused; nothing was changed then.
+    """
+    check_value_name(cluster, name)
+    check_key(key)
+    present = store.fetch(name)
+    before = _check_own(cluster, present).fingerprints.get(key) if present else None
+    store.put(name, key, value)
+    return Change(place=store.describe(name), before=before, after=names.short_fingerprint(value))
+
+
+def delete_value(store: Store, cluster: str, name: str) -> StoredValue:
+    """Remove an operator's value, its right to be read first, and return what it was.
+
+    Raises:
+        KinkyError: there is no such value, or the program made it.
+    """
+    check_value_name(cluster, name)
+    present = store.fetch(name)
+    if present is None:
         raise KinkyError(
             f'secrets store of {cluster}: there is no value "{name}"', hint="kinky secrets list shows what there is"
         )
-    value = _parse(cluster, body)
-    if value.made_by != names.OPERATOR:
-        raise _program_error(cluster, name)
+    value = _check_own(cluster, present)
+    store.delete(name)
     return value
 
 
-def _parse(cluster: str, body: JsonObject) -> StoredValue:
-    """Keep of a Secret what may be told."""
-    metadata = body["metadata"]
-    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
-    data: Mapping[str, str] = body.get("data") or {}
-    return StoredValue(
-        name=str(metadata["name"]).removeprefix(names.store_secret(cluster, "")),
-        secret_name=str(metadata["name"]),
-        made_by=str(labels.get(names.LABEL_MADE_BY, PROGRAM)),
-        changed_at=parse_time(str(annotations.get(CHANGED_ANNOTATION) or metadata["creationTimestamp"])),
-        fingerprints={key: names.short_fingerprint(base64.b64decode(text)) for key, text in sorted(data.items())},
-    )
+def _check_own(cluster: str, value: StoredValue) -> StoredValue:
+    """Return a value that the operator may change; raises KinkyError for any other."""
+    if value.made_by == FOREIGN:
+        raise KinkyError(
+            f'secrets store of {cluster}: the value "{value.name}" was not made by kinky',
+            details=[value.place],
+            hint="change it where it was made, or choose another name",
+        )
+    if value.made_by != names.OPERATOR:
+        raise _program_error(cluster, value.name)
+    return value
 
 
 def _program_error(cluster: str, name: str) -> KinkyError:

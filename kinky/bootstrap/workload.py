@@ -10,10 +10,10 @@ from time import monotonic
 
 from kinky import names
 from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.stores.store import Store
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError
-from kinky.kube.host import HostApi
 from kinky.progress import phase
 from kinky.retry import Pending, wait_until
 
@@ -32,7 +32,15 @@ class WorkloadRecord:
 
 
 def prove_workload(
-    access: HostAccess, cluster: str, server: str, *, greeting: str, value: str, key: str, limit_seconds: float
+    access: HostAccess,
+    cluster: str,
+    server: str,
+    *,
+    store: Store,
+    greeting: str,
+    value: str,
+    key: str,
+    limit_seconds: float,
 ) -> WorkloadRecord:
     """Wait until the workload answers with this greeting and the store's secret; raises WaitError if it does not.
 
@@ -41,7 +49,7 @@ def prove_workload(
         value: Name of the store's value that the workload reads, with the key in it.
     """
     started = monotonic()
-    fingerprint = fetch_fingerprint(HostApi.connect(access), cluster, value, key=key)
+    fingerprint = fetch_fingerprint(store, value, key=key)
 
     def check() -> dict[str, str] | Pending:
         page = connect_inner(access, cluster, server).fetch_service_page(
@@ -63,13 +71,12 @@ def prove_workload(
     return WorkloadRecord(node=answer["node"], secret_fingerprint=answer["secret"], seconds=seconds)
 
 
-def fetch_fingerprint(api: HostApi, cluster: str, value: str, *, key: str) -> str:
+def fetch_fingerprint(store: Store, value: str, *, key: str) -> str:
     """Fetch a value of the store and return its SHA-256, which is all that leaves this function."""
-    name = names.store_secret(cluster, value)
-    found = (api.fetch_secret_here(name) or {}).get(key)
+    found = (store.read(value) or {}).get(key)
     if found is None:
         raise HostError(
-            f"host cluster: Secret {api.namespace}/{name} has no key {key}",
+            f"secrets store: {store.describe(value)} has no key {key}",
             details=["needed to: compare it with what the workload read"],
             hint="pulumi refresh, then pulumi up makes it again",
         )

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from kinky.cli import options
-from kinky.cli.inner import find_inner
+from kinky.cli.inner import find_inner, find_store
 from kinky.cli.stack_file import read_stack_file
 from kinky.progress import note
 
@@ -56,7 +56,8 @@ def run_show(arguments: argparse.Namespace) -> int:
     inner = connect_inner(access, stack_file.cluster, server)
     state, faults, tainted = fetch_state(inner), fetch_faults(inner), fetch_tainted(inner)
     # A closed gate has its own reason, and before the first proof there is no store to look at.
-    store_faults = fetch_store_faults(inner, secrets_store.STORE) if state.is_latched else []
+    source = find_store(stack_file, access)
+    store_faults = fetch_store_faults(inner, secrets_store.STORE, source) if state.is_latched else []
     if arguments.json:
         told = {**asdict(state), "faults": faults, "store_faults": store_faults, "tainted_nodes": tainted}
         print(options.to_json(told))
@@ -76,7 +77,7 @@ def run_open(arguments: argparse.Namespace) -> int:
     config = stack_file.config
     proof = ProofSpec(
         store=secrets_store.STORE,
-        token_hours=config.secrets_store.token_hours,
+        source=find_store(stack_file, access),
         probes=secrets_store.build_probes(config),
     )
     limit = config.timeouts.seconds(PROOF_LIMIT_SECONDS)

@@ -9,7 +9,9 @@ from kinky.cli.stack_file import StackFile
 from kinky.errors import KinkyError
 
 if TYPE_CHECKING:
+    from kinky.bootstrap.stores.store import Store
     from kinky.kube.access import HostAccess
+    from kinky.kube.inner import InnerApi
 
 FORWARD_WAIT_SECONDS: Final = 10.0
 """How long a command waits for the forward to come back: less than the patience of a person."""
@@ -34,3 +36,14 @@ def find_inner(stack_file: StackFile, *, wait_seconds: float = FORWARD_WAIT_SECO
     access = find_host(stack_file.config)
     ensure_recorded_forward(stack_file.cluster, wait_seconds=wait_seconds)
     return access, read_server(path)
+
+
+def find_store(stack_file: StackFile, access: HostAccess) -> Store:
+    """Return the stack's secrets store; the way to the inner API is opened only when the store asks for it."""
+    from kinky.bootstrap.credential import connect_inner
+    from kinky.bootstrap.stores.opening import describe_store, open_store
+
+    def open_inner() -> InnerApi:
+        return connect_inner(access, stack_file.cluster, find_inner(stack_file)[1])
+
+    return open_store(describe_store(stack_file.config), access, stack_file.cluster, inner=open_inner)

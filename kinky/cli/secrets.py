@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn
 
 from kinky.cli import options
+from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.errors import KinkyError
 from kinky.progress import note
 
 if TYPE_CHECKING:
-    from kinky.config.model import KinkyConfig
-    from kinky.kube.access import HostAccess
+    from kinky.bootstrap.stores.store import Store
 
 DEFAULT_KEY: Final = "value"
 
@@ -34,13 +34,13 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     """Return the parser of `kinky secrets`."""
     parser = DiscreetParser(
         prog=f"kinky {command}",
-        description="The values of a stack's secrets store: on the host, straight from here, never through Pulumi.",
+        description="The values of a stack's secrets store: written straight from here, never through Pulumi.",
         allow_abbrev=False,
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION", parser_class=argparse.ArgumentParser)
     put = actions.add_parser("set", help="write a value from standard input or a file, over the one that is there")
     _add_name(put)
-    put.add_argument("--key", default=DEFAULT_KEY, help="key in the Secret (default: %(default)s)")
+    put.add_argument("--key", default=DEFAULT_KEY, help="key in the value (default: %(default)s)")
     put.add_argument("--file", type=Path, help="file with the value, byte for byte (default: standard input)")
     options.add_stack(put)
     options.set_run(put, run_set)
@@ -59,16 +59,16 @@ def run_set(arguments: argparse.Namespace) -> int:
     """Write one value and tell its fingerprint."""
     from kinky.bootstrap import store_values
 
-    config = _read_config(arguments.stack)
+    stack_file = read_stack_file(arguments.stack)
     # Before the value is asked for: nobody should type one for nothing.
-    store_values.check_value_name(config.cluster.name, arguments.name)
+    store_values.check_value_name(stack_file.cluster, arguments.name)
     store_values.check_key(arguments.key)
-    access = _find_host(config)
+    store = _open_store(stack_file)
     value = read_value(arguments.file, sys.stdin.buffer, prompt=f"value of {arguments.name} ({arguments.key}): ")
-    change = store_values.put_value(access, config, arguments.name, key=arguments.key, value=value)
+    change = store_values.put_value(store, stack_file.cluster, arguments.name, key=arguments.key, value=value)
     if value.endswith(b"\n"):
         note("the value ends with a newline, which is part of it; printf %s writes none")
-    what = f"Secret {access.namespace}/{change.secret_name}, key {arguments.key}"
+    what = f"{change.place}, key {arguments.key}"
     if change.before is None:
         note(f"{what}: set, fingerprint {change.after}")
     elif change.before == change.after:
@@ -80,15 +80,12 @@ def run_set(arguments: argparse.Namespace) -> int:
 
 def run_list(arguments: argparse.Namespace) -> int:
     """Print what the store holds, without a value."""
-    from kinky.bootstrap import store_values
-
-    config = _read_config(arguments.stack)
-    values = store_values.fetch_values(_find_host(config), config.cluster.name)
+    values = _open_store(read_stack_file(arguments.stack)).fetch_all()
     if arguments.json:
         rows = [
             {
                 "name": value.name,
-                "secret": value.secret_name,
+                "place": value.place,
                 "madeBy": value.made_by,
                 "changedAt": value.changed_at.isoformat(),
                 "keys": dict(value.fingerprints),
@@ -111,10 +108,9 @@ def run_remove(arguments: argparse.Namespace) -> int:
     """Remove one value."""
     from kinky.bootstrap import store_values
 
-    config = _read_config(arguments.stack)
-    access = _find_host(config)
-    value = store_values.delete_value(access, config, arguments.name)
-    note(f"Secret {access.namespace}/{value.secret_name}: removed, and the right to read it")
+    stack_file = read_stack_file(arguments.stack)
+    value = store_values.delete_value(_open_store(stack_file), stack_file.cluster, arguments.name)
+    note(f"{value.place}: removed, and the right to read it")
     note("what an ExternalSecret has copied stays in the inner cluster until that ExternalSecret is removed")
     return 0
 
@@ -154,13 +150,12 @@ def _add_name(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="name of the value, such as db-password")
 
 
-def _read_config(stack: str) -> KinkyConfig:
-    from kinky.cli.stack_file import read_stack_file
-
-    return read_stack_file(stack).config
-
-
-def _find_host(config: KinkyConfig) -> HostAccess:
+def _open_store(stack_file: StackFile) -> Store:
+    """Open the store of a stack whose cluster is there."""
+    from kinky.bootstrap.store_values import check_cluster
+    from kinky.cli.inner import find_store
     from kinky.program import find_host
 
-    return find_host(config)
+    access = find_host(stack_file.config)
+    check_cluster(access, stack_file.cluster)
+    return find_store(stack_file, access)

@@ -11,6 +11,7 @@ import pulumi
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, set_mocks
 
 from kinky import program
+from kinky.bootstrap.stores.opening import describe_store
 from kinky.components.inner_cluster import InnerClusterArgs
 from kinky.config.load import load_config
 from kinky.kube.access import HostAccess
@@ -53,6 +54,7 @@ def measure(vms: int) -> float:
         access=HostAccess(kubeconfig="/mocked", context=None, namespace=config.host.namespace),
         owner="bench",
         image=IMAGE,
+        store=describe_store(config),
         custom_resource_definitions=(),
         cloud_config_schema=None,
         emulated=True,

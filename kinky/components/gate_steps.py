@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pulumi import Output
 
 from kinky.bootstrap import drift, gate, store_proof
-from kinky.components.live_step import LiveStep, Properties, Step, parse_access, parse_inner
+from kinky.components.live_step import LiveStep, Properties, Step, parse_access, parse_inner, parse_store
 
 
 class GateStep(Step):
@@ -38,7 +38,7 @@ class GateOpenedStep(Step):
             inputs["cluster"],
             inputs["server"],
             store_proof.ProofSpec(
-                store=inputs["store"], token_hours=int(inputs["token_hours"]), probes=list(inputs["probes"])
+                store=inputs["store_name"], source=parse_store(inputs), probes=list(inputs["probes"])
             ),
             limit_seconds=float(inputs["limit_seconds"]),
         )

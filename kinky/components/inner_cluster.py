@@ -17,18 +17,17 @@ from kinky.components.addons import Addons, AddonsArgs, NodeNetwork, NodeNetwork
 from kinky.components.live_step import describe_access
 from kinky.components.network import Network, NetworkArgs
 from kinky.components.nodes import Nodes, NodesArgs
+from kinky.components.providers import declare_host, declare_inner
 from kinky.components.secrets_store import SecretsStore, SecretsStoreArgs, StoreValues, StoreValuesArgs
 from kinky.components.workload import Workload, WorkloadArgs
 from kinky.config.model import KinkyConfig
 from kinky.kube.access import HostAccess
-from kinky.manifests import gate, host_namespace, storage
+from kinky.manifests import gate, host_namespace, storage, stores
 from kinky.manifests.body import Body
 from kinky.topology.nodes import build_nodes, control_planes, workers
 
 OUTSIDE_LIMIT_SECONDS = 900.0
 """From created VMs to a ready API: 180 to 260 seconds were measured under emulation, and this is the triple."""
-INNER_CALL_SECONDS = 180
-"""One call of the provider to the inner API; the longest seen were a minute, while all DaemonSets started."""
 GATE_LIMIT_SECONDS = 300.0
 """A few small objects; the API server has just become ready and has much to do."""
 NODES_LIMIT_SECONDS = 900.0
@@ -49,6 +48,8 @@ class InnerClusterArgs:
     """Reference of the node image."""
     custom_resource_definitions: Sequence[Body]
     """Those of External Secrets, in the version that the node image holds."""
+    store: Mapping[str, Any]
+    """The secrets store in plain values, as `describe_store` describes it."""
     cloud_config_schema: Mapping[str, Any] | None
     """The JSON schema of the image's own cloud-init, if its build left one."""
     emulated: bool
@@ -78,22 +79,18 @@ class InnerCluster(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._access = describe_access(args.access, args.config.cluster.name)
         claim = self._declare_claim()
-        host = self._declare_host(claim)
+        host = declare_host(self, name, args.access, claim=claim)
         network = Network(
             f"{name}-network", NetworkArgs(config=args.config, nodes=build_nodes(args.config)), self._on(host)
         )
         keys = self._declare_keys(claim)
-        values = StoreValues(
-            f"{name}-store-values",
-            StoreValuesArgs(config=args.config, access=self._access, claim=claim),
-            self._on(host),
-        )
         nodes = self._declare_nodes(host, network, keys)
         outside = self._declare_outside(nodes)
 
         # The one way to a provider for the inside leads through the closed gate, so nothing is written before it.
         closed = self._declare_gate(outside)
         inner = self._declare_inner("inner", closed.inner_kubeconfig)
+        values = self._declare_values(claim, keys, host, outside, inner)
         node_network = NodeNetwork(f"{name}-node-network", NodeNetworkArgs(config=args.config), self._inside(inner))
         ready = self._declare_nodes_ready(network, outside, node_network)
         addons = self._declare_addons(inner, ready)
@@ -142,32 +139,9 @@ class InnerCluster(pulumi.ComponentResource):
         inputs = {**self._access, **({"kms_config": kms} if kms else {})}
         return steps.ClusterKeys(steps.ClusterKeysStep(), f"{self._name}-keys", inputs, opts)
 
-    def _declare_host(self, claim: steps.Claim) -> kubernetes.Provider:
-        """Declare the provider for the host; through it, every object on the host comes after the claim."""
-        return kubernetes.Provider(
-            f"{self._name}-host",
-            # The path, not the content: a kubeconfig may hold a key, and this goes to the state.
-            kubeconfig=self._args.access.kubeconfig,
-            context=self._args.access.context,
-            namespace=self._args.access.namespace,
-            cluster_identifier=f"{self._name}-host",
-            enable_server_side_apply=True,
-            opts=self._after(claim),
-        )
-
     def _declare_inner(self, role: str, kubeconfig: pulumi.Input[str]) -> kubernetes.Provider:
         """Declare a provider for the inner cluster."""
-        return kubernetes.Provider(
-            f"{self._name}-{role}",
-            kubeconfig=pulumi.Output.secret(kubeconfig),
-            # Another path to the same cluster is the same cluster.
-            cluster_identifier=f"{self._name}-inner",
-            enable_server_side_apply=True,
-            enable_config_map_mutable=True,
-            # The default of 32 s is too short for an API server under emulation that also starts pods.
-            kube_client_settings=kubernetes.KubeClientSettingsArgs(timeout=INNER_CALL_SECONDS),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        return declare_inner(self, self._name, role, kubeconfig)
 
     def _declare_nodes(self, host: kubernetes.Provider, network: Network, keys: steps.ClusterKeys) -> Nodes:
         """Declare all nodes at once."""
@@ -233,6 +207,27 @@ class InnerCluster(pulumi.ComponentResource):
         )
         return Addons(f"{self._name}-addons", args, self._inside(inner))
 
+    def _declare_values(
+        self,
+        claim: steps.Claim,
+        keys: steps.ClusterKeys,
+        host: kubernetes.Provider,
+        outside: steps.OutsideReady,
+        inner: kubernetes.Provider,
+    ) -> StoreValues:
+        """Declare the store's values: before any VM, unless they are inside."""
+        inside = stores.of(self._args.config).is_inside()
+        args = StoreValuesArgs(
+            config=self._args.config,
+            access=self._access,
+            store=self._args.store,
+            server=outside.server if inside else "",
+            # The namespace on the host comes from the claim, and a server is told the keys' public parts.
+            after=[claim, keys],
+        )
+        opts = self._inside(inner) if inside else self._on(host)
+        return StoreValues(f"{self._name}-store-values", args, opts)
+
     def _declare_store(
         self, inner: kubernetes.Provider, outside: steps.OutsideReady, values: StoreValues, addons: Addons
     ) -> SecretsStore:
@@ -240,6 +235,7 @@ class InnerCluster(pulumi.ComponentResource):
         args = SecretsStoreArgs(
             config=self._args.config,
             access=self._access,
+            store=self._args.store,
             server=outside.server,
             kubeconfig_text=outside.kubeconfig_text,
             values=values,
@@ -258,7 +254,9 @@ class InnerCluster(pulumi.ComponentResource):
         """Declare the demonstration, if it is asked for."""
         if not self._args.config.workload.enabled:
             return None
-        args = WorkloadArgs(config=self._args.config, access=self._access, server=outside.server)
+        args = WorkloadArgs(
+            config=self._args.config, access=self._access, store=self._args.store, server=outside.server
+        )
         return Workload(f"{self._name}-workload", args, self._inside(self.workloads))
 
     def _set_outputs(

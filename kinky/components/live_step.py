@@ -14,6 +14,9 @@ from typing import Any, ClassVar, Final
 import pulumi
 from pulumi import dynamic
 
+from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.stores.opening import open_store
+from kinky.bootstrap.stores.store import Store
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
 
@@ -102,6 +105,14 @@ def parse_access(inputs: Properties) -> HostAccess:
         kubeconfig=str(inputs["host_kubeconfig"]),
         context=str(inputs["host_context"]) or None,
         namespace=str(inputs["namespace"]),
+    )
+
+
+def parse_store(inputs: Properties) -> Store:
+    """Return the store that the input `store` describes; the inner API is opened only when the store asks for it."""
+    access, cluster = parse_access(inputs), str(inputs["cluster"])
+    return open_store(
+        inputs["store"], access, cluster, inner=lambda: connect_inner(access, cluster, str(inputs["server"]))
     )
 
 

@@ -26,10 +26,11 @@ from kinky.bootstrap import (
     owner,
     residue,
     secrets_store,
+    store_values,
     workload,
 )
 from kinky.components.gate_steps import GateOpenedStep, GateStep  # noqa: F401 - states made earlier seek them here
-from kinky.components.live_step import LiveStep, Properties, Step, parse_access, parse_inner
+from kinky.components.live_step import LiveStep, Properties, Step, parse_access, parse_inner, parse_store
 
 
 class ClaimStep(Step):
@@ -121,24 +122,21 @@ class NodeCredentials(LiveStep, module="kinky", name="NodeCredentials"):
 
 
 class StoreValueStep(Step):
-    """Make one random value of the secrets store once, straight into a host Secret."""
+    """Make one random value of the secrets store once, straight into the store."""
 
     identity = ("value", "cluster", "namespace")
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
-        record = secrets_store.ensure_store_value(
-            parse_access(inputs), inputs["cluster"], inputs["value"], key=inputs["key"]
-        )
-        return asdict(record)
+        return asdict(store_values.ensure_store_value(parse_store(inputs), inputs["value"], key=inputs["key"]))
 
     def _undo(self, properties: Properties) -> None:
-        secrets_store.delete_store_value(parse_access(properties), properties["cluster"], properties["value"])
+        parse_store(properties).forget(properties["value"])
 
 
 class StoreValue(LiveStep, module="kinky", name="StoreValue"):
     """One value of the secrets store; the program knows its fingerprint only."""
 
-    secret_name: Output[str]
+    place: Output[str]
     fingerprint: Output[str]
 
 
@@ -235,6 +233,7 @@ class WorkloadAnsweredStep(Step):
             parse_access(inputs),
             inputs["cluster"],
             inputs["server"],
+            store=parse_store(inputs),
             greeting=inputs["greeting"],
             value=inputs["value"],
             key=inputs["key"],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
@@ -10,7 +12,7 @@ from kinky.components import steps
 from kinky.components.bodies import declare_all
 from kinky.components.live_step import Properties
 from kinky.config.model import KinkyConfig
-from kinky.manifests import secrets_store, workload
+from kinky.manifests import store_values, workload
 
 ANSWER_LIMIT_SECONDS = 600.0
 """Scheduling, the secret's first sync and the pod's start took under three minutes in emulation."""
@@ -22,6 +24,7 @@ class WorkloadArgs:
 
     config: KinkyConfig
     access: Properties
+    store: Mapping[str, Any]
     server: pulumi.Input[str]
 
 
@@ -39,8 +42,9 @@ class Workload(pulumi.ComponentResource):
             **args.access,
             "server": args.server,
             "greeting": args.config.workload.greeting,
-            "value": secrets_store.WORKLOAD_VALUE,
-            "key": secrets_store.WORKLOAD_KEY,
+            "store": args.store,
+            "value": store_values.WORKLOAD_VALUE,
+            "key": store_values.WORKLOAD_KEY,
             "limit_seconds": args.config.timeouts.seconds(ANSWER_LIMIT_SECONDS),
         }
         # The step asks the Service; no value of the objects flows into it.

@@ -9,6 +9,7 @@ from itertools import combinations
 from kinky import names
 from kinky.config.model import KinkyConfig
 from kinky.config.problem import UNSHOWN, KeyPath, Problem
+from kinky.config.store import EMBEDDED, HOST_NAMESPACE, VAULT
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -45,6 +46,17 @@ def check_config(cfg: KinkyConfig) -> list[Problem]:
         *_check_encryption(cfg),
         *_check_access(cfg),
         *_check_etcd(cfg),
+        *_check_store(cfg),
+    ]
+
+
+def warn_config(cfg: KinkyConfig) -> list[str]:
+    """Return what is allowed and should be known, each in one line."""
+    if cfg.secrets_store.kind != EMBEDDED:
+        return []
+    return [
+        "secretsStore.kind is embedded: the store dies with the cluster, and serves nothing while the cluster does "
+        "not work; keep the source of every value elsewhere"
     ]
 
 
@@ -215,6 +227,35 @@ def _check_etcd(cfg: KinkyConfig) -> Iterator[Problem]:
             if value is not None:
                 text = "has no meaning with cluster.ephemeral, where etcd has no volume"
                 yield Problem(("controlPlane", key), value, text, (ephemeral,))
+
+
+def _check_store(cfg: KinkyConfig) -> Iterator[Problem]:
+    """A store in the cluster that it serves is for clusters that are thrown away; each kind has its own settings."""
+    store, kind = cfg.secrets_store, ("secretsStore", "kind")
+    if store.kind == EMBEDDED and not cfg.cluster.ephemeral:
+        text = (
+            "is only for clusters with cluster.ephemeral true: the store would be in the cluster that it serves, "
+            "and be lost with it"
+        )
+        yield Problem(kind, store.kind, text, (("cluster", "ephemeral"),))
+    if store.kind != HOST_NAMESPACE and "token_hours" in store.model_fields_set:
+        text = f"has a meaning only with secretsStore.kind {HOST_NAMESPACE}, which is {store.kind}"
+        yield Problem(("secretsStore", "tokenHours"), store.token_hours, text, (kind,))
+    if store.kind == VAULT and store.vault is None:
+        yield Problem(("secretsStore", "vault"), UNSHOWN, "is missing: secretsStore.kind vault needs a server", (kind,))
+    if store.kind != VAULT and store.vault is not None:
+        text = f"has a meaning only with secretsStore.kind vault, which is {store.kind}"
+        yield Problem(("secretsStore", "vault"), UNSHOWN, text, (kind,))
+    elif store.vault is not None:
+        yield from _check_prefix(cfg)
+
+
+def _check_prefix(cfg: KinkyConfig) -> Iterator[Problem]:
+    """External Secrets takes the mount's name off the front of a key, and then `data/` too."""
+    mount, prefix = cfg.vault.mount, cfg.vault.prefix or ""
+    if f"{prefix}/".startswith(f"{mount}/"):
+        text = f"must not begin with the mount {mount}, which External Secrets would take away"
+        yield Problem(("secretsStore", "vault", "prefix"), prefix, text, (("secretsStore", "vault", "mount"),))
 
 
 def _inner_networks(cfg: KinkyConfig) -> Iterator[tuple[KeyPath, Network]]:

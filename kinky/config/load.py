@@ -35,7 +35,12 @@ SENTENCES: Final = {
 
 UNITS: Final = {"Mib": "MiB", "Gib": "GiB", "Seconds": "seconds", "Hours": "hours"}
 
-REQUIRED: Final[Mapping[str, object]] = {"cluster": {"name": "x"}, "name": "x", "pool": "x"}
+REQUIRED: Final[Mapping[str, object]] = {
+    "cluster": {"name": "x"},
+    "name": "x",
+    "pool": "x",
+    "address": "https://x",
+}
 """Stand-ins for required keys, so that the rest can still be checked when one of them is wrong."""
 
 

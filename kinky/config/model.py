@@ -1,13 +1,14 @@
-"""The configuration of one stack: the only place with defaults; the text under a field is its documentation."""
+"""The configuration of one stack, with its defaults; the text under a field is its documentation."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, model_validator
 
 from kinky import names
+from kinky.config.section import Section
+from kinky.config.store import SecretsStore, VaultServer
 from kinky.config.values import (
     Cidr,
     Cores,
@@ -33,14 +34,6 @@ KUBERNETES_VERSIONS: Final = (names.KUBERNETES_VERSION,)
 """The versions that a node image can be built for; an image holds the system images of exactly one of them."""
 
 
-def _store_problem(kind: str) -> str | None:
-    """Return what is wrong with a kind of secrets store; planned kinds are told apart from slips of the pen."""
-    if kind == "hostNamespace":
-        return None
-    planned = kind in ("vault", "embedded")
-    return "is not available in this release; use hostNamespace" if planned else "must be hostNamespace"
-
-
 ControlPlaneCount = Annotated[
     int,
     Rule(
@@ -55,21 +48,6 @@ KubernetesVersion = Annotated[
         {"enum": list(KUBERNETES_VERSIONS)},
     ),
 ]
-StoreKind = Annotated[str, Rule(_store_problem, {"enum": ["hostNamespace"]})]
-
-
-class Section(BaseModel):
-    """The base of all sections: frozen, camelCase in files, no unknown keys, no silent conversion of types."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-    )
 
 
 class Cluster(Section):
@@ -198,17 +176,6 @@ class VirtualMachine(Section):
     """What the host does with a VM when its own node is drained."""
 
 
-class SecretsStore(Section):
-    """Where the inner cluster's secrets come from; never the cluster itself."""
-
-    kind: StoreKind = "hostNamespace"
-    """`hostNamespace` reads Secrets of the host namespace; the others are not available in this release."""
-    token_hours: Annotated[int, within(1, 8760)] = 168
-    """Hours for which the token that reads the store is valid; `pulumi up` renews it."""
-    refresh_seconds: Annotated[int, within(5, 86400)] = 30
-    """Seconds after which the inner cluster reads the store again."""
-
-
 class Encryption(Section):
     """What encrypts Secrets in the inner etcd; it stays as the cluster was made."""
 
@@ -277,3 +244,14 @@ class KinkyConfig(Section):
     def local_port(self) -> int:
         """Return the local port of the forward to the inner API."""
         return self.access.local_port or names.forward_port(self.cluster.name)
+
+    @property
+    def vault(self) -> VaultServer:
+        """Return the server of a store of kind vault, with every name in it that follows from the cluster's.
+
+        Raises:
+            ValueError: The store is of another kind.
+        """
+        if self.secrets_store.vault is None:
+            raise ValueError("the secrets store is not of kind vault")
+        return self.secrets_store.vault.fill(self.cluster.name)

@@ -106,15 +106,24 @@ def _resolve(model: Schema, schema: Schema) -> Schema:
 
 
 def _sections() -> Iterator[str]:
+    model = KinkyConfig.model_json_schema(by_alias=True)
     for key, section in _top_level():
-        yield f"## {NAMESPACE}{key}\n"
-        yield f"{section['description']}{' A list; each item has:' if section.get('list') else ''}\n"
-        yield "| Key | Value | Default | Meaning |"
-        yield "|---|---|---|---|"
+        yield from _section(f"{NAMESPACE}{key}", section)
         for name, field in section["properties"].items():
-            cells = (f"`{name}`", _value(field), _default(field), field["description"])
-            yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
-        yield ""
+            nested = [choice for choice in field.get("anyOf", ()) if "$ref" in choice]
+            for choice in nested:
+                yield from _section(f"{NAMESPACE}{key} {name}", _resolve(model, choice))
+
+
+def _section(title: str, section: Schema) -> Iterator[str]:
+    yield f"## {title}\n"
+    yield f"{section['description']}{' A list; each item has:' if section.get('list') else ''}\n"
+    yield "| Key | Value | Default | Meaning |"
+    yield "|---|---|---|---|"
+    for name, field in section["properties"].items():
+        cells = (f"`{name}`", _value(field), _default(field), field["description"])
+        yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+    yield ""
 
 
 def _default(field: Schema) -> str:
@@ -125,6 +134,8 @@ def _default(field: Schema) -> str:
 
 def _value(field: Schema) -> str:
     """Return the type of a field in words."""
+    if "$ref" in field:
+        return "mapping, see below"
     if "anyOf" in field:
         return " or ".join(_value(choice) for choice in field["anyOf"])
     if "enum" in field or "const" in field:

@@ -20,6 +20,8 @@ LABEL_KEY = re.compile(LABEL_PREFIX + LABEL_NAME)
 LABEL_VALUE = re.compile(f"({LABEL_NAME})?")
 TAINT = re.compile(f"{LABEL_PREFIX}{LABEL_NAME}(={LABEL_NAME})?:(NoSchedule|PreferNoSchedule|NoExecute)")
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
+HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+STORE_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 IMAGE = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)+(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?")
 
 SOCKET = re.compile(r"/run/(?!(containerd|kinky|systemd)/)[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
@@ -106,6 +108,12 @@ Subdomain = Annotated[str, matching(SUBDOMAIN, "a DNS name in lower case")]
 Text = Annotated[str, matching(re.compile(r".*\S.*"), "a line of text that is not empty", longest=4096)]
 ImageReference = Annotated[
     str, matching(IMAGE, "an image with its registry, such as registry.example/kinky/node:v1.36.3", longest=512)
+]
+HttpsAddress = Annotated[
+    str, matching(HTTPS, "a URL of https with a host and nothing after it, such as https://vault.example:8200")
+]
+StorePath = Annotated[
+    str, matching(STORE_PATH, "a path without a slash at its ends, of letters, digits, '-', '_' and '.'", longest=200)
 ]
 Socket = Annotated[
     str, matching(SOCKET, "a socket in a folder of its own below /run, such as /run/kms/plugin.sock", longest=100)

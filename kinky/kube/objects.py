@@ -170,7 +170,13 @@ class ObjectApi:
         return reply.status != 404
 
     def request_token(
-        self, service_account: str, *, namespace: str, seconds: int, anchor: JsonObject | None = None
+        self,
+        service_account: str,
+        *,
+        namespace: str,
+        seconds: int,
+        anchor: JsonObject | None = None,
+        audience: str = "",
     ) -> tuple[str, datetime]:
         """Ask for a token of a ServiceAccount; returns it with its expiry, which the API may shorten.
 
@@ -178,8 +184,9 @@ class ObjectApi:
 
         Args:
             anchor: A Secret of the namespace; the token ends when that Secret is removed.
+            audience: Whom the token is for, when it is not the API itself.
         """
-        spec: JsonObject = {"expirationSeconds": seconds}
+        spec: JsonObject = {"expirationSeconds": seconds} | ({"audiences": [audience]} if audience else {})
         if anchor is not None:
             identity = {"name": anchor["metadata"]["name"], "uid": anchor["metadata"]["uid"]}
             spec["boundObjectRef"] = {"kind": SECRETS.kind, "apiVersion": SECRETS.api_version, **identity}

@@ -6,12 +6,13 @@ Host side (in `cfg.host.namespace`):
     network_policy.build_network_policy(cfg)            storage.build_etcd_claim(cfg, node)
     user_data.build_user_data_secret(cfg, node, name=, user_data=, network_data=)
     virtual_machine.build_virtual_machine(cfg, node, image=, user_data_secret=, credentials_secret=, emulated=)
-    host_rbac.build_store_service_account(cfg), build_store_role(cfg), build_store_role_binding(cfg)
+    stores.of(cfg).build_source(cfg)                    (with kind embedded on the inner side)
 Inner side (tuples in the order of creation):
     gate.build_gate(), build_closed_state()
     cluster_access.build_cluster_access(cfg)            flannel.build_flannel(cfg)
     kube_proxy.build_kube_proxy(cfg)                    coredns.build_coredns(cfg)
-    external_secrets.build_external_secrets(cfg)        secrets_store.build_store(cfg, host_server=, host_ca_bundle=)
+    external_secrets.build_external_secrets(cfg)        secrets_store.build_store(cfg, server=, ca_bundle=)
+    stores.of(cfg).build_rights(cfg)
     workload.build_workload(cfg)
 
 Arguments of type `Late` may also be values that only a resource knows later: they are put in place and never opened.

@@ -56,6 +56,33 @@ def build_external_secrets(cfg: KinkyConfig) -> tuple[Body, ...]:
     )
 
 
+def build_token_right(account: str, namespace: str) -> tuple[Body, Body]:
+    """Return the Role and the RoleBinding by which External Secrets may ask for tokens of one ServiceAccount."""
+    name = f"kinky:external-secrets:token:{account}"
+    return (
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "Role",
+            "metadata": inner_metadata(name, app=APP, namespace=namespace),
+            "rules": [
+                {
+                    "apiGroups": [""],
+                    "resources": ["serviceaccounts/token"],
+                    "resourceNames": [account],
+                    "verbs": ["create"],
+                }
+            ],
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": inner_metadata(name, app=APP, namespace=namespace),
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            "subjects": [service_account_subject(APP, names.NAMESPACE_KINKY)],
+        },
+    )
+
+
 def _rules() -> list[Body]:
     kinds = ["clustersecretstores", "externalsecrets", "secretstores"]
     read, change = ["get", "list", "watch"], ["update", "patch"]

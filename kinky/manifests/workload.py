@@ -15,7 +15,8 @@ from kinky.manifests.body import (
     inner_metadata,
     pod_metadata,
 )
-from kinky.manifests.secrets_store import WORKLOAD_KEY, WORKLOAD_VALUE, build_external_secret
+from kinky.manifests.secrets_store import build_external_secret
+from kinky.manifests.store_values import WORKLOAD_KEY, WORKLOAD_VALUE
 
 APP: Final = "web"
 PORT: Final = 8080

@@ -25,3 +25,8 @@ class Addresses:
 def dns_ip(cfg: KinkyConfig) -> str:
     """Return the address of the inner cluster's DNS."""
     return str(ipaddress.ip_network(cfg.network.service_cidrs[0])[DNS_SERVICE_OFFSET])
+
+
+def api_ip(cfg: KinkyConfig) -> str:
+    """Return the address of the inner API's own Service, the first one of the Service network."""
+    return str(ipaddress.ip_network(cfg.network.service_cidrs[0])[1])

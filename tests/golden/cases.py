@@ -17,13 +17,13 @@ from kinky.manifests import (
     flannel,
     gate,
     host_namespace,
-    host_rbac,
     kube_proxy,
     network_policy,
     ownership,
     secrets_store,
     services,
     storage,
+    stores,
     user_data,
     virtual_machine,
     workload,
@@ -106,9 +106,8 @@ def _host_bodies(cfg: KinkyConfig, nodes: tuple[NodeSpec, ...], addresses: Addre
     yield ownership.build_owner_marker(cfg, stack="organization/kinky/golden")
     yield network_policy.build_network_policy(cfg)
     yield services.build_endpoint_service(cfg)
-    yield host_rbac.build_store_service_account(cfg)
-    yield host_rbac.build_store_role(cfg)
-    yield host_rbac.build_store_role_binding(cfg)
+    if not stores.of(cfg).is_inside():
+        yield from stores.of(cfg).build_source(cfg)
     for node in _shown(nodes):
         yield services.build_node_service(cfg, node)
         if storage.has_etcd_claim(cfg, node):
@@ -141,7 +140,10 @@ def _inner_bodies(cfg: KinkyConfig) -> Iterable[Body]:
     yield from kube_proxy.build_kube_proxy(cfg)
     yield from coredns.build_coredns(cfg)
     yield from external_secrets.build_external_secrets(cfg)
-    yield from secrets_store.build_store(cfg, host_server="https://10.96.0.1:443", host_ca_bundle="QSBDQQ==")
+    if stores.of(cfg).is_inside():
+        yield from stores.of(cfg).build_source(cfg)
+    yield from stores.of(cfg).build_rights(cfg)
+    yield from secrets_store.build_store(cfg, server="https://10.96.0.1:443", ca_bundle="QSBDQQ==")
     yield from workload.build_workload(cfg)
 
 

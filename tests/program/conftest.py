@@ -10,13 +10,18 @@ import pytest
 import yaml
 
 from kinky import program
+from kinky.bootstrap.stores.opening import describe_store
 from kinky.components.inner_cluster import InnerClusterArgs
 from kinky.config.load import load_config, select_own
 from kinky.kube.access import HostAccess
 from tests.program.recorder import Recorder, record
 
 ROOT = Path(__file__).resolve().parents[2]
-STACK_FILES = sorted((ROOT / "stacks").glob("Pulumi.*.yaml"))
+STACK_FILES = [
+    *sorted((ROOT / "stacks").glob("Pulumi.*.yaml")),
+    # The other kinds of store.
+    *sorted((ROOT / "tests/config").glob("valid-store-*.yaml")),
+]
 DEFINITION = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
@@ -33,6 +38,7 @@ def build_args(raw: dict[str, Any], *, source: str = "a test") -> InnerClusterAr
         access=HostAccess(kubeconfig="/home/me/host.yaml", context=None, namespace=config.host.namespace),
         owner="organization/kinky/dev 01234567",
         image="kinky.internal/node:v1.36.3-0123456789ab",
+        store=describe_store(config),
         custom_resource_definitions=[DEFINITION],
         cloud_config_schema=None,
         emulated=True,
@@ -49,7 +55,7 @@ def read_stack(path: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session", params=STACK_FILES, ids=lambda path: path.name)
 def stack_args(request: pytest.FixtureRequest) -> InnerClusterArgs:
-    """Every stack file in turn."""
+    """Every stack file in turn, and one for each other kind of store."""
     return build_args(read_stack(request.param), source=request.param.name)
 
 

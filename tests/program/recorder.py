@@ -23,7 +23,8 @@ STEP_OUTPUTS: Mapping[str, Mapping[str, Any]] = {
     "Claim": {"namespace_created": True},
     "ClusterKeys": {"secret_name": "dev-pki", "fingerprints": {"ca.crt": "00"}},
     "NodeCredentials": {"not_after": "2027-11-22T00:00:00Z", "generation": 1, "fingerprints": {}},
-    "StoreValue": {"fingerprint": "ab" * 32},
+    "StoreValue": {"place": "Secret ns/x", "fingerprint": "ab" * 32},
+    "StoreServed": {"key_ids": ["0123"]},
     "OutsideReady": {
         "server": "https://127.0.0.1:16500",
         "kubeconfig": "/state/clusters/dev/kubeconfig.yaml",

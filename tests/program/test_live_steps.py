@@ -13,15 +13,20 @@ import dill
 import pytest
 from pulumi.dynamic.dynamic import serialize_provider
 
-from kinky.components import steps
+from kinky.bootstrap import certificates
+from kinky.components import steps, store_steps
 from kinky.components.live_step import PROVIDER_KEY, Step, describe_access, is_unexpected, parse_access
 from kinky.errors import HostError, KinkyError
 from kinky.kube.access import HostAccess
 
 ACCESS = HostAccess(kubeconfig="/home/me/host.yaml", context=None, namespace="kinky-dev")
 COMMON = describe_access(ACCESS, "dev")
-STEPS = [found for found in vars(steps).values() if isinstance(found, type) and issubclass(found, Step)]
-STEPS.remove(Step)
+STEPS = {
+    found
+    for module in (steps, store_steps)
+    for found in vars(module).values()
+    if isinstance(found, type) and issubclass(found, Step) and found is not Step
+}
 
 
 @dataclass
@@ -48,10 +53,11 @@ def test_access_survives_the_way_to_the_other_process() -> None:
     assert parse_access(describe_access(ACCESS, "dev")) == ACCESS
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
+@pytest.mark.parametrize("step", sorted(STEPS, key=str), ids=lambda step: step.__name__)
 def test_a_step_is_stored_by_reference(step: type[Step]) -> None:
     pickled = base64.b64decode(serialize_provider(step()))
     assert step.__module__.encode() in pickled
+    assert step.__module__ in {f"kinky.components.{module}" for module in ("steps", "gate_steps", "store_steps")}
     assert len(pickled) < 200
     assert type(dill.loads(pickled)) is step  # noqa: S301 - our own bytes
     assert step.serialize_as_secret_always
@@ -256,3 +262,58 @@ def test_a_checkout_that_moved_takes_its_own_claim_over(monkeypatch: pytest.Monk
     steps.ClaimStep().update("id", olds, {**CLAIM, "owner": "organization/kinky/dev 89abcdef"})
     assert names_of(calls) == ["ensure_namespace", "delete_owner", "ensure_owner"]
     assert calls.made[1][1] == (ACCESS, "dev", "organization/kinky/dev 01234567")
+
+
+VAULT = {**COMMON, "server": "", "store": {"kind": "vault", "vault": {"address": "https://vault.example:8200"}}}
+
+
+@dataclass
+class Server:
+    calls: Calls
+
+    def set_up(self, public_keys: list[bytes]) -> None:
+        self.calls.take("set_up")(public_keys)
+
+    def tear_down(self) -> None:
+        self.calls.take("tear_down")()
+
+
+@dataclass
+class ServedStore:
+    server: Server | None
+
+
+def test_a_server_is_told_the_public_keys_that_the_host_holds_and_nothing_of_it_is_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = Calls()
+    monkeypatch.setattr(store_steps, "parse_store", lambda _inputs: ServedStore(Server(calls)))
+    monkeypatch.setattr(store_steps.HostApi, "connect", lambda _access: None)
+    key = certificates.derive_public_key(certificates.make_key())
+    monkeypatch.setattr(store_steps, "fetch_public_keys", lambda _api, _cluster: [key])
+    step = store_steps.StoreServedStep()
+    outs = step.create(dict(VAULT)).outs or {}
+    assert outs == {**VAULT, "key_ids": [certificates.build_key_id(key)]}
+    assert not step.diff("id", outs, dict(VAULT)).changes, "a rotated key is no change"
+    step.delete("id", outs)
+    assert calls.made == [("set_up", ([key],)), ("tear_down", ())]
+
+
+def test_another_address_is_told_too() -> None:
+    moved = {**VAULT, "store": {"kind": "vault", "vault": {"address": "https://other.example:8200"}}}
+    result = store_steps.StoreServedStep().diff("id", VAULT, moved)
+    assert result.changes
+    assert result.replaces == [], "a replacement would remove the operator's values"
+
+
+def test_a_value_on_a_server_goes_with_the_server_s_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_TOKEN_FILE", "/nowhere")
+    target = {
+        **dict.fromkeys(
+            ("address", "authority", "namespace", "mount", "prefix", "auth_mount", "role", "audience", "issuer"), "x"
+        ),
+        "cluster": "dev",
+        "token_minutes": 10.0,
+    }
+    inputs = {**VAULT, "store": {"kind": "vault", "vault": target}, "value": "message", "key": "message"}
+    steps.StoreValueStep().delete("id", inputs)

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kinky.bootstrap.store_proof import ProofSpec
+from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
 from kinky.config.load import load_config
+from kinky.kube.access import HostAccess
 from kinky.manifests.secrets_store import build_probes
 from tests.unit.fake_api import FakeConnection
 
@@ -17,7 +19,9 @@ INNER_SECRETS = "/api/v1/namespaces/kinky-system/secrets"
 STORES = "/apis/external-secrets.io/v1/clustersecretstores"
 CANARIES = "/apis/external-secrets.io/v1/namespaces/kinky-system/externalsecrets"
 CONFIG = load_config({"cluster": {"name": "dev"}, "host": {"embedded": True}}, source="test")
-PROOF = ProofSpec(store="kinky", token_hours=24, probes=build_probes(CONFIG))
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+STORE = HostNamespaceStore(ACCESS, "dev", token_hours=24)
+PROOF = ProofSpec(store="kinky", source=STORE, probes=build_probes(CONFIG))
 
 
 class Operator:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kinky.bootstrap import keys, secrets_store, store_proof
+from kinky.bootstrap import keys, secrets_store, store_proof, store_values
 from kinky.bootstrap.certificates import format_time
 from kinky.bootstrap.credential import connect_inner
 from kinky.errors import HostError, WaitError
@@ -20,6 +20,7 @@ from tests.unit.fake_store import (
     INNER_SECRETS,
     PROOF,
     SECRETS,
+    STORE,
     STORES,
     Operator,
     build_token,
@@ -58,21 +59,20 @@ def issue_token(asked: dict[str, dict[str, int]]) -> Reply:
 
 
 def test_a_value_is_made_once_and_never_told(host: FakeConnection) -> None:
-    record = secrets_store.ensure_store_value(ACCESS, "dev", "message", key="message")
+    record = store_values.ensure_store_value(STORE, "message", key="message")
     value = decode(host, f"{SECRETS}/dev-store-message")["message"]
     assert len(value) >= 32
     assert value.decode() not in repr(record)
-    assert secrets_store.ensure_store_value(ACCESS, "dev", "message", key="message") == record
+    assert store_values.ensure_store_value(STORE, "message", key="message") == record
     with pytest.raises(HostError, match="has no key other"):
-        secrets_store.ensure_store_value(ACCESS, "dev", "message", key="other")
-    secrets_store.delete_store_value(ACCESS, "dev", "message")
-    assert secrets_store.ensure_store_value(ACCESS, "dev", "message", key="message") != record
+        store_values.ensure_store_value(STORE, "message", key="other")
+    STORE.forget("message")
+    assert store_values.ensure_store_value(STORE, "message", key="message") != record
 
 
 def test_given_values_replace_each_other(host: FakeConnection) -> None:
-    first = secrets_store.put_store_value(ACCESS, "dev", "x", {"a": "1"})
-    second = secrets_store.put_store_value(ACCESS, "dev", "x", {"a": "2"})
-    assert first.fingerprint != second.fingerprint
+    STORE.write("x", {"a": b"1"})
+    STORE.write("x", {"a": b"2"})
     assert decode(host, f"{SECRETS}/dev-store-x") == {"a": b"2"}
 
 
@@ -254,7 +254,7 @@ def find_faults(operator: Operator) -> list[str]:
     """Look at the store as `kinky gate show` does, its canary synced unless a test has said otherwise."""
     canary = operator.inner.objects[f"{CANARIES}/canary"]
     canary.setdefault("status", {"conditions": [{"type": "Ready", "status": "True", "reason": "SecretSynced"}]})
-    return store_proof.fetch_store_faults(connect_inner(ACCESS, "dev", "https://x"), "kinky")
+    return store_proof.fetch_store_faults(connect_inner(ACCESS, "dev", "https://x"), "kinky", STORE)
 
 
 def test_a_store_that_works_has_no_faults(operator: Operator) -> None:

@@ -7,16 +7,18 @@ from typing import Any
 import pytest
 
 from kinky import names
-from kinky.bootstrap import orphans, owner, secrets_store, store_values
+from kinky.bootstrap import orphans, owner, store_values
+from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
 from kinky.config.load import load_config
 from kinky.errors import HostError, KinkyError
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError
-from kinky.manifests import host_rbac
+from kinky.manifests import stores
 from tests.unit.fake_api import FakeConnection
 
 CFG = load_config({"cluster": {"name": "dev"}, "host": {"embedded": True, "namespace": "ns"}}, source="test")
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+STORE = HostNamespaceStore(ACCESS, "dev", token_hours=24)
 SECRETS = "/api/v1/namespaces/ns/secrets"
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/ns"
 VALUE = b"correct horse battery staple\n"
@@ -29,16 +31,16 @@ def cluster(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnec
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
     owner.ensure_owner(ACCESS, "dev", "me")
     for name, key in (("canary", "nonce"), ("message", "message")):
-        secrets_store.ensure_store_value(ACCESS, "dev", name, key=key)
+        store_values.ensure_store_value(STORE, name, key=key)
         host.objects[f"{SECRETS}/dev-store-{name}"]["metadata"]["creationTimestamp"] = "2026-11-22T00:00:00Z"
-    role, binding = host_rbac.build_store_role(CFG), host_rbac.build_store_role_binding(CFG)
+    _, role, binding = stores.of(CFG).build_source(CFG)
     host.objects[f"{RBAC}/roles/dev-store-reader"] = role
     host.objects[f"{RBAC}/rolebindings/dev-store-reader"] = binding
     return host
 
 
 def put(name: str = "db-password", *, key: str = "value", value: bytes = VALUE) -> store_values.Change:
-    return store_values.put_value(ACCESS, CFG, name, key=key, value=value)
+    return store_values.put_value(STORE, "dev", name, key=key, value=value)
 
 
 def readable(host: FakeConnection) -> set[str]:
@@ -56,7 +58,7 @@ def readable(host: FakeConnection) -> set[str]:
 
 
 def test_a_value_is_on_the_host_and_may_be_read_and_nothing_beside_it(cluster: FakeConnection) -> None:
-    assert put() == store_values.Change(secret_name="dev-store-db-password", before=None, after=FINGERPRINT)
+    assert put() == store_values.Change(place="Secret ns/dev-store-db-password", before=None, after=FINGERPRINT)
     secret = cluster.objects[f"{SECRETS}/dev-store-db-password"]
     assert base64.b64decode(secret["data"]["value"]) == VALUE
     cluster.add(SECRETS, "dev-store-decoy", data={"value": "eA=="})
@@ -68,7 +70,7 @@ def test_the_program_s_own_role_is_not_touched(cluster: FakeConnection) -> None:
     put()
     # The one name that would give the Role of a value the name of the program's Role.
     put("reader")
-    store_values.delete_value(ACCESS, CFG, "reader")
+    store_values.delete_value(STORE, "dev", "reader")
     assert str(cluster.objects[f"{RBAC}/roles/dev-store-reader"]) == before
     wrote = {path for verb, path in cluster.calls if verb in ("PUT", "PATCH", "DELETE")}
     assert not [path for path in wrote if path.endswith("/dev-store-reader") and "/roles" in path]
@@ -97,7 +99,7 @@ def test_the_list_tells_who_made_what_and_no_value(cluster: FakeConnection) -> N
     # A pool that is called store has Secrets with the same beginning.
     labels = names.node_labels("dev", role="worker", pool="store", node="dev-store-0")
     cluster.add(SECRETS, "dev-store-0-user-data-01234567", metadata={"labels": labels}, data={"userdata": "eA=="})
-    values = store_values.fetch_values(ACCESS, "dev")
+    values = STORE.fetch_all()
     assert [(value.name, value.made_by) for value in values] == [
         ("canary", "program"),
         ("db-password", "operator"),
@@ -105,13 +107,13 @@ def test_the_list_tells_who_made_what_and_no_value(cluster: FakeConnection) -> N
     ]
     assert values[1].fingerprints == {"value": FINGERPRINT}
     for value in values:
-        for text in cluster.objects[f"{SECRETS}/{value.secret_name}"]["data"].values():
+        for text in cluster.objects[f"{SECRETS}/dev-store-{value.name}"]["data"].values():
             assert text not in repr(values) and base64.b64decode(text).decode() not in repr(values)
 
 
 def test_removal_takes_the_right_first_and_can_be_repeated(cluster: FakeConnection) -> None:
     put()
-    store_values.delete_value(ACCESS, CFG, "db-password")
+    store_values.delete_value(STORE, "dev", "db-password")
     deleted = [path.removeprefix(RBAC) for verb, path in cluster.calls if verb == "DELETE"]
     assert deleted == [
         "/rolebindings/dev-store-reader-db-password",
@@ -120,10 +122,10 @@ def test_removal_takes_the_right_first_and_can_be_repeated(cluster: FakeConnecti
     ]
     put()
     del cluster.objects[f"{RBAC}/roles/dev-store-reader-db-password"]
-    store_values.delete_value(ACCESS, CFG, "db-password")
+    store_values.delete_value(STORE, "dev", "db-password")
     assert readable(cluster) == {"dev-store-canary", "dev-store-message", "dev-store-unknown"}
     with pytest.raises(KinkyError) as caught:
-        store_values.delete_value(ACCESS, CFG, "db-password")
+        store_values.delete_value(STORE, "dev", "db-password")
     assert str(caught.value) == (
         'secrets store of dev: there is no value "db-password"\nhint: kinky secrets list shows what there is'
     )
@@ -139,7 +141,7 @@ def test_destroy_finds_a_value_and_its_rights_by_their_labels(cluster: FakeConne
 @pytest.mark.parametrize("name", ["canary", "message"])
 def test_the_program_s_values_are_neither_set_nor_removed(cluster: FakeConnection, name: str) -> None:
     before = str(cluster.objects)
-    for act in (lambda: put(name), lambda: store_values.delete_value(ACCESS, CFG, name)):
+    for act in (lambda: put(name), lambda: store_values.delete_value(STORE, "dev", name)):
         with pytest.raises(KinkyError) as caught:
             act()
         assert str(caught.value) == (
@@ -153,7 +155,7 @@ def test_the_program_s_values_are_neither_set_nor_removed(cluster: FakeConnectio
 def test_a_secret_without_the_operator_s_label_is_the_program_s(cluster: FakeConnection) -> None:
     made: dict[str, Any] = {"metadata": {"creationTimestamp": "2026-11-22T00:00:00Z"}, "data": {"value": "eA=="}}
     before = str(cluster.add(SECRETS, "dev-store-decoy", **made))
-    for act in (lambda: put("decoy"), lambda: store_values.delete_value(ACCESS, CFG, "decoy")):
+    for act in (lambda: put("decoy"), lambda: store_values.delete_value(STORE, "dev", "decoy")):
         with pytest.raises(KinkyError, match='the value "decoy" is the program\'s own'):
             act()
     assert str(cluster.objects[f"{SECRETS}/dev-store-decoy"]) == before
@@ -180,7 +182,7 @@ def test_a_key_is_what_a_secret_takes(cluster: FakeConnection, key: str) -> None
 
 def test_a_host_without_the_cluster_gets_no_value(host: FakeConnection) -> None:
     with pytest.raises(HostError) as caught:
-        put()
+        store_values.check_cluster(ACCESS, "dev")
     assert str(caught.value) == (
         "secrets store of dev: namespace ns of the host holds no cluster dev\n"
         "hint: kinky up makes it; check host.context and host.namespace if it was made"

@@ -7,6 +7,7 @@ import pytest
 
 from kinky import retry
 from kinky.bootstrap import keys, workload
+from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
 from kinky.errors import HostError, WaitError
 from kinky.kube.access import HostAccess
 from tests.unit.fake_api import FakeConnection
@@ -37,7 +38,14 @@ def inner(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
 
 def prove(*, limit_seconds: float = 5.0) -> workload.WorkloadRecord:
     return workload.prove_workload(
-        ACCESS, "dev", SERVER, greeting="hello", value="message", key="message", limit_seconds=limit_seconds
+        ACCESS,
+        "dev",
+        SERVER,
+        store=HostNamespaceStore(ACCESS, "dev", token_hours=24),
+        greeting="hello",
+        value="message",
+        key="message",
+        limit_seconds=limit_seconds,
     )
 
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap import gate, keys, node_credentials, owner, secrets_store
+from kinky.bootstrap import gate, keys, node_credentials, owner, secrets_store, store_values
 from kinky.bootstrap.certificates import format_time
+from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
 from kinky.kube.connection import JsonObject, Reply, _refusal
 from kinky.scan.search import Needles
 from kinky.scan.secret import KnownSecret, SecretClass
@@ -30,8 +31,12 @@ STEPS: dict[str, Callable[[], Any]] = {
     "credentials of a worker": lambda: node_credentials.ensure_node_credentials(
         ACCESS, "dev", "dev-worker-0", "10.96.0.2"
     ),
-    "canary": lambda: secrets_store.ensure_store_value(ACCESS, "dev", "canary", key="nonce"),
-    "message": lambda: secrets_store.ensure_store_value(ACCESS, "dev", "message", key="message"),
+    "canary": lambda: store_values.ensure_store_value(
+        HostNamespaceStore(ACCESS, "dev", token_hours=24), "canary", key="nonce"
+    ),
+    "message": lambda: store_values.ensure_store_value(
+        HostNamespaceStore(ACCESS, "dev", token_hours=24), "message", key="message"
+    ),
     "gate": lambda: gate.raise_wall(ACCESS, "dev", SERVER, limit_seconds=30),
     "token": lambda: secrets_store.ensure_store_token(ACCESS, "dev", SERVER, hours=24),
     "gate open": lambda: gate.open_gate(ACCESS, "dev", SERVER, PROOF, limit_seconds=30),

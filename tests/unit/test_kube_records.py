@@ -1,8 +1,9 @@
 """Parsing of what the APIs return, from nothing to everything."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from kinky.kube.kubeconfig import build_exec_credential, build_kubeconfig
+from kinky.kube.kubeconfig import build_exec_credential, build_kubeconfig, write_private
 from kinky.kube.records import (
     ClaimRecord,
     LauncherPod,
@@ -101,6 +102,19 @@ def test_kubeconfig_holds_a_command_and_no_key() -> None:
 def test_exec_credential() -> None:
     body = build_exec_credential(certificate="c", key="k", expires_at="t")
     assert body["status"] == {"expirationTimestamp": "t", "clientCertificateData": "c", "clientKeyData": "k"}
+
+
+def test_threads_that_write_one_file_do_not_take_it_from_each_other(tmp_path: Path) -> None:
+    """Pulumi runs live steps in threads, and each writes the authorities that it was told."""
+    path, content = tmp_path / "ca.crt", b"x" * 4000
+
+    def write(_number: int) -> bytes:
+        write_private(path, content)
+        return path.read_bytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(write, range(500))) == {content}
+    assert [each.name for each in tmp_path.iterdir()] == ["ca.crt"]
 
 
 def test_launcher_pod_tells_whose_volumes_it_has() -> None:

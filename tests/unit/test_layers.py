@@ -15,7 +15,7 @@ PACKAGE = ROOT / "kinky"
 LAYERS = (
     {"", "errors", "names", "paths", "process", "progress", "retry"},
     {"config"},
-    {"topology", "kube"},
+    {"topology", "kube", "vault"},
     {"render", "manifests"},
     {"bootstrap", "embedded", "nodeimage", "scan"},
     {"components"},
@@ -27,6 +27,7 @@ FOUNDATION = LAYERS[0]
 # Where a package may be imported; paths below kinky/, a trailing slash means the folder.
 HOMES = {
     "cryptography": ("bootstrap/keys.py", "bootstrap/certificates.py"),
+    "hvac": ("vault/",),
     "jinja2": ("render/environment.py",),
     "jsonschema": ("render/",),
     "kubernetes": ("kube/",),
@@ -34,6 +35,7 @@ HOMES = {
     "pulumi_kubernetes": ("components/", "program.py", "cli/stack"),
     "pydantic": ("config/",),
     "pydantic_core": ("config/",),
+    "requests": ("vault/",),  # what hvac raises when the network fails
     "rich": ("progress.py",),
     "subprocess": ("process.py",),
     "tenacity": ("retry.py",),

@@ -6,7 +6,16 @@ import pytest
 
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
-from kinky.manifests import host_namespace, host_rbac, network_policy, ownership, services, user_data, virtual_machine
+from kinky.manifests import (
+    host_namespace,
+    network_policy,
+    ownership,
+    services,
+    store_reader,
+    stores,
+    user_data,
+    virtual_machine,
+)
 from kinky.manifests.body import Body, logical_name
 from kinky.topology.nodes import build_nodes
 
@@ -79,8 +88,9 @@ def test_load_balancer_annotations_are_used_in_their_mode_only() -> None:
 
 
 def test_the_store_may_be_read_by_name_only() -> None:
-    assert host_rbac.store_secret_names(config()) == ("t-store-canary", "t-store-message", "t-store-unknown")
-    assert host_rbac.build_store_role(config())["rules"] == [
+    assert store_reader.store_secret_names(config()) == ("t-store-canary", "t-store-message", "t-store-unknown")
+    account, role, binding = stores.of(config()).build_source(config())
+    assert role["rules"] == [
         {
             "apiGroups": [""],
             "resources": ["secrets"],
@@ -88,9 +98,7 @@ def test_the_store_may_be_read_by_name_only() -> None:
             "verbs": ["get"],
         }
     ]
-    assert host_rbac.store_secret_names(config(workload={"enabled": False})) == ("t-store-canary", "t-store-unknown")
-    binding = host_rbac.build_store_role_binding(config())
-    account = host_rbac.build_store_service_account(config())
+    assert store_reader.store_secret_names(config(workload={"enabled": False})) == ("t-store-canary", "t-store-unknown")
     assert account["automountServiceAccountToken"] is False
     assert binding["subjects"] == [
         {"kind": "ServiceAccount", "name": account["metadata"]["name"], "namespace": "kinky-t"}
@@ -121,7 +129,7 @@ def test_every_host_object_has_the_clusters_labels_and_the_namespace() -> None:
         ownership.build_owner_marker(cfg, stack="org/kinky/t"),
         network_policy.build_network_policy(cfg),
         services.build_endpoint_service(cfg),
-        host_rbac.build_store_service_account(cfg),
+        *stores.of(cfg).build_source(cfg),
         *(services.build_node_service(cfg, node) for node in nodes),
     ]
     for body in bodies:

@@ -14,9 +14,9 @@ from kinky.manifests import (
     external_secrets,
     flannel,
     gate,
-    host_rbac,
     kube_proxy,
     secrets_store,
+    store_reader,
     workload,
 )
 from kinky.manifests.body import Body, logical_name
@@ -35,7 +35,7 @@ def everything(cfg: KinkyConfig) -> list[Body]:
         *kube_proxy.build_kube_proxy(cfg),
         *coredns.build_coredns(cfg),
         *external_secrets.build_external_secrets(cfg),
-        *secrets_store.build_store(cfg, host_server="https://10.96.0.1:443", host_ca_bundle="Q0E="),
+        *secrets_store.build_store(cfg, server="https://10.96.0.1:443", ca_bundle="Q0E="),
         *workload.build_workload(cfg),
     ]
 
@@ -177,7 +177,7 @@ def test_external_secrets_runs_its_reading_parts_only() -> None:
 
 def test_the_store_is_the_host_namespace_and_serves_two_namespaces() -> None:
     late = object()
-    store, canary = secrets_store.build_store(config(), host_server=late, host_ca_bundle=late)
+    store, canary = secrets_store.build_store(config(), server=late, ca_bundle=late)
     assert store["spec"]["provider"]["kubernetes"] == {
         "server": {"url": late, "caBundle": late},
         "remoteNamespace": "kinky-t",
@@ -198,9 +198,9 @@ def test_what_is_read_from_the_store_is_what_its_reader_may_read() -> None:
     ]
     unknown, decoy = secrets_store.build_probes(cfg)
     # The reader may read the unknown key: so its refusal says that it is absent, and not that it is forbidden.
-    assert {*keys, unknown["spec"]["data"][0]["remoteRef"]["key"]} == set(host_rbac.store_secret_names(cfg))
+    assert {*keys, unknown["spec"]["data"][0]["remoteRef"]["key"]} == set(store_reader.store_secret_names(cfg))
     # What the decoy asks for is no value of the store, or its refusal would prove nothing.
-    assert decoy["spec"]["data"][0]["remoteRef"]["key"] not in host_rbac.store_secret_names(cfg)
+    assert decoy["spec"]["data"][0]["remoteRef"]["key"] not in store_reader.store_secret_names(cfg)
 
 
 def test_the_workload_waits_for_its_secret_and_can_be_left_out() -> None:

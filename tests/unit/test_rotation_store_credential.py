@@ -25,7 +25,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeCluster:
     made = start_cluster(monkeypatch, tmp_path)
     secrets_store.issue_store_token(ACCESS, "dev", made.site.open_inner(), hours=24)
     # The gate's proof asks how long the token lives; the fake's have no expiry.
-    monkeypatch.setattr("kinky.bootstrap.store_proof.check_token_life", lambda _inner, hours: f"{hours} h")
+    monkeypatch.setattr("kinky.bootstrap.stores.host_namespace.check_token_life", lambda _inner, hours: f"{hours} h")
     return made
 
 

@@ -62,8 +62,8 @@ def message(item: int, what: str, *details: str, final: bool = False, hint: str 
 G2 = "G2: a fresh value arrives in the inner cluster"
 G3 = "G3: a second value replaces the first"
 G4 = "G4: an unknown key is refused"
-G5 = "G5: a Secret of the host that is not the store's is refused"
-G7 = "G7: the store's token expires within the configured time"
+G5 = "G5: what is beside the store is refused"
+G7 = "G7: what the store is read with expires within the allowed time"
 FAULTS: dict[str, tuple[Callable[[Operator], None], str]] = {
     "unreachable": (
         unreachable,

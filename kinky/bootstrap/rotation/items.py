@@ -25,6 +25,7 @@ BUILDERS: Final[Mapping[str, Callable[[Site, Journal], list[SubStep]]]] = {
 }
 """Each builds the sub-steps of one item; building touches nothing."""
 FAULT_FINDERS: Final[Mapping[str, Callable[[Site], list[str]]]] = {
+    service_account_key.ITEM: service_account_key.find_faults,
     certificate_authority.ITEM: certificate_authority.find_faults,
 }
 """What may stand against one item alone, besides what stands against every one."""

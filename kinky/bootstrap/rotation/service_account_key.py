@@ -1,13 +1,15 @@
 """The key that signs tokens of inner ServiceAccounts: published beside the old, then signing; the old goes last.
 
 An API server accepts the tokens of every public key that it has. So all of them get the new public key before any signs
-with the new key, and keep the old one as long as a token that it has signed may live.
+with the new key, and keep the old one as long as a token that it has signed may live. A server outside that verifies
+the tokens is told in the same order; when it cannot be told now, nothing is begun.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from kinky.bootstrap.certificates import (
     build_key_id,
@@ -18,15 +20,17 @@ from kinky.bootstrap.certificates import (
     split_public_keys,
 )
 from kinky.bootstrap.evidence import parse_key_id
-from kinky.bootstrap.keys import PUBLIC_KEY_FILE, SIGNING_KEY_FILE, fetch_key_files, replace_key_files
+from kinky.bootstrap.keys import PUBLIC_KEY_FILE, SIGNING_KEY_FILE, fetch_public_keys, replace_key_files
 from kinky.bootstrap.rotation.journal import Journal
 from kinky.bootstrap.rotation.plan import NotYet, SubStep
 from kinky.bootstrap.rotation.replacement import Proof, build_replacements
 from kinky.bootstrap.rotation.site import Site
-from kinky.errors import HostError
+from kinky.bootstrap.stores.store import StoreServer
+from kinky.errors import HostError, KinkyError
 from kinky.kube import resources
 from kinky.kube.inner import InnerApi
 from kinky.names import NAMESPACE_SYSTEM
+from kinky.progress import Phase
 from kinky.retry import Pending
 
 ITEM = "service-account-key"
@@ -50,8 +54,16 @@ def build_steps(site: Site, journal: Journal) -> list[SubStep]:
     def replaced(round_name: str, title: str, proof: Proof) -> list[SubStep]:
         return build_replacements(site, journal, site.control_planes, round_name=round_name, title=title, proof=proof)
 
+    def told(name: str, title: str) -> list[SubStep]:
+        server = site.store.server
+        if server is None:
+            return []
+        run = partial(_tell, site, server)
+        return [SubStep(name=name, title=f"the secrets store's server accepts {title}", run=run)]
+
     return [
         SubStep(name="publish", title="a new public key is on the host, second", run=lambda _: _change(site, _publish)),
+        *told("tell", "both keys"),
         *replaced("published", "it accepts both keys", lambda inner: _check_published(site, inner)),
         SubStep(
             name="sign",
@@ -60,8 +72,26 @@ def build_steps(site: Site, journal: Journal) -> list[SubStep]:
         ),
         *replaced("signing", "it signs with the new key", lambda inner: _check_signing(site, inner)),
         SubStep(name=_DROP, title="the old public key is dropped from the host", run=lambda _: _drop(site, journal)),
+        *told("tell-alone", "the new key alone"),
         *replaced("dropped", "it accepts the new key alone", lambda inner: _check_published(site, inner)),
     ]
+
+
+def find_faults(site: Site) -> list[str]:
+    """Describe why a server that verifies the cluster's tokens could not be told of a new key; asks, and tells none."""
+    server = site.store.server
+    try:
+        if server is not None:
+            server.check_publishing()
+    except KinkyError as error:
+        return [error.message, *error.details]
+    return []
+
+
+def _tell(site: Site, server: StoreServer, _running: Phase) -> str:
+    """Tell the server the keys that the host holds now."""
+    server.publish_keys(fetch_public_keys(site.host, site.cluster))
+    return f"keys {_short(_build_key_ids(site))}"
 
 
 def _publish(files: Files) -> Files:
@@ -153,7 +183,7 @@ def _change(site: Site, change: Callable[[Files], Files], *, new_key_of: str = "
 
 def _build_key_ids(site: Site) -> list[str]:
     """Build the ids, as API servers and tokens name them, of the public keys that the host holds."""
-    return [build_key_id(key) for key in split_public_keys(fetch_key_files(site.host, site.cluster)[PUBLIC_KEY_FILE])]
+    return [build_key_id(key) for key in fetch_public_keys(site.host, site.cluster)]
 
 
 def _short(key_ids: list[str] | set[str]) -> str:

@@ -11,6 +11,8 @@ from kinky.bootstrap.forward import ensure_recorded_forward
 from kinky.bootstrap.gate import fetch_faults, fetch_state
 from kinky.bootstrap.owner import fetch_owner
 from kinky.bootstrap.rotation.journal import fetch_all_progress
+from kinky.bootstrap.stores.opening import describe_store, open_store
+from kinky.bootstrap.stores.store import Store
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError, WaitError
 from kinky.kube.access import HostAccess
@@ -54,6 +56,11 @@ class Site:
     def workers(self) -> tuple[str, ...]:
         """Names of the workers, in the order in which they are replaced."""
         return tuple(node.name for node in workers(build_nodes(self.config)))
+
+    @property
+    def store(self) -> Store:
+        """The cluster's secrets store."""
+        return open_store(describe_store(self.config), self.access, self.cluster, inner=self.open_inner)
 
     def open_inner(self) -> InnerApi:
         """Open the inner API; anew for each question, because credential and forward may end in a long rotation."""

@@ -28,6 +28,7 @@ from kinky.bootstrap.rotation.journal import Progress, fetch_all_progress
 from kinky.bootstrap.rotation.site import Site
 from kinky.bootstrap.secrets_store import TOKEN_PLACE, TOKEN_SECRET, fetch_store_token
 from kinky.errors import KinkyError
+from kinky.manifests import stores
 from kinky.names import FINGERPRINT_LENGTH, NAMESPACE_KINKY, pki_secret
 
 
@@ -67,6 +68,9 @@ def _look(site: Site, item: str, look: Callable[[Site], Iterator[KeyState]], pro
 
 
 def _find_store_credential(site: Site) -> Iterator[KeyState]:
+    """Yield the token that reads the store; a store that is read without one that lasts has none."""
+    if not stores.of(site.config).has_token():
+        return
     inner = site.open_inner()
     token = fetch_store_token(inner)
     data = inner.fetch_secret_data(TOKEN_SECRET, namespace=NAMESPACE_KINKY) or {}

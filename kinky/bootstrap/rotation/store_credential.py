@@ -1,4 +1,7 @@
-"""The token that reads the secrets store: a new one beside the old, proved, then the old one ended."""
+"""The token that reads the secrets store: a new one beside the old, proved, then the old one ended.
+
+Only a store on the host is read with a token that lasts; of any other there is none, and the rotation proves the store.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from kinky.bootstrap.rotation.plan import SubStep
 from kinky.bootstrap.rotation.site import Site
 from kinky.bootstrap.secrets_store import fetch_store_token, is_token_anchored, issue_store_token, revoke_older_tokens
 from kinky.bootstrap.store_proof import ProofSpec, prove_store
-from kinky.manifests import secrets_store
+from kinky.manifests import secrets_store, stores
 from kinky.names import FINGERPRINT_LENGTH
 from kinky.progress import Phase
 
@@ -33,7 +36,7 @@ def build_steps(site: Site, journal: Journal) -> list[SubStep]:
     def prove(_running: Phase) -> str:
         proof = ProofSpec(
             store=secrets_store.STORE,
-            token_hours=site.config.secrets_store.token_hours,
+            source=site.store,
             probes=secrets_store.build_probes(site.config),
         )
         limit = site.scale(PROOF_LIMIT_SECONDS)
@@ -47,6 +50,9 @@ def build_steps(site: Site, journal: Journal) -> list[SubStep]:
         return f"{ended} ended"
 
     limit = site.scale(PROOF_LIMIT_SECONDS)
+    if not stores.of(site.config).has_token():
+        title = "there is no token to replace: External Secrets asks for a new one at each read"
+        return [SubStep(name="prove", title=f"{title}; the store works", run=prove, limit_seconds=limit)]
     return [
         SubStep(name=_ISSUE, title="a new token is in the inner cluster", run=issue),
         SubStep(name="prove", title="the store works, both tokens valid", run=prove, limit_seconds=limit),

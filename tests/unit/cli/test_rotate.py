@@ -104,6 +104,6 @@ def test_what_cannot_be_read_is_a_line_too() -> None:
 def test_a_finished_rotation_says_so(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr(rotate, "note", told.append)
-    monkeypatch.setattr("kinky.bootstrap.store_proof.check_token_life", lambda _inner, hours: f"{hours} h")
+    monkeypatch.setattr("kinky.bootstrap.stores.host_namespace.check_token_life", lambda _inner, hours: f"{hours} h")
     assert rotate.run_rotate(Namespace(item="store-credential", dry_run=False, stack="dev")) == 0
     assert told == ["store-credential of dev is rotated; kinky rotate status --stack dev shows what there is"]

@@ -63,7 +63,7 @@ def test_set_list_rm(
     assert entry.pop("changedAt").endswith("+00:00")
     assert entry == {
         "name": "token",
-        "secret": "dev-store-token",
+        "place": "Secret kinky-dev/dev-store-token",
         "madeBy": "operator",
         "keys": {"value": FINGERPRINT},
     }

@@ -1,0 +1,51 @@
+"""From a configuration, or what a live step was given of it, to the store; the one place that looks at the kind."""
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kinky import paths
+from kinky.bootstrap.stores.embedded import EmbeddedStore
+from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
+from kinky.bootstrap.stores.store import Store
+from kinky.bootstrap.stores.vault import VaultStore
+from kinky.bootstrap.stores.vault_target import VaultTarget
+from kinky.config.authority import read_authority
+from kinky.config.model import KinkyConfig
+from kinky.config.store import EMBEDDED, HOST_NAMESPACE, VAULT
+from kinky.kube.access import HostAccess
+from kinky.kube.inner import InnerApi
+
+Description = dict[str, Any]
+"""A store in plain values, none of them secret: it goes through Pulumi's state."""
+
+
+def describe_store(cfg: KinkyConfig) -> Description:
+    """Describe the configured store, for `open_store` in another process."""
+    described: Description = {"kind": cfg.secrets_store.kind, "token_hours": cfg.secrets_store.token_hours}
+    if cfg.secrets_store.kind != VAULT:
+        return described
+    authority = read_authority(cfg, base=paths.project_root())
+    return described | {"vault": VaultTarget.build(cfg, authority=authority).describe()}
+
+
+def build_ca_bundle(described: Mapping[str, Any]) -> str | None:
+    """Build what External Secrets verifies a server of the store's own by; None when it knows the authorities."""
+    authority = str((described.get("vault") or {}).get("authority", ""))
+    return base64.b64encode(authority.encode()).decode() if authority else None
+
+
+def open_store(
+    described: Mapping[str, Any], access: HostAccess, cluster: str, *, inner: Callable[[], InnerApi]
+) -> Store:
+    """Open a store; sends nothing.
+
+    Args:
+        inner: Opens the inner API, when the store needs it.
+    """
+    kinds: Mapping[str, Callable[[], Store]] = {
+        HOST_NAMESPACE: lambda: HostNamespaceStore(access, cluster, token_hours=int(described["token_hours"])),
+        EMBEDDED: lambda: EmbeddedStore(cluster, inner=inner),
+        VAULT: lambda: VaultStore(VaultTarget.parse(described["vault"])),
+    }
+    return kinds[str(described["kind"])]()

@@ -1,0 +1,60 @@
+"""The section about the secrets store, with its defaults."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, Self
+
+from kinky import names
+from kinky.config.section import Section
+from kinky.config.values import HttpsAddress, Name, StorePath, Text, within
+
+HOST_NAMESPACE: Final = "hostNamespace"
+EMBEDDED: Final = "embedded"
+VAULT: Final = "vault"
+
+
+class VaultServer(Section):
+    """The server of a store of kind `vault`: OpenBao, or another one with Vault's API, outside the inner cluster."""
+
+    address: HttpsAddress
+    """URL of the server as the nodes and the operator reach it, such as https://vault.example:8200."""
+    ca_file: Text | None = None
+    """File with the certificates of the authorities that may sign the server's; `null` means the public ones."""
+    namespace: StorePath | None = None
+    """Namespace on the server; `null` means none."""
+    mount: StorePath = "secret"
+    """Path of the secrets engine, which must be KV version 2."""
+    prefix: StorePath | None = None
+    """Path below the mount that holds this cluster's values and nothing else; `null` means kinky/ and its name."""
+    auth_mount: StorePath | None = None
+    """Path of the auth method of type jwt; one cluster's own. `null` means kinky- and the cluster's name."""
+    role: Name | None = None
+    """Role of that auth method, and the name of its policy; `null` means kinky- and the cluster's name."""
+    audience: Text = "openbao"
+    """Audience of the tokens that the inner cluster logs in with."""
+    token_minutes: Annotated[int, within(2, 60, because="a read needs a token with a minute left")] = 10
+    """Minutes for which a login is valid; each read of the store makes a new one."""
+
+    def fill(self, cluster: str) -> Self:
+        """Return the server with the names that follow from the cluster's."""
+        own = names.vault_name(cluster)
+        return self.model_copy(
+            update={
+                "prefix": self.prefix or names.vault_prefix(cluster),
+                "auth_mount": self.auth_mount or own,
+                "role": self.role or own,
+            }
+        )
+
+
+class SecretsStore(Section):
+    """Where the inner cluster's secrets come from."""
+
+    kind: Literal["hostNamespace", "embedded", "vault"] = HOST_NAMESPACE
+    """Secrets of the host namespace, of the inner cluster itself (an ephemeral one only), or of a Vault server."""
+    token_hours: Annotated[int, within(1, 8760)] = 168
+    """With kind hostNamespace: hours for which the token that reads the store is valid; `pulumi up` renews it."""
+    refresh_seconds: Annotated[int, within(5, 86400)] = 30
+    """Seconds after which the inner cluster reads the store again."""
+    vault: VaultServer | None = None
+    """The server, with kind vault; `null` with any other."""

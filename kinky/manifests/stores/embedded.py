@@ -1,0 +1,71 @@
+"""Kind `embedded`: Secrets of a namespace of the inner cluster itself, read with tokens that External Secrets asks for.
+
+The store needs the cluster that it serves, and dies with it: for clusters that are thrown away.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kinky import names
+from kinky.config.model import KinkyConfig
+from kinky.manifests.body import Body, Late, build_namespace
+from kinky.manifests.external_secrets import build_token_right
+from kinky.manifests.store_reader import build_reader
+from kinky.topology.addresses import api_ip
+
+APP: Final = "secrets-store"
+
+
+def is_inside() -> bool:
+    """The values are in the inner cluster."""
+    return True
+
+
+def has_token() -> bool:
+    """External Secrets asks for a token at each read."""
+    return False
+
+
+def has_server() -> bool:
+    """The inner cluster's own rules say who may read."""
+    return False
+
+
+def remote_key(cfg: KinkyConfig, value: str) -> str:
+    """Return the name of the value's Secret."""
+    return names.store_secret(cfg.cluster.name, value)
+
+
+def decoy_key(cfg: KinkyConfig) -> str:
+    """Return the name of a Secret that is not the store's."""
+    return names.store_decoy(cfg.cluster.name)
+
+
+def build_source(cfg: KinkyConfig) -> tuple[Body, ...]:
+    """Return the namespace of the values, and the reader with its rights."""
+    return build_namespace(names.NAMESPACE_STORE, app=APP), *build_reader(cfg, names.NAMESPACE_STORE)
+
+
+def build_rights(cfg: KinkyConfig) -> tuple[Body, ...]:
+    """Return the right to ask for tokens of the reader, and of nobody else."""
+    return build_token_right(names.store_reader(cfg.cluster.name), names.NAMESPACE_STORE)
+
+
+def build_provider(cfg: KinkyConfig, *, server: Late, ca_bundle: Late) -> Body:
+    """Return the provider that reads the inner namespace; the API by address, so that no read needs the inner DNS."""
+    # The controller-manager keeps this ConfigMap in every namespace, so another authority needs no change here.
+    authority = {
+        "type": "ConfigMap",
+        "name": "kube-root-ca.crt",
+        "key": "ca.crt",
+        "namespace": names.NAMESPACE_KINKY,
+    }
+    reader = {"name": names.store_reader(cfg.cluster.name), "namespace": names.NAMESPACE_STORE}
+    return {
+        "kubernetes": {
+            "server": {"url": f"https://{api_ip(cfg)}:443", "caProvider": authority},
+            "remoteNamespace": names.NAMESPACE_STORE,
+            "auth": {"serviceAccount": reader},
+        }
+    }

@@ -1,0 +1,52 @@
+"""The operator's own token for a server with Vault's API: from a file or the environment, never from a config."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from kinky.errors import KinkyError
+
+FILE_VARIABLE: Final = "VAULT_TOKEN_FILE"
+VARIABLE: Final = "VAULT_TOKEN"
+HOME_FILE: Final = ".vault-token"
+
+
+def read_token(*, environ: Mapping[str, str] = os.environ, home: Path | None = None) -> str:
+    """Read the token (secret): the file that $VAULT_TOKEN_FILE names, else $VAULT_TOKEN, else ~/.vault-token.
+
+    Raises:
+        KinkyError: there is none, or its file can be read by others.
+    """
+    file = (home or Path.home()) / HOME_FILE
+    if environ.get(FILE_VARIABLE):
+        file = Path(environ[FILE_VARIABLE]).expanduser()
+    elif environ.get(VARIABLE, "").strip():
+        return environ[VARIABLE].strip()
+    elif not file.exists():
+        raise KinkyError(
+            "secrets store: there is no token of yours for its server",
+            details=[f"looked for: the file that ${FILE_VARIABLE} names, ${VARIABLE}, {file}"],
+            hint=f"log in there (bao login, vault login), or export {FILE_VARIABLE}=<a file of mode 0600>",
+        )
+    return _read_private(file)
+
+
+def _read_private(file: Path) -> str:
+    try:
+        mode = stat.S_IMODE(file.stat().st_mode)
+        token = file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise KinkyError(f"secrets store: cannot read the token from {file}: {reason}") from None
+    if mode & 0o077:
+        raise KinkyError(
+            f"secrets store: the file with the token can be read by others, mode {mode:04o}: {file}",
+            hint=f"chmod 600 {file}",
+        )
+    if not token:
+        raise KinkyError(f"secrets store: the file with the token is empty: {file}", hint="log in there again")
+    return token
