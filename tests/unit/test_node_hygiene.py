@@ -159,7 +159,7 @@ def test_kubeadm_makes_and_prints_no_token() -> None:
     runs = [line.strip() for line in script.splitlines() if "kubeadm " in line]
     # Its configuration comes by file; the only other arguments are what to leave out, or the one phase to run.
     assert runs == [
-        "kubeadm init --config $kubeadm_yaml --skip-phases=$never,$after_api${before:+,control-plane/apiserver}",
+        "kubeadm init --config $kubeadm_yaml --skip-phases=$never,$after_api${earlier:+,control-plane/apiserver}",
         "kubeadm init phase control-plane apiserver --config $kubeadm_yaml",
         "kubeadm init --config $kubeadm_yaml --skip-phases=$skip",
     ]
