@@ -15,6 +15,7 @@ from kinky.bootstrap.rotation import (
 from kinky.bootstrap.rotation.journal import Journal
 from kinky.bootstrap.rotation.plan import SubStep, describe_steps, run_steps
 from kinky.bootstrap.rotation.site import Site, check_site
+from kinky.errors import HostError
 
 BUILDERS: Final[Mapping[str, Callable[[Site, Journal], list[SubStep]]]] = {
     store_credential.ITEM: store_credential.build_steps,
@@ -29,6 +30,8 @@ FAULT_FINDERS: Final[Mapping[str, Callable[[Site], list[str]]]] = {
     certificate_authority.ITEM: certificate_authority.find_faults,
 }
 """What may stand against one item alone, besides what stands against every one."""
+REPLACING: Final = (encryption_key.ITEM, service_account_key.ITEM, certificate_authority.ITEM)
+"""What replaces control planes, and with them the etcd of an ephemeral cluster."""
 
 
 def rotate(site: Site, item: str) -> bool:
@@ -49,5 +52,11 @@ def describe(site: Site, item: str) -> list[str]:
 
 def _open_journal(site: Site, item: str) -> Journal:
     """Open the written state of an item whose rotation nothing stands against."""
+    if site.config.cluster.ephemeral and item in REPLACING:
+        raise HostError(
+            f"rotation of {item}: it replaces control planes, and cluster {site.cluster} is ephemeral: its etcd would"
+            " go with them; nothing was touched",
+            hint="make the cluster anew, with new keys: kinky destroy, then kinky up",
+        )
     check_site(site, item, find_more=FAULT_FINDERS.get(item, lambda _site: []))
     return Journal(site.host, site.cluster, item)
