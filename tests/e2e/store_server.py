@@ -136,8 +136,10 @@ def main() -> None:
         note(f"serving on {server.address}; caFile {server.authority}; root token in {server.token}")
         if program == OURS:
             note(f"a fault is a file in {server.faults.folder}")
+        # Else the end would leave the server behind, and its address on loopback.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):
-            signal.sigwait({signal.SIGTERM, signal.SIGINT})
+            signal.pause()
 
 
 if __name__ == "__main__":
