@@ -1,0 +1,100 @@
+"""A stack whose secrets store is a server with Vault's API, on the embedded host: `make e2e-slow`.
+
+The server is the one of `tests/vault_server`, which verifies signatures and enforces policies; it is not Vault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kinky import paths, process
+from tests.e2e import store_server
+from tests.e2e.person import KINKY, Person, meet, wait_for
+from tests.e2e.store_server import StoreServer
+from tests.vault_server.faults import Fault
+
+pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
+
+STACK = "local-vault"
+"""Git knows no stack file of this name."""
+VALUE = "a-value-of-the-operator"
+
+
+@pytest.fixture(scope="module")
+def server(person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
+    """A server that both sides reach, with the engine that an operator has enabled; it needs the running host."""
+    with store_server.serve(tmp_path_factory.mktemp("store")) as running:
+        enabled = running.operator.call("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        assert enabled.status == 204
+        yield running
+
+
+@pytest.fixture(scope="module")
+def owner(server: StoreServer, person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """The person of a stack like the one of the other tests, with this store and a token for it."""
+    file = paths.project_root() / "stacks" / f"Pulumi.{STACK}.yaml"
+    ci = yaml.safe_load((file.parent / "Pulumi.ci.yaml").read_text())
+    vault = {"address": server.address, "caFile": str(server.authority)}
+    ci["config"] |= {"kinky:cluster": {"name": STACK}, "kinky:secretsStore": {"kind": "vault", "vault": vault}}
+    file.write_text(yaml.safe_dump(ci))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VAULT_TOKEN_FILE", str(server.token))
+        yield meet(STACK, tmp_path_factory.mktemp(STACK))
+    file.unlink()
+
+
+def test_a_server_that_is_sealed_is_named_before_anything_is_touched(owner: Person, server: StoreServer) -> None:
+    with server.faults.during(Fault.SEALED), pytest.raises(process.CommandError):
+        owner.up()
+    assert "the server is sealed (503)" in (owner.scratch / "kinky.log").read_text()
+    assert owner.left_on_host() == set()
+
+
+def test_the_gate_opens_on_evidence_and_nothing_lasting_is_inside(owner: Person) -> None:
+    owner.up()
+    shown = owner.show_gate()
+    assert shown.startswith("open since") and "CRITICAL" not in shown and shown.count("\nG") == 7
+    assert "host-store-token" not in owner.kubectl("get", "secrets", "--all-namespaces", "--output", "name")
+    assert not {name for name in owner.left_on_host() if "-store-" in name}
+    owner.kinky("preview", "--stack", STACK, "--expect-no-changes", limit_seconds=300)
+
+
+def test_a_value_goes_to_the_server_and_is_taken_back(owner: Person, server: StoreServer, tmp_path: Path) -> None:
+    file = tmp_path / "value"
+    file.write_text(VALUE)
+    owner.kinky("secrets", "set", "e2e", "--file", str(file), "--stack", STACK)
+    assert "e2e" in owner.kinky("secrets", "list", "--stack", STACK)
+    kept = server.operator.get(f"secret/data/kinky/{STACK}/e2e")
+    assert kept.data["data"] == {"value": VALUE}
+    owner.kinky("secrets", "rm", "e2e", "--stack", STACK)
+    assert server.operator.get(f"secret/data/kinky/{STACK}/e2e").status == 404
+
+
+def test_s18_a_rotation_of_which_the_server_cannot_be_told_touches_nothing(owner: Person, server: StoreServer) -> None:
+    with server.faults.during(Fault.SEALED):
+        with pytest.raises(process.CommandError, match="nothing was touched"):
+            owner.kinky("rotate", "service-account-key", "--stack", STACK)
+        wait_for("the gate to tell", lambda: "CRITICAL: the secrets store" in owner.show_gate(), limit_seconds=180)
+    wait_for("the store to work again", lambda: "CRITICAL" not in owner.show_gate(), limit_seconds=180)
+
+
+def test_s18_the_server_learns_the_new_key_before_anything_signs_with_it(owner: Person, server: StoreServer) -> None:
+    path = f"auth/kinky-{STACK}/config"
+    (before,) = server.operator.get(path).data["jwt_validation_pubkeys"]
+    command = [KINKY, "rotate", "service-account-key", "--drop-now", "--stack", STACK]
+    process.run(command, reason="test", timeout_seconds=3600)
+    (after,) = server.operator.get(path).data["jwt_validation_pubkeys"]
+    assert after != before
+    owner.kinky("gate", "open", "--stack", STACK, limit_seconds=600)
+
+
+def test_destroy_leaves_nothing_on_the_server(owner: Person, server: StoreServer) -> None:
+    owner.destroy()
+    assert owner.left_on_host() == set()
+    assert sorted(server.operator.get("sys/auth").data) == ["token/"]
+    assert server.operator.get(f"sys/policies/acl/kinky-{STACK}").status == 404
+    assert server.operator.list(f"secret/metadata/kinky/{STACK}").status == 404
