@@ -75,7 +75,7 @@ def ensure_store_token(access: HostAccess, cluster: str, server: str, *, hours: 
     inner = connect_inner(access, cluster, server)
     kept = _fetch_token_notes(inner)
     present = _parse_token(kept)
-    usable = kept.get(READER_ANNOTATION) == _fetch_reader_uid(host, cluster) and is_token_alive(host, inner)
+    usable = kept.get(READER_ANNOTATION) == _fetch_reader_uid(host, cluster) and _is_alive(host, kept)
     if present is not None and usable and not is_token_renewal_due(present.expires_at, hours):
         return present
     # The one that is replaced now stays valid until its time: External Secrets may be reading with it.
@@ -124,10 +124,7 @@ def is_token_anchored(inner: InnerApi) -> bool:
 
 def is_token_alive(host: HostApi, inner: InnerApi) -> bool:
     """Tell whether a token is there and nobody has ended it: what it is bound to is still on the host."""
-    notes = _fetch_token_notes(inner)
-    anchor = notes.get(ANCHOR_ANNOTATION)
-    # A token that an earlier kinky made is bound to nothing.
-    return bool(notes) and (anchor is None or host.fetch_here(resources.SECRETS, anchor) is not None)
+    return _is_alive(host, _fetch_token_notes(inner))
 
 
 def revoke_older_tokens(host: HostApi, inner: InnerApi, cluster: str) -> int:
@@ -166,6 +163,12 @@ def _fetch_token_notes(inner: InnerApi) -> dict[str, str]:
     """Fetch the annotations of the token in use; none when there is no token."""
     present = inner.fetch(resources.SECRETS, TOKEN_SECRET, namespace=names.NAMESPACE_KINKY)
     return dict(((present or {}).get("metadata") or {}).get("annotations") or {})
+
+
+def _is_alive(host: HostApi, kept: Mapping[str, str]) -> bool:
+    anchor = kept.get(ANCHOR_ANNOTATION)
+    # A token that an earlier kinky made is bound to nothing.
+    return bool(kept) and (anchor is None or host.fetch_here(resources.SECRETS, anchor) is not None)
 
 
 def _parse_token(kept: Mapping[str, str]) -> TokenRecord | None:

@@ -108,17 +108,15 @@ def parse_access(inputs: Properties) -> HostAccess:
     )
 
 
-def parse_store(inputs: Properties) -> Store:
-    """Return the store that the input `store` describes; the inner API is opened only when the store asks for it."""
-    access, cluster = parse_access(inputs), str(inputs["cluster"])
-    return open_store(
-        inputs["store"], access, cluster, inner=lambda: connect_inner(access, cluster, str(inputs["server"]))
-    )
-
-
 def parse_inner(inputs: Properties) -> tuple[HostAccess, str, str]:
     """Return how the inner cluster is reached: the host's access, the cluster's name and the URL of its API."""
     return parse_access(inputs), str(inputs["cluster"]), str(inputs["server"])
+
+
+def parse_store(inputs: Properties) -> Store:
+    """Return the store that the input `store` describes; the inner API is opened only when the store asks for it."""
+    access, cluster, server = parse_inner(inputs)
+    return open_store(inputs["store"], access, cluster, inner=lambda: connect_inner(access, cluster, server))
 
 
 def changed_inputs(olds: Properties, news: Properties) -> list[str]:

@@ -230,9 +230,7 @@ class WorkloadAnsweredStep(Step):
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
         record = workload.prove_workload(
-            parse_access(inputs),
-            inputs["cluster"],
-            inputs["server"],
+            *parse_inner(inputs),
             store=parse_store(inputs),
             greeting=inputs["greeting"],
             value=inputs["value"],

@@ -132,6 +132,12 @@ class Person:
         command = ["sh", "-c", '"$@" || true', "sh", KINKY, "gate", "show", "--stack", self.stack.stack]
         return process.run(command, reason="test", timeout_seconds=120)
 
+    def write_break_glass(self, kubeconfig: Path, *options: str) -> None:
+        """Write a kubeconfig with a break-glass certificate; not by `kinky`, which logs what is printed: a key."""
+        kubeconfig.touch(mode=0o600)
+        ask = [KINKY, "kubeconfig", "--stack", self.stack.stack, "--break-glass", "e2e", *options]
+        kubeconfig.write_text(process.run(ask, reason="test"))
+
     def _first(self, role: str) -> str:
         return next(node.name for node in build_nodes(self.stack.config) if node.role == role)
 

@@ -16,7 +16,7 @@ from kinky.manifests.secrets_store import build_external_secret
 from kinky.retry import pause
 from kinky.topology.nodes import build_nodes
 from tests.e2e import gate, identity
-from tests.e2e.person import KINKY, Person, is_ready, wait_for
+from tests.e2e.person import Person, is_ready, wait_for
 
 pytestmark = pytest.mark.host
 
@@ -98,10 +98,7 @@ def test_value_of_the_operator_reaches_the_inner_cluster_past_pulumi(finished: P
 
 def test_break_glass_certificate_opens_the_api(finished: Person, tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.touch(mode=0o600)
-    # Not by `finished.kinky`, which keeps a log of what is printed: this holds a key.
-    ask = [KINKY, "kubeconfig", "--stack", finished.stack.stack, "--break-glass", "e2e"]
-    kubeconfig.write_text(process.run(ask, reason="test"))
+    finished.write_break_glass(kubeconfig)
     # Not /readyz: it may fail for a moment for reasons of its own.
     asked = finished.kubectl("--kubeconfig", str(kubeconfig), "auth", "whoami", "--output", "json")
     assert "system:masters" in json.loads(asked)["status"]["userInfo"]["groups"]

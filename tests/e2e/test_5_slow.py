@@ -108,11 +108,8 @@ def test_the_service_account_key_is_rotated(person: Person) -> None:
 def test_the_authorities_are_rotated_though_it_is_killed_in_each_round(person: Person, tmp_path: Path) -> None:
     item = "ca"
     before = fetch_keys(person, item)
-    # Not by `person.kinky`, which keeps a log of what is printed: this holds a key.
-    ask = [KINKY, "kubeconfig", "--stack", person.stack.stack, "--break-glass", "stolen", "--hours", "24"]
     stolen = tmp_path / "kubeconfig"
-    stolen.touch(mode=0o600)
-    stolen.write_text(process.run(ask, reason="test"))
+    person.write_break_glass(stolen, "--hours", "24")
     use = ("--kubeconfig", str(stolen), "get", "nodes", "--output", "name")
     assert person.worker in person.kubectl(*use)
     for reached in ROUNDS_OF_AUTHORITIES:

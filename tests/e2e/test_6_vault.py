@@ -13,7 +13,7 @@ import yaml
 
 from kinky import paths, process
 from tests.e2e import store_server
-from tests.e2e.person import KINKY, Person, meet, wait_for
+from tests.e2e.person import Person, meet, wait_for
 from tests.e2e.store_server import StoreServer
 from tests.vault_server.faults import Fault
 
@@ -85,8 +85,7 @@ def test_s18_a_rotation_of_which_the_server_cannot_be_told_touches_nothing(owner
 def test_s18_the_server_learns_the_new_key_before_anything_signs_with_it(owner: Person, server: StoreServer) -> None:
     path = f"auth/kinky-{STACK}/config"
     (before,) = server.operator.get(path).data["jwt_validation_pubkeys"]
-    command = [KINKY, "rotate", "service-account-key", "--drop-now", "--stack", STACK]
-    process.run(command, reason="test", timeout_seconds=3600)
+    owner.kinky("rotate", "service-account-key", "--drop-now", "--stack", STACK, limit_seconds=3600)
     (after,) = server.operator.get(path).data["jwt_validation_pubkeys"]
     assert after != before
     owner.kinky("gate", "open", "--stack", STACK, limit_seconds=600)
