@@ -14,7 +14,7 @@ from kinky import paths
 from kinky.cli.environment import PROJECT, PULUMI_PROGRAMS, build_environment, build_search_path
 from kinky.cli.stack_file import StackFile
 from kinky.cli.stack_interrupt import deferred_interrupts
-from kinky.cli.stack_lock import remove_stale_locks
+from kinky.cli.stack_leftovers import remove_leftovers
 from kinky.errors import KinkyError
 
 MISFIT = "incorrect passphrase"
@@ -33,11 +33,15 @@ class StackEngine:
 
     def exists(self) -> bool:
         """Tell whether the backend knows the stack."""
-        try:
-            automation.Stack.select(self._file.stack, self._workspace)
-        except automation.StackNotFoundError:
-            return False
-        return True
+
+        def look() -> bool:
+            try:
+                automation.Stack.select(self._file.stack, self._workspace)
+            except automation.StackNotFoundError:
+                return False
+            return True
+
+        return self._guard("stack select", look)
 
     def up(self, *, on_event: Callable[[Any], None] | None = None) -> None:
         """Create or update the stack; `on_event` gets each of Pulumi's engine events as it happens."""
@@ -55,12 +59,12 @@ class StackEngine:
 
     def destroy(self) -> None:
         """Remove everything that the stack made; the stack itself stays, with its history."""
-        stack = automation.Stack.select(self._file.stack, self._workspace)
+        stack = self._select()
         self._guard("destroy", lambda: stack.destroy(on_output=_pass_on, on_error=_pass_on, color=_color()))
 
     def outputs(self) -> dict[str, Any]:
         """Return the outputs; a secret one shows as [secret]."""
-        stack = automation.Stack.select(self._file.stack, self._workspace)
+        stack = self._select()
         found = self._guard("stack output", stack.outputs)
         return {name: "[secret]" if output.secret else output.value for name, output in sorted(found.items())}
 
@@ -70,10 +74,13 @@ class StackEngine:
             "stack rm", lambda: self._workspace.remove_stack(self._file.stack, force=True, preserve_config=True)
         )
 
+    def _select(self) -> automation.Stack:
+        return self._guard("stack select", lambda: automation.Stack.select(self._file.stack, self._workspace))
+
     def _guard(self, operation: str, work: Callable[[], T]) -> T:
         """Run one operation; Pulumi's own output has told the reason of a failure already."""
         backend = str(self._workspace.env_vars["PULUMI_BACKEND_URL"])
-        remove_stale_locks(backend, project=PROJECT, stack=self._file.stack)
+        remove_leftovers(backend, project=PROJECT, stack=self._file.stack)
         with deferred_interrupts():
             try:
                 return work()

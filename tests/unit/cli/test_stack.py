@@ -20,7 +20,7 @@ from kinky import paths
 from kinky.cli import main, stack_engine
 from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.cli.stack_interrupt import deferred_interrupts
-from kinky.cli.stack_lock import remove_stale_locks
+from kinky.cli.stack_leftovers import remove_leftovers
 from kinky.embedded import host
 from kinky.errors import KinkyError
 
@@ -133,16 +133,46 @@ def write_lock(folder: Path, *, pid: int, hostname: str) -> Path:
     return lock
 
 
-def test_lock_of_a_dead_pulumi_is_removed_and_others_stay(tmp_path: Path) -> None:
+def write_state(backend: Path) -> tuple[list[Path], list[Path]]:
+    """Write what Pulumi keeps of two stacks, and what it leaves when it is killed over the first one."""
+    folder = backend / ".pulumi/stacks/kinky"
+    folder.mkdir(parents=True)
+    whole = [folder / name for name in ("dev.json", "dev.json.bak", "dev.json.bak.attrs", "devel.json")]
+    for file in whole:
+        file.write_text("{}")
+    half_written = [folder / "dev.json.attrs", folder / "dev.json.187a.tmp"]
+    half_written[0].touch()
+    half_written[1].write_text('{"version')
+    another = folder / "devel.json.attrs"
+    another.touch()
+    return [*whole, another], half_written
+
+
+def test_what_a_dead_pulumi_left_is_removed_and_the_state_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     dead = write_lock(tmp_path, pid=NOBODY, hostname=socket.gethostname())
-    elsewhere = write_lock(tmp_path, pid=NOBODY + 1, hostname="another-machine")
-    assert remove_stale_locks(f"file://{tmp_path}", project="kinky", stack="dev") == [NOBODY]
+    whole, half_written = write_state(tmp_path)
+    remove_leftovers(f"file://{tmp_path}", project="kinky", stack="dev")
     assert not dead.exists()
-    assert elsewhere.exists()
+    assert all(file.exists() for file in whole)
+    assert not any(file.exists() for file in half_written)
+    assert f"removed the lock of a pulumi that is gone (process {NOBODY})" in capsys.readouterr().err
 
 
-def test_locks_of_a_service_are_its_own_matter() -> None:
-    assert remove_stale_locks("https://state.example", project="kinky", stack="dev") == []
+def test_while_somebody_elsewhere_holds_the_lock_nothing_of_it_is_touched(tmp_path: Path) -> None:
+    elsewhere = write_lock(tmp_path, pid=NOBODY, hostname="another-machine")
+    whole, half_written = write_state(tmp_path)
+    remove_leftovers(f"file://{tmp_path}", project="kinky", stack="dev")
+    assert all(file.exists() for file in (elsewhere, *whole, *half_written))
+
+
+def test_a_state_that_was_never_cut_off_is_left_alone_silently(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remove_leftovers(f"file://{tmp_path}", project="kinky", stack="dev")
+    remove_leftovers("https://state.example", project="kinky", stack="dev")
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("operation", ["up", "preview", "destroy"])
@@ -165,6 +195,20 @@ def test_passphrase_of_another_stack_is_told_as_that(monkeypatch: pytest.MonkeyP
         "  encryptionsalt in stacks/Pulumi.dev.yaml belongs to another one; nothing was touched\n"
         "hint: give the first passphrase again; if the stack's state is gone, remove the line encryptionsalt"
     )
+
+
+@pytest.mark.parametrize("operation", ["exists", "destroy", "outputs"])
+def test_a_state_that_pulumi_cannot_read_is_told_as_that(monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
+    def select(*_: Any) -> Any:
+        raise CommandError(CommandResult(stdout="", stderr="error: failed to load checkpoint: EOF", code=255))
+
+    monkeypatch.setattr(automation.Stack, "select", select)
+    workspace: Any = SimpleNamespace(env_vars={"PULUMI_BACKEND_URL": "https://state.example"})
+    engine = stack_engine.StackEngine(read_stack_file("dev"), workspace=workspace)
+    with pytest.raises(
+        KinkyError, match=r'^stack "dev": pulumi stack select failed\n(.|\n)*failed to load checkpoint: EOF'
+    ):
+        getattr(engine, operation)()
 
 
 def test_ctrl_c_waits_for_the_work_and_then_counts(capsys: pytest.CaptureFixture[str]) -> None:
