@@ -27,10 +27,10 @@ down: venv ## destroy the stacks of the embedded host, stop it, remove its data 
 host: image ## the embedded host with the node image on it, without a stack (root)
 	$(KINKY) host up
 
-image: packages venv ## the programs that KinKy uses, and the node image (root)
+image: packages venv ## the programs that KinKy uses, and the node image (root; NODE_FILES=DIR adds your files to it)
 	@setup/go
 	$(KINKY) tools --ensure >/dev/null
-	$(KINKY) image build >/dev/null
+	$(KINKY) image build $(if $(NODE_FILES),--add $(NODE_FILES)) >/dev/null
 
 test: venv ## unit, program, golden and configuration tests; no root, under five minutes
 	$(PYTEST) -n auto

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from pathlib import Path
 
 from kinky.cli import options
 
@@ -13,6 +14,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser = options.command_parser(command, description="The node image: one immutable disk for all nodes.")
     actions = parser.add_subparsers(required=True, metavar="ACTION", parser_class=argparse.ArgumentParser)
     build = actions.add_parser("build", help="build it; nothing to do when its inputs did not change. Needs root.")
+    build.add_argument(
+        "--add", type=Path, metavar="DIR", help="put the files of this folder, laid out as below /, into it as well"
+    )
     options.set_run(build, run_build)
     show = actions.add_parser("show", help="print what was built last")
     options.add_json(show)
@@ -25,7 +29,7 @@ def run_build(arguments: argparse.Namespace) -> int:
     from kinky.embedded.toolchain import module_path, tool_path
     from kinky.nodeimage.build import build_node_image
 
-    print(build_node_image(tool_path, modules=module_path).reference)
+    print(build_node_image(tool_path, modules=module_path, added=arguments.add).reference)
     return 0
 
 

@@ -54,30 +54,33 @@ class NodeImage:
         return self.directory / "manifests/cloud-config-schema.json"
 
 
-def build_node_image(tools: recipe.Tools, *, modules: recipe.Tools) -> NodeImage:
+def build_node_image(tools: recipe.Tools, *, modules: recipe.Tools, added: Path | None = None) -> NodeImage:
     """Build the node image, or return the one that the same inputs have given before.
 
     Args:
         tools: Finds a program by its name.
         modules: Finds the source folder of a tool by the tool's name.
+        added: A folder whose files and symbolic links come into the root file system as well.
 
     Raises:
-        KinkyError: Not root, too little space, or a step failed.
+        KinkyError: Not root, too little space, nothing to add where something was named, or a step failed.
     """
     if os.geteuid() != 0:
         raise KinkyError(
             "the node image can be built by root only", hint="sudo make up, or use an image that was built elsewhere"
         )
+    if added is not None:
+        _check_added(added)
     recipe_dir = recipe.recipe_dir()
     with progress.phase("fetch the node's Debian packages"):
         base = debian.ensure_base(debian.parse_package_list((recipe_dir / "packages-rootfs.txt").read_text()))
-    content_hash = recipe.content_hash(_inputs(base, tools))
+    content_hash = recipe.content_hash(_inputs(base, tools, added))
     wanted = paths.node_image_dir() / content_hash[:16]
     with process.file_lock(paths.node_image_dir() / "build.lock"):
         if not (wanted / "image.json").exists():
             _check_space(wanted.parent)
             with debian.rename_when_done(wanted) as folder:
-                _build(folder, base=base, tools=tools, modules=modules, content_hash=content_hash)
+                _build(folder, base=base, tools=tools, modules=modules, added=added, content_hash=content_hash)
         return _make_current(wanted)
 
 
@@ -93,21 +96,31 @@ def current_node_image() -> NodeImage:
     return _parse(json.loads(record.read_text()))
 
 
-def _inputs(base: Path, tools: recipe.Tools) -> dict[str, str]:
+def _inputs(base: Path, tools: recipe.Tools, added: Path | None) -> dict[str, str]:
     parts = {f"program {name}": recipe.hash_file(tools(name)) for name in recipe.tool_names()}
     parts["recipe"] = recipe.hash_tree(recipe.recipe_dir())
     parts["build"] = recipe.hash_tree(Path(__file__).parent, without=_NOT_BUILDING)
     parts["packages"] = recipe.hash_file(base / "versions.txt")
+    if added is not None:
+        parts["added"] = recipe.hash_tree(added)
     return parts
 
 
-def _build(folder: Path, *, base: Path, tools: recipe.Tools, modules: recipe.Tools, content_hash: str) -> None:
+def _build(
+    folder: Path,
+    *,
+    base: Path,
+    tools: recipe.Tools,
+    modules: recipe.Tools,
+    added: Path | None,
+    content_hash: str,
+) -> None:
     scratch = folder / "scratch"
     scratch.mkdir()
     root = scratch / "root"
     reference = names.image_reference(names.KUBERNETES_VERSION, content_hash)
     with progress.phase("make the node's root file system"):
-        rootfs.build_rootfs(root, base=base / "root.tar", tools=tools)
+        rootfs.build_rootfs(root, base=base / "root.tar", tools=tools, added=added)
         (root / "usr/lib/kinky/image-id").write_text(f"{reference}\n")
     with progress.phase("unpack the system images into it"):
         images = preload.preload_images(root, tools=tools, scratch=scratch)
@@ -152,6 +165,14 @@ def _parse(record: Mapping[str, Any]) -> NodeImage:
         images=tuple(record["images"]),
         directory=Path(record["directory"]),
     )
+
+
+def _check_added(folder: Path) -> None:
+    if not folder.is_dir() or not any(folder.iterdir()):
+        raise KinkyError(
+            f"cannot add files to the node image: {folder} is not a folder with files",
+            hint="lay them out as below /, such as etc/systemd/system/mine.service",
+        )
 
 
 def _check_space(folder: Path) -> None:

@@ -37,8 +37,11 @@ _FOLDERS = (
 )  # fmt: skip
 
 
-def build_rootfs(root: Path, *, base: Path, tools: recipe.Tools) -> None:
-    """Unpack the base into `root` and make it a node: programs, guest files, units, unpacked kernel modules."""
+def build_rootfs(root: Path, *, base: Path, tools: recipe.Tools, added: Path | None) -> None:
+    """Unpack the base into `root` and make it a node: programs, guest files, units, unpacked kernel modules.
+
+    What lies below `added` comes last, so that an operator's file replaces one of ours.
+    """
     root.mkdir(parents=True)
     process.run(["tar", "-C", root, "--xattrs", "--numeric-owner", "-xpf", base], reason="unpack the base system")
     kernel = kernel_release(root)
@@ -50,10 +53,12 @@ def build_rootfs(root: Path, *, base: Path, tools: recipe.Tools) -> None:
     for program in recipe.NODE_PROGRAMS:
         shutil.copy(tools(program), root / "usr/bin" / program)
         (root / "usr/bin" / program).chmod(0o755)
-    _copy_files(recipe.recipe_dir() / "files", root)
+    copy_files(recipe.recipe_dir() / "files", root)
     _set_units(root)
     for folder in _FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
+    if added is not None:
+        copy_files(added, root)
     _settle(root)
 
 
@@ -91,16 +96,20 @@ def _unpack_modules(root: Path, kernel: str) -> None:
     process.run(["depmod", "-b", root, kernel], reason="index kernel modules")
 
 
-def _copy_files(source: Path, root: Path) -> None:
+def copy_files(source: Path, root: Path) -> None:
+    """Copy all files and symbolic links below `source` into the root file system, over what is there.
+
+    Programs and scripts become 0755 and everything else 0644, whatever umask they were checked out with.
+    """
     for path in sorted(source.rglob("*")):
         target = root / path.relative_to(source)
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             target.mkdir(exist_ok=True)
             continue
         target.unlink(missing_ok=True)
-        shutil.copy(path, target)
-        script = path.read_bytes()[:2] == b"#!"
-        target.chmod(0o755 if script else 0o644)
+        shutil.copy(path, target, follow_symlinks=False)
+        if not path.is_symlink():
+            target.chmod(0o755 if path.stat().st_mode & 0o100 or path.read_bytes()[:2] == b"#!" else 0o644)
 
 
 def _set_units(root: Path) -> None:

@@ -6,7 +6,9 @@ import json
 import os
 import re
 import signal
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ KINKY = ROOT / ".venv" / "bin" / "kinky"
 UP_SECONDS = 1800.0
 DESTROY_SECONDS = 600.0
 RETURN_SECONDS = 900.0
+SCAN_SECONDS = 1200.0
+"""Four dry runs of Pulumi and the raw disks, on processors that emulate two VMs meanwhile."""
 FINISH_SECONDS = 120.0
 """Seconds that Pulumi may take to finish its running steps after the first Ctrl-C; then the person presses it again."""
 ALWAYS_THERE = {"serviceaccount/default", "configmap/kube-root-ca.crt"}
@@ -51,6 +55,20 @@ class Person:
     def up(self) -> None:
         """Run `kinky up` to its end."""
         self.kinky("up", "--stack", self.stack.stack, limit_seconds=UP_SECONDS)
+
+    @contextmanager
+    def start(self, log: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Start a command of kinky in a session of its own; what is left of it is killed at the end."""
+        arguments = [str(KINKY), *command, "--stack", self.stack.stack]
+        with (
+            log.open("ab") as output,
+            subprocess.Popen(arguments, stdout=output, stderr=output, start_new_session=True) as running,
+        ):
+            try:
+                yield running
+            finally:
+                if running.poll() is None:
+                    kill_session(running.pid)
 
     def destroy(self) -> None:
         """Run `kinky destroy` to its end."""
@@ -172,6 +190,15 @@ def wait_for(what: str, check: Callable[[], Any], *, limit_seconds: float) -> No
     retry.wait_until(
         attempt, what=what, deadline_seconds=limit_seconds, every_seconds=3, tolerate=(process.CommandError,)
     )
+
+
+def kill_session(session: int) -> None:
+    """End all processes of a session with SIGKILL, also those that Pulumi put into groups of their own."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(ProcessLookupError):
+                if os.getsid(int(entry.name)) == session:
+                    os.kill(int(entry.name), signal.SIGKILL)
 
 
 def is_ready(node: dict[str, Any]) -> bool:

@@ -16,12 +16,10 @@ from kinky.manifests.secrets_store import build_external_secret
 from kinky.retry import pause
 from kinky.topology.nodes import build_nodes
 from tests.e2e import gate, identity
-from tests.e2e.person import Person, is_ready, wait_for
+from tests.e2e.person import SCAN_SECONDS, Person, is_ready, wait_for
 
 pytestmark = pytest.mark.host
 
-SCAN_SECONDS = 1200.0
-"""Four dry runs of Pulumi and the raw disks, on processors that emulate two VMs meanwhile."""
 NUDGED_SECONDS = 30.0
 """A pod that was refused is created this soon after the gate has opened (S12)."""
 TOLD_SECONDS = 90.0

@@ -7,12 +7,8 @@ store, the second heals; then a node that registers anew, each rotation, and the
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +16,7 @@ import pytest
 
 from kinky import names, process, retry
 from tests.e2e import gate
-from tests.e2e.person import KINKY, UP_SECONDS, Person, is_ready, wait_for
+from tests.e2e.person import UP_SECONDS, Person, is_ready, wait_for
 
 pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
 
@@ -37,7 +33,7 @@ ROUNDS_OF_AUTHORITIES = ("trusted/", "sign-boot/", "signing/", "dropped/", "trus
 def test_s5_a_store_that_never_works_starts_no_workload_and_up_names_the_item(person: Person) -> None:
     reader = ("get", "rolebinding", names.store_reader(person.stack.cluster), "--ignore-not-found", "--output", "name")
     log = person.scratch / "without-store.log"
-    with start(person, log, "up") as up:
+    with person.start(log, "up") as up:
         wait_for("the right to read the store", lambda: person.host(*reader), limit_seconds=600)
         with gate.without_store(person):
             state = ("get", "configmap", names.GATE, "--namespace", names.NAMESPACE_KINKY)
@@ -138,21 +134,6 @@ def test_the_end_leaves_nothing_on_the_host(person: Person) -> None:
     assert person.left_on_host() == set()
 
 
-@contextmanager
-def start(person: Person, log: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a command of kinky in a group of its own; what is left of it is killed at the end."""
-    arguments = [str(KINKY), *command, "--stack", person.stack.stack]
-    with (
-        log.open("ab") as output,
-        subprocess.Popen(arguments, stdout=output, stderr=output, start_new_session=True) as running,
-    ):
-        try:
-            yield running
-        finally:
-            if running.poll() is None:
-                os.killpg(running.pid, signal.SIGKILL)
-
-
 def watch_pods(person: Person, up: subprocess.Popen[bytes]) -> int:
     """Look at the pods again and again until `up` ends; return how often there was an answer."""
     settings, looks = person.environment(), 0
@@ -182,14 +163,13 @@ def rotate(person: Person, item: str, *options: str) -> None:
 
 
 def rotate_killed(person: Person, item: str, reached: str) -> None:
-    """Begin to rotate a key, or go on, and kill that with SIGKILL in the sub-step whose name begins like this."""
-    with start(person, person.scratch / "killed.log", "rotate", item) as rotation:
+    """Begin to rotate a key, or go on, and kill that in the sub-step whose name begins like this."""
+    with person.start(person.scratch / "killed.log", "rotate", item):
         wait_for(
             f"sub-step {reached}",
             lambda: fetch_step(person, item).startswith(reached),
             limit_seconds=ROTATION_SECONDS,
         )
-        os.killpg(rotation.pid, signal.SIGKILL)
 
 
 def fetch_status(person: Person, item: str) -> dict[str, Any]:

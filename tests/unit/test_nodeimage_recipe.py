@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 import yaml
 
-from kinky.nodeimage import boot, build, crds, debian, recipe
+from kinky.errors import KinkyError
+from kinky.nodeimage import boot, build, crds, debian, recipe, rootfs
 
 DEB822 = """# a comment
 Types: deb
@@ -112,3 +114,35 @@ def test_without_an_image_the_message_names_the_command(tmp_path: Path, monkeypa
     monkeypatch.setenv("KINKY_CACHE_DIR", str(tmp_path))
     with pytest.raises(build.KinkyError, match=r"no node image: .*current\.json is absent"):
         build.current_node_image()
+
+
+def test_files_of_an_operator_replace_ours_and_keep_links_and_programs(tmp_path: Path) -> None:
+    ours, added, root = tmp_path / "ours", tmp_path / "added", tmp_path / "root"
+    for folder in (ours / "etc", added / "etc", added / "usr/bin", root):
+        folder.mkdir(parents=True)
+    (ours / "etc/text").write_text("ours")
+    (added / "etc/text").write_text("mine")
+    (added / "etc/text").chmod(0o600)
+    (added / "usr/bin/program").write_bytes(b"\x7fELF")
+    (added / "usr/bin/program").chmod(0o700)
+    (added / "etc/link").symlink_to("../absent")
+    for source in (ours, added):
+        rootfs.copy_files(source, root)
+    assert (root / "etc/text").read_text() == "mine"
+    modes = [(root / name).stat().st_mode & 0o777 for name in ("etc/text", "usr/bin/program")]
+    assert modes == [0o644, 0o755]
+    assert (root / "etc/link").readlink() == Path("../absent")
+
+
+@pytest.mark.parametrize("kind", ["absent", "empty", "file"])
+def test_nothing_to_add_is_named_before_anything_is_built(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = tmp_path / "added"
+    if kind == "empty":
+        added.mkdir()
+    elif kind == "file":
+        added.write_text("x")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(KinkyError, match=f"^cannot add files to the node image: {added} is not a folder with files"):
+        build.build_node_image(lambda name: tmp_path / name, modules=lambda name: tmp_path / name, added=added)

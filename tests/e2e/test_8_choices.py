@@ -1,0 +1,133 @@
+"""A stack with what dev does not choose: a KMS that encrypts Secrets, with its plugin in a node image of its own, and
+console logs that end with the bootstrap. `make e2e-slow` runs it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from kinky import names, paths, process
+from kinky.embedded.toolchain import tool_path
+from kinky.kube.host import CONSOLE_CONTAINER
+from tests.e2e.person import SCAN_SECONDS, Person, meet
+
+pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
+
+STACK = "local-choices"
+"""Git knows no stack file of this name."""
+SOCKET = "/run/kms/plugin.sock"
+KEY = "usr/lib/kms-plugin/key"
+UNIT = f"""[Unit]
+Description=KMS plugin of the tests
+
+[Service]
+RuntimeDirectory=kms
+ExecStart=/usr/bin/kms-plugin /{KEY} {SOCKET}
+Restart=always
+
+[Install]
+WantedBy=multi-user.target
+"""
+IMAGE_SECONDS = 900.0
+
+
+@pytest.fixture(scope="module")
+def plugin(person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The node image with a plugin as the current one, on the running host; without it again afterwards."""
+    added = tmp_path_factory.mktemp("added")
+    (added / KEY).parent.mkdir(parents=True)
+    (added / KEY).write_bytes(os.urandom(32))
+    units = added / "etc/systemd/system"
+    (units / "multi-user.target.wants").mkdir(parents=True)
+    (units / "kms-plugin.service").write_text(UNIT)
+    (units / "multi-user.target.wants/kms-plugin.service").symlink_to("../kms-plugin.service")
+    process.run(
+        [tool_path("go"), "build", "-trimpath", "-o", added / "usr/bin/kms-plugin", "."],
+        reason="build the KMS plugin of the tests",
+        cwd=paths.project_root() / "tests/kms_plugin",
+        env={"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"},
+    )
+    person.kinky("image", "build", "--add", str(added), limit_seconds=IMAGE_SECONDS)
+    person.kinky("host", "load", limit_seconds=IMAGE_SECONDS)
+    yield
+    person.kinky("image", "build", limit_seconds=IMAGE_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def owner(plugin: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """The person of a stack like dev with these choices."""
+    file = paths.project_root() / "stacks" / f"Pulumi.{STACK}.yaml"
+    dev = yaml.safe_load((file.parent / "Pulumi.dev.yaml").read_text())
+    kms = {"provider": "kms", "kmsSocket": SOCKET}
+    logged = {"serialConsoleLog": "bootstrap"}
+    dev["config"] |= {"kinky:cluster": {"name": STACK}, "kinky:encryption": kms, "kinky:virtualMachine": logged}
+    file.write_text(yaml.safe_dump(dev))
+    yield meet(STACK, tmp_path_factory.mktemp(STACK))
+    file.unlink()
+
+
+def test_the_gate_opens_on_what_the_kms_encrypts(owner: Person) -> None:
+    owner.up()
+    shown = owner.show_gate()
+    assert shown.startswith("open since") and "CRITICAL" not in shown and shown.count("\nG") == 7
+    told = [base64.b64decode(value) for data in owner.host_secrets().values() for value in data.values()]
+    assert any(SOCKET.encode() in value for value in told)
+    assert not any(names.SECRETBOX.encode() in value for value in told), "a key of ours beside the one of the KMS"
+    owner.kinky("preview", "--stack", STACK, "--expect-no-changes", limit_seconds=300)
+
+
+def test_logs_of_the_consoles_end_with_the_vms_that_run(owner: Person) -> None:
+    asked = "jsonpath={.items[*].spec.template.spec.domain.devices.logSerialConsole}"
+    assert owner.host("get", "virtualmachines", "--output", asked).split() == ["false", "false"]
+    assert all(is_logged(owner, node) for node in (owner.control_plane, owner.worker))
+    instance = owner.vmi_uid(owner.worker)
+    owner.pulumi("refresh", "--yes")
+    owner.kinky("preview", "--stack", STACK, "--expect-no-changes", limit_seconds=300)
+    assert owner.vmi_uid(owner.worker) == instance
+    owner.replace(owner.worker)
+    assert not is_logged(owner, owner.worker)
+
+
+def test_a_control_plane_that_returns_reads_what_was_encrypted(owner: Person) -> None:
+    read = ("get", "secrets", "--all-namespaces", "--output", "jsonpath={.items[*].metadata.uid}")
+    before = set(owner.kubectl(*read).split())
+    owner.replace(owner.control_plane)
+    assert before and before <= set(owner.kubectl(*read).split())
+
+
+def test_kinky_does_not_rotate_the_key_of_a_kms(owner: Person) -> None:
+    with pytest.raises(process.CommandError, match="KMS"):
+        owner.kinky("rotate", "encryption-key", "--stack", STACK)
+
+
+def test_etcd_holds_values_of_the_kms_and_none_in_the_clear(owner: Person) -> None:
+    owner.kinky("scan", "--stack", STACK, limit_seconds=SCAN_SECONDS)
+
+
+def test_consoles_are_logged_again_without_a_conflict(owner: Person) -> None:
+    file = paths.project_root() / "stacks" / f"Pulumi.{STACK}.yaml"
+    file.write_text(file.read_text().replace("bootstrap", "always"))
+    meet(STACK, owner.scratch).up()
+    asked = "jsonpath={.items[*].spec.template.spec.domain.devices.logSerialConsole}"
+    assert owner.host("get", "virtualmachines", "--output", asked).split() == ["true", "true"]
+
+
+def test_the_end_leaves_nothing_of_the_stack_with_these_choices(owner: Person) -> None:
+    owner.destroy()
+    assert owner.left_on_host() == set()
+
+
+def is_logged(owner: Person, node: str) -> bool:
+    """Tell whether the pod in which a node's VM runs has a container that logs its console."""
+    selector = ("--selector", f"{names.LABEL_NODE}={node}", "--field-selector", "status.phase=Running")
+    pods = json.loads(owner.host("get", "pods", *selector, "--output", "json"))["items"]
+    (containers,) = (
+        {each["name"] for each in pod["spec"]["containers"] + pod["spec"].get("initContainers", [])} for pod in pods
+    )
+    return CONSOLE_CONTAINER in containers
