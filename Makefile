@@ -30,7 +30,7 @@ host: image ## the embedded host with the node image on it, without a stack (roo
 image: packages venv ## the programs that KinKy uses, and the node image (root; NODE_FILES=DIR adds your files to it)
 	@setup/go
 	$(KINKY) tools --ensure >/dev/null
-	$(KINKY) image build $(if $(NODE_FILES),--add $(NODE_FILES)) >/dev/null
+	$(KINKY) image build $(if $(NODE_FILES),--add "$(NODE_FILES)") >/dev/null
 
 test: venv ## unit, program, golden and configuration tests; no root, under five minutes
 	$(PYTEST) -n auto
