@@ -72,7 +72,7 @@ def test_worker_certificates_are_rotated(person: Person) -> None:
     rotate(person, "worker-certificates")
     after = fetch_keys(person, "worker-certificates")
     assert after.keys() == before.keys() and not set(after.values()) & set(before.values())
-    person.kubectl("logs", "--namespace", names.NAMESPACE_WORKLOAD, "deployment/web", "--tail", "1")
+    wait_for("the log of a pod through its kubelet", lambda: read_log(person), limit_seconds=300)
 
 
 def test_s19_the_encryption_key_is_rotated_though_it_is_killed_in_each_round(person: Person) -> None:
@@ -121,7 +121,7 @@ def test_the_authorities_are_rotated_though_it_is_killed_in_each_round(person: P
     stolen.write_text(json.dumps(body))
     with pytest.raises(process.CommandError, match=r"Unauthorized|must be logged in"):
         person.kubectl(*use)
-    person.kubectl("logs", "--namespace", names.NAMESPACE_WORKLOAD, "deployment/web", "--tail", "1")
+    wait_for("the log of a pod through its kubelet", lambda: read_log(person), limit_seconds=300)
     person.kinky("gate", "open", "--stack", person.stack.stack, limit_seconds=600)
 
 
@@ -194,6 +194,11 @@ def read_authority(person: Person) -> str:
     """Return what signs for the API server now, as a kubeconfig holds it."""
     shown = person.kubectl("config", "view", "--minify", "--flatten", "--raw", "--output", "json")
     return str(json.loads(shown)["clusters"][0]["cluster"]["certificate-authority-data"])
+
+
+def read_log(person: Person) -> list[str]:
+    """Return the end of the workload's log, as its node's kubelet gives it once the container has started."""
+    return [person.kubectl("logs", "--namespace", names.NAMESPACE_WORKLOAD, "deployment/web", "--tail", "1")]
 
 
 def read_secrets(person: Person) -> dict[str, str]:
