@@ -61,7 +61,7 @@ def test_s15_a_node_that_registers_anew_takes_no_workload_until_the_gate_lets_it
     assert names.GATE_TAINT in {taint["key"] for taint in person.nodes()[worker]["spec"].get("taints", [])}
     assert f"nodes that take no workload yet: {worker}" in person.show_gate()
     assert "created" in gate.create(person, gate.build_pods(worker)["bare"])
-    wait_for("a pod that waits", lambda: names.GATE_TAINT in explain_pod(person), limit_seconds=60)
+    wait_for("a pod that waits", lambda: "untolerated taint" in explain_pod(person), limit_seconds=60)
     person.up()
     wait_for("a pod that is placed", lambda: gate.fetch_pods(person)[0]["spec"].get("nodeName"), limit_seconds=60)
     person.kubectl("delete", "pod", "s11", "--namespace", gate.NAMESPACE)
