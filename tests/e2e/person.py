@@ -147,8 +147,18 @@ class Person:
 
     def show_gate(self) -> str:
         """Return what `kinky gate show` prints, whatever its exit code; empty when the inner API is away."""
-        command = ["sh", "-c", '"$@" || true', "sh", KINKY, "gate", "show", "--stack", self.stack.stack]
-        return process.run(command, reason="test", timeout_seconds=120)
+        return self.ask("gate", "show")
+
+    def ask(self, *command: str, limit_seconds: float = 120) -> str:
+        """Return what a command of kinky prints about the stack, whatever its exit code."""
+        asked = ["sh", "-c", '"$@" || true', "sh", KINKY, *command, "--stack", self.stack.stack]
+        return process.run(asked, reason="test", timeout_seconds=limit_seconds)
+
+    def launcher(self, node: str) -> str:
+        """Return the name of the one pod in which a node's VM runs."""
+        selected = ("--selector", f"{names.LABEL_NODE}={node}", "--field-selector", "status.phase=Running")
+        (found,) = self.host("get", "pods", *selected, "--output", "name").split()
+        return found
 
     def write_break_glass(self, kubeconfig: Path, *options: str) -> None:
         """Write a kubeconfig with a break-glass certificate; not by `kinky`, which logs what is printed: a key."""

@@ -125,9 +125,5 @@ def test_the_end_leaves_nothing_of_the_stack_with_these_choices(owner: Person) -
 
 def is_logged(owner: Person, node: str) -> bool:
     """Tell whether the pod in which a node's VM runs has a container that logs its console."""
-    selector = ("--selector", f"{names.LABEL_NODE}={node}", "--field-selector", "status.phase=Running")
-    pods = json.loads(owner.host("get", "pods", *selector, "--output", "json"))["items"]
-    (containers,) = (
-        {each["name"] for each in pod["spec"]["containers"] + pod["spec"].get("initContainers", [])} for pod in pods
-    )
-    return CONSOLE_CONTAINER in containers
+    spec = json.loads(owner.host("get", owner.launcher(node), "--output", "json"))["spec"]
+    return CONSOLE_CONTAINER in {each["name"] for each in spec["containers"] + spec.get("initContainers", [])}

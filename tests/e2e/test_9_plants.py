@@ -45,7 +45,7 @@ def test_s2_a_planted_secret_is_found_in_each_kind_of_artefact(person: Person, t
         plant_objects(person, value)
         plant_in_guests(person, value)
         plant_behind_credentials(person, value)
-        report = scan(person, str(named))
+        report = json.loads(person.ask("scan", "--json", str(named), limit_seconds=SCAN_SECONDS))
     found = {hit["kind"] for hit in report["unexpectedHits"] if NAME in hit["secret"]}
     assert found == {str(kind) for kind in set(Kind) - ELSEWHERE}
     assert report["kinds"][Kind.PASSPHRASE_FILE]["expectedHits"] == 1
@@ -118,7 +118,7 @@ def plant_process(value: str) -> Iterator[None]:
 
 def plant_objects(person: Person, value: str) -> None:
     """Write it into one object of each kind that the host namespace has."""
-    worker, (launcher,) = person.worker, list_launchers(person, person.worker)
+    worker, launcher = person.worker, person.launcher(person.worker)
     (claim,) = person.host("get", "persistentvolumeclaims", "--output", "name").split()
     named = (f"{kind}/{worker}" for kind in ("virtualmachine", "virtualmachineinstance", "service"))
     for target in (*named, launcher, claim):
@@ -141,8 +141,7 @@ def plant_in_guests(person: Person, value: str) -> None:
     """Write it to the worker's console and data disk, and to the control plane's etcd volume."""
     run_in_guest(person, person.worker, f"echo {value} > /dev/console; echo {value} > /var/lib/kinky/data/{NAME}; sync")
     run_in_guest(person, person.control_plane, f"echo {value} > /var/lib/etcd/{NAME}; sync")
-    (launcher,) = list_launchers(person, person.worker)
-    read = ("logs", launcher, "--container", "guest-console-log", "--tail", "50")
+    read = ("logs", person.launcher(person.worker), "--container", "guest-console-log", "--tail", "50")
     wait_for("the plant on the console", lambda: value in person.host(*read), limit_seconds=60)
 
 
@@ -159,18 +158,12 @@ def plant_behind_credentials(person: Person, value: str) -> None:
         end.write(value.encode())
 
 
-def list_launchers(person: Person, node: str) -> list[str]:
-    """Return the pods in which a node's VM runs."""
-    return person.host("get", "pods", "--selector", f"kinky.dev/node={node}", "--output", "name").split()
-
-
 def run_in_guest(person: Person, node: str, command: str) -> None:
     """Run a shell command in a node, by its guest agent."""
-    (launcher,) = list_launchers(person, node)
     asked = {"execute": "guest-exec", "arguments": {"path": "/bin/sh", "arg": ["-c", command]}}
     domain = f"{person.stack.config.host.namespace}_{node}"
     virsh = ("virsh", "-q", "qemu-agent-command", domain, json.dumps(asked))
-    person.host("exec", launcher, "--container", "compute", "--", *virsh)
+    person.host("exec", person.launcher(node), "--container", "compute", "--", *virsh)
 
 
 def write(person: Person, body: dict[str, Any]) -> str:
@@ -178,10 +171,3 @@ def write(person: Person, body: dict[str, Any]) -> str:
     file = person.scratch / f"{NAME}.json"
     file.write_text(json.dumps(body))
     return str(file)
-
-
-def scan(person: Person, *extra: str) -> dict[str, Any]:
-    """Return what `kinky scan` reports, whatever its exit code."""
-    command = ["sh", "-c", '"$@" || true', "sh", KINKY, "scan", "--json", "--stack", person.stack.stack, *extra]
-    report: dict[str, Any] = json.loads(process.run(command, reason="test", timeout_seconds=SCAN_SECONDS))
-    return report

@@ -160,10 +160,12 @@ def test_what_a_dead_pulumi_left_is_removed_and_the_state_stays(
     assert f"removed the lock of a pulumi that is gone (process {NOBODY})" in capsys.readouterr().err
 
 
-def test_while_somebody_elsewhere_holds_the_lock_nothing_of_it_is_touched(tmp_path: Path) -> None:
-    elsewhere = write_lock(tmp_path, pid=NOBODY, hostname="another-machine")
+def test_a_lock_of_another_machine_and_what_its_pulumi_may_be_writing_stay(tmp_path: Path) -> None:
+    dead = write_lock(tmp_path, pid=NOBODY, hostname=socket.gethostname())
+    elsewhere = write_lock(tmp_path, pid=NOBODY + 1, hostname="another-machine")
     whole, half_written = write_state(tmp_path)
     remove_leftovers(f"file://{tmp_path}", project="kinky", stack="dev")
+    assert not dead.exists()
     assert all(file.exists() for file in (elsewhere, *whole, *half_written))
 
 
