@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from kinky import paths, process
+from kinky import process
 from tests.e2e import store_server
-from tests.e2e.person import Person, meet, wait_for
+from tests.e2e.person import Person, borrow, wait_for
 from tests.e2e.store_server import StoreServer
 from tests.vault_server.faults import Fault
 
@@ -36,15 +35,12 @@ def server(person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture(scope="module")
 def owner(server: StoreServer, person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     """The person of a stack like the one of the other tests, with this store and a token for it."""
-    file = paths.project_root() / "stacks" / f"Pulumi.{STACK}.yaml"
-    ci = yaml.safe_load((file.parent / "Pulumi.ci.yaml").read_text())
     vault = {"address": server.address, "caFile": str(server.authority)}
-    ci["config"] |= {"kinky:cluster": {"name": STACK}, "kinky:secretsStore": {"kind": "vault", "vault": vault}}
-    file.write_text(yaml.safe_dump(ci))
+    changes = {"kinky:secretsStore": {"kind": "vault", "vault": vault}}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VAULT_TOKEN_FILE", str(server.token))
-        yield meet(STACK, tmp_path_factory.mktemp(STACK))
-    file.unlink()
+        with borrow(STACK, base="ci", scratch=tmp_path_factory.mktemp(STACK), changes=changes) as someone:
+            yield someone
 
 
 def test_a_server_that_is_sealed_is_named_before_anything_is_touched(owner: Person, server: StoreServer) -> None:

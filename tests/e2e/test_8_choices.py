@@ -10,12 +10,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
-import yaml
 
 from kinky import names, paths, process
 from kinky.embedded.toolchain import tool_path
 from kinky.kube.host import CONSOLE_CONTAINER
-from tests.e2e.person import SCAN_SECONDS, Person, meet
+from tests.e2e.person import SCAN_SECONDS, Person, borrow, meet
 
 pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
 
@@ -62,14 +61,10 @@ def plugin(person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture(scope="module")
 def owner(plugin: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     """The person of a stack like dev with these choices."""
-    file = paths.project_root() / "stacks" / f"Pulumi.{STACK}.yaml"
-    dev = yaml.safe_load((file.parent / "Pulumi.dev.yaml").read_text())
     kms = {"provider": "kms", "kmsSocket": SOCKET}
-    logged = {"serialConsoleLog": "bootstrap"}
-    dev["config"] |= {"kinky:cluster": {"name": STACK}, "kinky:encryption": kms, "kinky:virtualMachine": logged}
-    file.write_text(yaml.safe_dump(dev))
-    yield meet(STACK, tmp_path_factory.mktemp(STACK))
-    file.unlink()
+    changes = {"kinky:encryption": kms, "kinky:virtualMachine": {"serialConsoleLog": "bootstrap"}}
+    with borrow(STACK, base="dev", scratch=tmp_path_factory.mktemp(STACK), changes=changes) as someone:
+        yield someone
 
 
 def test_the_gate_opens_on_what_the_kms_encrypts(owner: Person) -> None:
@@ -111,7 +106,7 @@ def test_etcd_holds_values_of_the_kms_and_none_in_the_clear(owner: Person) -> No
 
 
 def test_consoles_are_logged_again_without_a_conflict(owner: Person) -> None:
-    file = paths.project_root() / "stacks" / f"Pulumi.{STACK}.yaml"
+    file = owner.stack.path
     file.write_text(file.read_text().replace("bootstrap", "always"))
     meet(STACK, owner.scratch).up()
     asked = "jsonpath={.items[*].spec.template.spec.domain.devices.logSerialConsole}"
