@@ -34,6 +34,9 @@ from kinky.retry import Pending
 FORCE_ANNOTATION = "force-sync"
 """External Secrets reads the store again at each change of an object's annotations."""
 
+NUDGE_EVERY_SECONDS = 15.0
+"""A store that is not Valid is asked to look again: by itself it waits ever longer after failures, up to 7 minutes."""
+
 METRICS_EVERY_SECONDS = 10.0
 """Metrics are megabytes, and writing them keeps an emulated API server busy."""
 
@@ -122,8 +125,7 @@ class Canary:
 
     def _nudge(self) -> None:
         """Have the value read now instead of at the next interval."""
-        stamp = {"metadata": {"annotations": {FORCE_ANNOTATION: str(time.time_ns())}}}
-        self._inner.patch(resources.EXTERNAL_SECRETS, self.name, stamp, namespace=self.namespace)
+        self._inner.patch(resources.EXTERNAL_SECRETS, self.name, _stamp(), namespace=self.namespace)
 
     def _look(self, nonce: str) -> str | Pending:
         """Compare the inner Secret with what was sent; neither value is told."""
@@ -196,7 +198,7 @@ def _build_table(
         return first_trip()
 
     checks: list[tuple[str, Callable[[], str | Pending], float]] = [
-        (STORE_READY, lambda: _check_store(cluster, inner, spec.store), 2.0),
+        (STORE_READY, _build_store_check(cluster, inner, spec.store), 2.0),
         (FIRST_TRIP, first, 1.0),
         (SECOND_TRIP, canary.build_trip(), 1.0),
         (UNKNOWN_REFUSED, unknown.check, 1.0),
@@ -231,16 +233,25 @@ def _clean_up(source: Store, refusals: Sequence[Refusal]) -> None:
         source.delete_decoy()
 
 
-def _check_store(cluster: str, inner: InnerApi, store: str) -> str | Pending:
-    """Look at the store's own opinion of itself."""
-    ensure_recorded_forward(cluster, wait_seconds=0)
-    body = inner.fetch(resources.CLUSTER_SECRET_STORES, store)
-    if body is None:
-        return Pending(f"ClusterSecretStore {store} is not there")
-    ready = fetch_condition(body.get("status") or {}, "Ready") or {}
-    if ready.get("status") == "True" and ready.get("reason") == "Valid":
-        return "Valid"
-    return Pending(f"ClusterSecretStore {store}: {describe_ready(body)}")
+def _build_store_check(cluster: str, inner: InnerApi, store: str) -> Callable[[], str | Pending]:
+    """Build a look at the store's own opinion of itself, which has it formed anew now and then."""
+    asked = time.monotonic()
+
+    def check() -> str | Pending:
+        nonlocal asked
+        ensure_recorded_forward(cluster, wait_seconds=0)
+        body = inner.fetch(resources.CLUSTER_SECRET_STORES, store)
+        if body is None:
+            return Pending(f"ClusterSecretStore {store} is not there")
+        ready = fetch_condition(body.get("status") or {}, "Ready") or {}
+        if ready.get("status") == "True" and ready.get("reason") == "Valid":
+            return "Valid"
+        if time.monotonic() - asked >= NUDGE_EVERY_SECONDS:
+            asked = time.monotonic()
+            inner.patch(resources.CLUSTER_SECRET_STORES, store, _stamp())
+        return Pending(f"ClusterSecretStore {store}: {describe_ready(body)}")
+
+    return check
 
 
 def fetch_store_faults(inner: InnerApi, store: str, source: Store) -> list[str]:
@@ -271,3 +282,8 @@ def describe_ready(body: JsonObject) -> str:
     if ready is None:
         return "no condition Ready yet"
     return f"Ready={ready.get('status')} {ready.get('reason', '')}: {ready.get('message', '')}".rstrip(": ")
+
+
+def _stamp() -> JsonObject:
+    """Build a patch that has External Secrets look at an object now."""
+    return {"metadata": {"annotations": {FORCE_ANNOTATION: str(time.time_ns())}}}

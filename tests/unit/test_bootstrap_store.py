@@ -166,6 +166,26 @@ def test_s6_ready_with_an_unknown_validation_is_no_evidence(operator: Operator) 
     assert "Ready=True ValidationUnknown" in refuse(operator, "G1")
 
 
+def test_a_store_that_fails_is_asked_to_look_again(operator: Operator) -> None:
+    """By itself it waits ever longer after each failure, so that an `up` that heals it would wait too."""
+    set_store(operator.inner, "False", "InvalidProviderConfig")
+    refuse(operator, "G1")
+    asked = operator.inner.calls.count(("PATCH", f"{STORES}/kinky"))
+    assert asked == 1, "once in 30 seconds: at 15, and 30 is the end"
+
+
+def test_a_store_that_is_asked_to_look_again_opens_the_gate(operator: Operator) -> None:
+    set_store(operator.inner, "False", "InvalidProviderConfig")
+
+    def look(_patch: object) -> Reply:
+        set_store(operator.inner, "True", "Valid")
+        return Reply(200, b"{}")
+
+    operator.inner.answers[("PATCH", f"{STORES}/kinky")] = look
+    assert prove().items[0].item == "G1"
+    assert operator.now < store_proof.NUDGE_EVERY_SECONDS + 10
+
+
 def test_s7_a_stale_cache_fails_g3(operator: Operator) -> None:
     operator.limit = 1
     assert "holds an older value" in refuse(operator, "G3")
