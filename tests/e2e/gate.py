@@ -108,6 +108,23 @@ def fetch_pods(person: Person) -> list[dict[str, Any]]:
     return list(listed["items"])
 
 
+def fetch_owner_kinds(person: Person) -> set[str]:
+    """Return the kinds that own the pods of the namespace."""
+    return {owner["kind"] for pod in fetch_pods(person) for owner in pod["metadata"].get("ownerReferences", [])}
+
+
+def fetch_nodes_of_pods(person: Person) -> list[str]:
+    """Return the nodes of the pods in the namespace; empty for a pod that is not placed."""
+    return [pod["spec"].get("nodeName", "") for pod in fetch_pods(person)]
+
+
+def find_pods_elsewhere(person: Person) -> set[str]:
+    """Return the identity of each pod, of any namespace, that runs on another node than the worker."""
+    listed = json.loads(person.kubectl("get", "pods", "--all-namespaces", "--output", "json"))["items"]
+    found = [pod for pod in listed if pod["spec"].get("nodeName") not in (None, person.worker)]
+    return {pod["metadata"]["uid"] for pod in found if pod["status"]["phase"] == "Running"}
+
+
 def is_denied(person: Person, kind: str) -> bool:
     """Tell whether a controller has been refused a pod for an owner of this kind."""
     wanted = ("--field-selector", "reason=FailedCreate", "--output", "json")

@@ -15,7 +15,7 @@ from kinky import names, process
 from kinky.manifests.secrets_store import build_external_secret
 from kinky.retry import pause
 from kinky.topology.nodes import build_nodes
-from tests.e2e import gate, identity
+from tests.e2e import engine_state, gate, identity
 from tests.e2e.person import SCAN_SECONDS, Person, is_ready, wait_for
 
 pytestmark = pytest.mark.host
@@ -24,15 +24,6 @@ NUDGED_SECONDS = 30.0
 """A pod that was refused is created this soon after the gate has opened (S12)."""
 TOLD_SECONDS = 90.0
 """A store that fails is told within this time (S13, S17); its canary is read again every 30 s."""
-ENCRYPTED_IN_STATE = {
-    ("pulumi", "kubeconfig"),
-    ("pulumi-python", "__provider"),
-    ("kubernetes", "data"),
-    ("kubernetes", "__inputs"),
-}
-"""What docs/secrets.md says is encrypted in the state: package and property. None of it holds a key."""
-PUBLIC = re.compile(r"\.(crt|pub)$|^(userdata|networkdata)$")
-"""Keys of host Secrets that hold nothing secret: certificates, public keys, user-data."""
 
 
 @pytest.fixture(scope="module")
@@ -109,26 +100,15 @@ def test_state_holds_no_secret(finished: Person) -> None:
     assert "PRIVATE KEY" not in state
     assert base64.b64encode(b"-----BEGIN PRIVATE")[:20].decode() not in state
     assert not re.search(r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}", state), "a token"
-    for secret, data in finished.host_secrets().items():
-        for key, encoded in data.items():
-            if not PUBLIC.search(key):
-                plain = base64.b64decode(encoded).decode(errors="replace").strip()
-                assert encoded not in state, f"{secret}/{key} in base64"
-                assert plain not in state and json.dumps(plain)[1:-1] not in state, f"{secret}/{key}"
+    for key, encoded in engine_state.fetch_host_values(finished).items():
+        plain = base64.b64decode(encoded).decode(errors="replace").strip()
+        assert encoded not in state, f"{key} in base64"
+        assert plain not in state and json.dumps(plain)[1:-1] not in state, key
 
 
 def test_s3_only_what_is_documented_is_encrypted_in_the_state(finished: Person) -> None:
     """docs/secrets.md lists it; a secret elsewhere would be a value that the engine has seen."""
-    deployment = json.loads(finished.pulumi("stack", "export"))["deployment"]
-    assert deployment["secrets_providers"]["type"] == "passphrase"
-    found = {
-        (resource["type"].partition("/")[0].partition(":")[0], path)
-        for resource in deployment["resources"]
-        for part in ("inputs", "outputs")
-        for path, value in (resource.get(part) or {}).items()
-        if '"ciphertext"' in json.dumps(value)
-    }
-    assert found == ENCRYPTED_IN_STATE
+    assert engine_state.find_encrypted(finished) == engine_state.ENCRYPTED
 
 
 def test_s20_no_bootstrap_token_opens_the_api(finished: Person, tmp_path: Path) -> None:
@@ -191,7 +171,7 @@ def test_s11_s12_a_closed_gate_refuses_every_way_and_an_opened_one_makes_up_for_
     finally:
         finished.kinky("gate", "open", "--stack", stack, limit_seconds=600)
     wanted = {"ReplicaSet", "DaemonSet", "Job"}
-    wait_for("a pod of each owner", lambda: wanted <= _owners(finished), limit_seconds=NUDGED_SECONDS)
+    wait_for("a pod of each owner", lambda: wanted <= gate.fetch_owner_kinds(finished), limit_seconds=NUDGED_SECONDS)
     finished.kubectl("delete", "deployment,daemonset,job", "s11", "--namespace", gate.NAMESPACE)
     wait_for("no pod of theirs", lambda: not gate.fetch_pods(finished), limit_seconds=120)
 
@@ -236,7 +216,7 @@ def test_no_secret_is_where_it_may_not_be(finished: Person) -> None:
 
 
 def test_s13_a_store_that_is_down_stops_no_pod_and_no_worker_that_returns(finished: Person) -> None:
-    worker, elsewhere = finished.worker, _find_pods(finished)
+    worker, elsewhere = finished.worker, gate.find_pods_elsewhere(finished)
     assert elsewhere
     with gate.without_store(finished):
         wait_for("CRITICAL", lambda: "CRITICAL: the secrets store" in finished.show_gate(), limit_seconds=TOLD_SECONDS)
@@ -245,13 +225,13 @@ def test_s13_a_store_that_is_down_stops_no_pod_and_no_worker_that_returns(finish
         taints = finished.nodes()[worker]["spec"].get("taints", [])
         assert names.GATE_TAINT not in {taint["key"] for taint in taints}
         assert "created" in gate.create(finished, gate.build_pods(worker)["bare"])
-        wait_for("a pod on the worker", lambda: _nodes_of_pods(finished) == [worker], limit_seconds=60)
+        wait_for("a pod on the worker", lambda: gate.fetch_nodes_of_pods(finished) == [worker], limit_seconds=60)
         finished.kubectl("delete", "pod", "s11", "--namespace", gate.NAMESPACE)
         # Its pod was on the worker; what it reads was copied before the store was down.
         wait_for(
             "the workload", lambda: test_workload_reads_its_value_from_the_store(finished) is None, limit_seconds=300
         )
-        assert elsewhere <= _find_pods(finished)
+        assert elsewhere <= gate.find_pods_elsewhere(finished)
         assert "CRITICAL: the secrets store" in finished.show_gate()
     gate.wait_works(finished)
 
@@ -305,20 +285,3 @@ def test_s23_no_secret_is_on_a_disk_after_both_nodes_were_replaced(finished: Per
 def test_destroy_leaves_nothing_on_the_host(finished: Person) -> None:
     finished.pulumi("destroy", "--yes", "--skip-preview")
     assert finished.left_on_host() == set()
-
-
-def _owners(person: Person) -> set[str]:
-    """Return the kinds that own the pods of the namespace in which the gate is tried."""
-    return {owner["kind"] for pod in gate.fetch_pods(person) for owner in pod["metadata"].get("ownerReferences", [])}
-
-
-def _find_pods(person: Person) -> set[str]:
-    """Return the identity of each pod that runs on another node than the worker."""
-    listed = json.loads(person.kubectl("get", "pods", "--all-namespaces", "--output", "json"))["items"]
-    found = [pod for pod in listed if pod["spec"].get("nodeName") not in (None, person.worker)]
-    return {pod["metadata"]["uid"] for pod in found if pod["status"]["phase"] == "Running"}
-
-
-def _nodes_of_pods(person: Person) -> list[str]:
-    """Return the nodes of the pods in the namespace in which the gate is tried."""
-    return [pod["spec"].get("nodeName", "") for pod in gate.fetch_pods(person)]

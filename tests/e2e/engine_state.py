@@ -1,0 +1,42 @@
+"""What Pulumi's state of a stack holds, and what it must not."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from tests.e2e.person import Person
+
+ENCRYPTED: Final = {
+    ("pulumi", "kubeconfig"),
+    ("pulumi-python", "__provider"),
+    ("kubernetes", "data"),
+    ("kubernetes", "__inputs"),
+}
+"""What docs/secrets.md says is encrypted in the state: package and property. None of it holds a key."""
+PUBLIC: Final = re.compile(r"\.(crt|pub)$|^(userdata|networkdata)$")
+"""Keys of host Secrets that hold nothing secret: certificates, public keys, user-data."""
+
+
+def find_encrypted(person: Person) -> set[tuple[str, str]]:
+    """Return package and property of all that the engine has encrypted in the state, by the passphrase alone."""
+    deployment = json.loads(person.pulumi("stack", "export"))["deployment"]
+    assert deployment["secrets_providers"]["type"] == "passphrase"
+    return {
+        (resource["type"].partition("/")[0].partition(":")[0], path)
+        for resource in deployment["resources"]
+        for part in ("inputs", "outputs")
+        for path, value in (resource.get(part) or {}).items()
+        if '"ciphertext"' in json.dumps(value)
+    }
+
+
+def fetch_host_values(person: Person) -> dict[str, str]:
+    """Return each secret value of the host's Secrets in base64, by Secret and key."""
+    return {
+        f"{secret}/{key}": encoded
+        for secret, data in person.host_secrets().items()
+        for key, encoded in data.items()
+        if not PUBLIC.search(key)
+    }
