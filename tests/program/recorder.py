@@ -148,6 +148,10 @@ class Recorder(mocks.MockMonitor):
         return ""
 
 
+Declare = Callable[..., Recorder]
+"""What the fixture `declare` gives: it runs the program with some keys of its configuration changed."""
+
+
 class Host(mocks.Mocks):
     """Echoes inputs, and adds what a host and the live steps would answer; in a preview nobody answers."""
 
@@ -216,6 +220,16 @@ def object_name(item: Registered) -> str:
     """Return the name of the Kubernetes object, or nothing."""
     metadata = item.inputs.get("metadata")
     return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
+
+
+def kubernetes_objects(recorded: Recorder) -> list[Registered]:
+    """Return all Kubernetes objects, in the order of registration."""
+    return [item for item in recorded.seen if item.type.startswith("kubernetes:")]
+
+
+def provider_name(item: Registered) -> str:
+    """Return the name of the provider that writes the resource, or nothing."""
+    return item.provider.split("::")[-2] if item.provider else ""
 
 
 def digest(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,8 @@ from kinky.bootstrap import certificates
 from kinky.components import steps, store_steps
 from kinky.components.live_step import PROVIDER_KEY, Step, describe_access, is_unexpected, parse_access
 from kinky.errors import HostError, KinkyError
-from kinky.kube.access import HostAccess
+from tests.program.live_calls import ACCESS, COMMON, Calls
 
-ACCESS = HostAccess(kubeconfig="/home/me/host.yaml", context=None, namespace="kinky-dev")
-COMMON = describe_access(ACCESS, "dev")
 STEPS = {
     found
     for module in (steps, store_steps)
@@ -33,20 +30,6 @@ STEPS = {
 class Credentials:
     secret_name: str
     not_after: str
-
-
-class Calls:
-    """Remembers calls by name, in their order."""
-
-    def __init__(self) -> None:
-        self.made: list[tuple[str, tuple[Any, ...]]] = []
-
-    def take(self, name: str, *, returns: Any = None) -> Callable[..., Any]:
-        def call(*arguments: Any, **named: Any) -> Any:
-            self.made.append((name, (*arguments, *named.values())))
-            return returns
-
-        return call
 
 
 def test_access_survives_the_way_to_the_other_process() -> None:
@@ -196,72 +179,6 @@ def test_the_kubeconfig_text_is_what_the_file_holds(monkeypatch: pytest.MonkeyPa
     assert publish.local_port == 16443
     assert isinstance(publish.local_port, int)
     assert publish.node_port is None
-
-
-def claim(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    calls = Calls()
-    for module, name, answer in (
-        (steps.namespace, "ensure_namespace", True),
-        (steps.namespace, "delete_namespace", None),
-        (steps.owner, "ensure_owner", None),
-        (steps.owner, "delete_owner", None),
-        (steps.orphans, "delete_orphans", []),
-        (steps.residue, "wait_residue_gone", None),
-        (steps.residue, "remove_local_state", None),
-    ):
-        monkeypatch.setattr(module, name, calls.take(name, returns=answer))
-    return calls
-
-
-CLAIM = {
-    **COMMON,
-    "owner": "organization/kinky/dev 01234567",
-    "create_namespace": True,
-    "namespace_body": {"metadata": {"name": "kinky-dev"}},
-    "residue_seconds": 300.0,
-    "retained": [],
-}
-
-
-def names_of(calls: Calls) -> list[str]:
-    return [name for name, _ in calls.made]
-
-
-def test_the_claim_makes_the_namespace_before_its_marker(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = claim(monkeypatch)
-    assert (steps.ClaimStep().create(dict(CLAIM)).outs or {})["namespace_created"] is True
-    assert names_of(calls) == ["ensure_namespace", "ensure_owner"]
-
-
-def test_the_claim_goes_only_when_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = claim(monkeypatch)
-    steps.ClaimStep().delete("id", {**CLAIM, "namespace_created": True})
-    assert names_of(calls) == [
-        "remove_local_state",
-        "delete_orphans",
-        "wait_residue_gone",
-        "delete_owner",
-        "delete_namespace",
-    ]
-
-
-@pytest.mark.parametrize(
-    "kept",
-    [{"namespace_created": False}, {"namespace_created": True, "retained": ["Secret/dev-pki"]}],
-    ids=["it was there before", "it holds what is retained"],
-)
-def test_a_namespace_can_outlive_the_claim(monkeypatch: pytest.MonkeyPatch, kept: dict[str, Any]) -> None:
-    calls = claim(monkeypatch)
-    steps.ClaimStep().delete("id", {**CLAIM, **kept})
-    assert "delete_namespace" not in names_of(calls)
-
-
-def test_a_checkout_that_moved_takes_its_own_claim_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = claim(monkeypatch)
-    olds = {**CLAIM, "namespace_created": True}
-    steps.ClaimStep().update("id", olds, {**CLAIM, "owner": "organization/kinky/dev 89abcdef"})
-    assert names_of(calls) == ["ensure_namespace", "delete_owner", "ensure_owner"]
-    assert calls.made[1][1] == (ACCESS, "dev", "organization/kinky/dev 01234567")
 
 
 VAULT = {**COMMON, "server": "", "store": {"kind": "vault", "vault": {"address": "https://vault.example:8200"}}}

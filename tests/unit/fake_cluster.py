@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,10 @@ from kinky.kube.connection import ApiError, JsonObject, Reply
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.retry import Pending
-from tests.unit.fake_api import FakeConnection, answer_node
+from tests.unit.fake_api import answer_node
+from tests.unit.fake_server import Server, build_kid, count, read_key_names, read_public
 from tests.unit.fake_store import INNER_SECRETS, SECRETS, Operator, build_token, decode, start_operator
+from tests.unit.fuse import Fuse, FusedConnection, Killed
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
 VMS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachines"
@@ -37,52 +39,6 @@ VMIS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachineinstances"
 NODES = "/api/v1/nodes"
 PKI = f"{SECRETS}/dev-pki"
 RECORD = "/api/v1/namespaces/ns/configmaps/dev-rotation"
-
-
-class Killed(BaseException):
-    """SIGKILL: no line of the program runs after it."""
-
-
-class Fuse:
-    """Kills the program before its call number `at`; from then on every call is that of a dead process."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.at: int | None = None
-
-    def burn(self) -> None:
-        self.calls += 1
-        if self.at is not None and self.calls >= self.at:
-            raise Killed
-
-
-@dataclass
-class Server:
-    """What an API server has read at its boot, and what it has counted since."""
-
-    config_hash: str
-    keys: list[str]
-    public: list[str]
-    """Fingerprints of the public keys that it publishes, the signing one first."""
-    signs: str
-    counts: dict[tuple[str, str], int]
-
-
-class FusedConnection(FakeConnection):
-    """A connection whose calls pass the fuse, and then whatever the cluster does about them."""
-
-    def __init__(self, fuse: Fuse, *, target: str) -> None:
-        super().__init__(target=target)
-        self.fuse = fuse
-        self.before: Callable[[str, str], None] = lambda _method, _path: None
-        self.after: Callable[[str, str], None] = lambda _method, _path: None
-
-    def call(self, method: str, path: str, **named: Any) -> Reply:
-        self.fuse.burn()
-        self.before(method, path)
-        reply = super().call(method, path, **named)
-        self.after(method, path)
-        return reply
 
 
 class FakeCluster:
@@ -258,27 +214,6 @@ class FakeCluster:
         token = f"{build_token(None)}-{next(self._numbers)}".replace("-", "")
         status = {"token": token, "expirationTimestamp": "2099-01-01T00:00:00Z"}
         return Reply(201, json.dumps({"status": status}).encode())
-
-
-def count(server: Server, kind: str, key: str) -> None:
-    """Count as an API server does: the outer prefix and the key's."""
-    for prefix in ("k8s:enc:secretbox:v1:", f"{key}:"):
-        server.counts[(kind, prefix)] = server.counts.get((kind, prefix), 0) + 1
-
-
-def read_key_names(content: bytes) -> list[str]:
-    providers = json.loads(content)["resources"][0]["providers"]
-    assert [next(iter(provider)) for provider in providers] == ["secretbox", "identity"]
-    return [key["name"] for key in providers[0]["secretbox"]["keys"]]
-
-
-def read_public(content: bytes) -> list[str]:
-    end = b"-----END PUBLIC KEY-----\n"
-    return [build_fingerprint(part + end) for part in content.split(end) if part.strip()]
-
-
-def build_kid(fingerprint: str) -> str:
-    return base64.urlsafe_b64encode(bytes.fromhex(fingerprint)).decode().rstrip("=")
 
 
 def start_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, planes: int = 1, workers: int = 1) -> FakeCluster:

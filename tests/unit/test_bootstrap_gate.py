@@ -1,60 +1,37 @@
 """The gate: closed until the store is proved, a latch afterwards; S-numbers are those of the design's tests."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kinky.bootstrap import gate, keys
+from kinky.bootstrap import gate
 from kinky.cli.gate import describe
 from kinky.errors import HostError, WaitError
 from kinky.kube import resources
-from kinky.kube.access import HostAccess
-from kinky.kube.connection import JsonObject, Reply
+from kinky.kube.connection import Reply
 from kinky.kube.inner import InnerApi
 from kinky.kube.resources import Resource
-from tests.unit.fake_api import FakeConnection, answer_node
-from tests.unit.fake_store import CANARIES, PROOF, Operator, set_store, start_operator
-
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
-SERVER = "https://x"
-STATE = "/api/v1/namespaces/kinky-system/configmaps/kinky-gate"
-POLICY = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/kinky-gate"
-BINDING = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/kinky-gate"
-RIGHT = "/apis/rbac.authorization.k8s.io/v1/namespaces/kinky-system/roles/kinky-gate"
-GRANT = "/apis/rbac.authorization.k8s.io/v1/namespaces/kinky-system/rolebindings/kinky-gate"
-PROBE = "/api/v1/namespaces/default/pods/kinky-gate/binding"
-TAINT = {"key": "kinky.dev/secrets-not-ready", "effect": "NoSchedule"}
-OTHER_TAINT = {"key": "only", "value": "edge", "effect": "NoSchedule"}
-
-
-class Wall:
-    """What an API server makes of the policy, its binding and the right that it asks for."""
-
-    def __init__(self, inner: FakeConnection) -> None:
-        self.inner = inner
-        self.stands = True
-        """Whether the API server has learnt of the policy."""
-        inner.answers[("POST", PROBE)] = self.answer
-
-    def answer(self, _sent: JsonObject) -> Reply:
-        objects = self.inner.objects
-        is_open = {RIGHT, GRANT} <= objects.keys()
-        if self.stands and {POLICY, BINDING} <= objects.keys() and not is_open:
-            told = "ValidatingAdmissionPolicy 'kinky-gate' with binding 'kinky-gate' denied request: closed"
-            return Reply(403, json.dumps({"message": told}).encode())
-        return Reply(404, json.dumps({"message": 'pods "kinky-gate" not found'}).encode())
-
-
-@pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeConnection:
-    connection = FakeConnection()
-    monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
-    monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setenv("KINKY_PROGRESS", "quiet")
-    keys.ensure_cluster_keys(ACCESS, "dev")
-    return connection
+from tests.unit.fake_api import FakeConnection
+from tests.unit.fake_store import CANARIES, Operator, set_store
+from tests.unit.fake_wall import (
+    ACCESS,
+    BINDING,
+    GRANT,
+    OTHER_TAINT,
+    POLICY,
+    PROBE,
+    RIGHT,
+    SERVER,
+    STATE,
+    TAINT,
+    Wall,
+    add_worker,
+    open_gate,
+    raise_wall,
+    start_walled,
+    taints,
+)
 
 
 @pytest.fixture
@@ -70,15 +47,8 @@ def wall(inner: FakeConnection) -> Wall:
 
 
 @pytest.fixture
-def operator(host: FakeConnection, inner: FakeConnection, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> Operator:
-    made = start_operator(host, inner, monkeypatch)
-    add_worker(inner, "dev-worker-0", [OTHER_TAINT, TAINT])
-    return made
-
-
-def add_worker(inner: FakeConnection, name: str, taints: list[dict[str, str]]) -> None:
-    answer_node(inner, name, ready=True, address="10.96.0.2", labels={})
-    inner.objects[f"/api/v1/nodes/{name}"]["spec"] = {"taints": taints}
+def operator(host: FakeConnection, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    return start_walled(host, wall, monkeypatch)
 
 
 def add_owner(
@@ -87,18 +57,6 @@ def add_owner(
     path = kind.build_path(namespace)
     inner.add(path, name, metadata={"namespace": namespace}, spec=spec, status=status)
     return f"{path}/{name}"
-
-
-def raise_wall() -> gate.GateState:
-    return gate.raise_wall(ACCESS, "dev", SERVER, limit_seconds=30)
-
-
-def open_gate(*, by_hand: bool = False) -> gate.GateState:
-    return gate.open_gate(ACCESS, "dev", SERVER, PROOF, limit_seconds=30, by_hand=by_hand)
-
-
-def taints(inner: FakeConnection, node: str = "dev-worker-0") -> Any:
-    return inner.objects[f"/api/v1/nodes/{node}"]["spec"]["taints"]
 
 
 def test_the_wall_is_closed_and_obeyed(operator: Operator, inner: FakeConnection) -> None:
@@ -220,74 +178,6 @@ def test_s12_owners_that_were_denied_are_nudged(operator: Operator, inner: FakeC
     # Only when the API server obeys: a pod that is refused once more makes the back-off longer.
     obeyed = max(at for at, call in enumerate(inner.calls) if call == ("POST", PROBE))
     assert all(inner.calls.index(("PATCH", path)) > obeyed for path in lacking)
-
-
-def test_s16_a_lost_right_closes_and_is_given_again_on_evidence_only(operator: Operator, inner: FakeConnection) -> None:
-    raise_wall()
-    open_gate()
-    del inner.objects[GRANT]
-    api = InnerApi(inner)  # type: ignore[arg-type]
-    lost = gate.fetch_state(api)
-    assert (lost.state, lost.reason) == ("closed", "the record says open")
-    operator.limit = operator.copies
-    with pytest.raises(WaitError, match="G2: "):
-        open_gate(by_hand=True)
-    assert gate.fetch_state(api).state == "closed"
-    operator.limit += 2
-    assert open_gate(by_hand=True).is_latched
-
-
-def test_s16_a_lost_record_is_told_and_written_again_on_evidence_only(
-    operator: Operator, inner: FakeConnection
-) -> None:
-    raise_wall()
-    open_gate()
-    del inner.objects[STATE]
-    api = InnerApi(inner)  # type: ignore[arg-type]
-    assert gate.fetch_state(api).reason == "ConfigMap kinky-system/kinky-gate is not there"
-    assert not gate.fetch_state(api).is_latched
-    assert gate.fetch_faults(api) == ["ConfigMap kinky-gate is not there"]
-    operator.limit = operator.copies
-    with pytest.raises(WaitError, match="G2: "):
-        open_gate(by_hand=True)
-    assert not gate.fetch_state(api).is_latched
-    operator.limit += 2
-    assert open_gate(by_hand=True).is_latched
-
-
-def test_a_policy_that_was_deleted_is_made_again(operator: Operator, inner: FakeConnection) -> None:
-    raise_wall()
-    open_gate()
-    del inner.objects[POLICY]
-    assert gate.fetch_faults(InnerApi(inner)) == [  # type: ignore[arg-type]
-        "ValidatingAdmissionPolicy kinky-gate is not there"
-    ]
-    open_gate(by_hand=True)
-    assert POLICY in inner.objects
-
-
-def test_a_state_that_somebody_wrote_is_not_believed(operator: Operator, inner: FakeConnection) -> None:
-    raise_wall()
-    inner.objects[STATE]["data"] = {"state": "open"}
-    api = InnerApi(inner)  # type: ignore[arg-type]
-    assert gate.fetch_state(api).state == "closed"
-    inner.objects[GRANT] = {"metadata": {"name": "kinky-gate", "namespace": "kinky-system"}}
-    assert not gate.fetch_state(api).is_latched
-    assert "CRITICAL: it was opened without evidence" in describe(gate.fetch_state(api), faults=[], tainted=[])
-    operator.limit = 0
-    with pytest.raises(WaitError, match="G2: "):
-        open_gate()
-
-
-def test_a_right_that_somebody_gave_a_closed_gate_has_no_evidence(operator: Operator, inner: FakeConnection) -> None:
-    """The evidence of the opening before is no evidence of this one."""
-    raise_wall()
-    open_gate()
-    gate.close_gate(ACCESS, "dev", SERVER)
-    assert GRANT not in inner.objects
-    inner.objects[GRANT] = {"metadata": {"name": "kinky-gate", "namespace": "kinky-system"}}
-    state = gate.fetch_state(InnerApi(inner))  # type: ignore[arg-type]
-    assert (state.state, state.reason, state.is_latched) == ("open", "the record says closed", False)
 
 
 def test_what_a_person_closed_only_a_person_opens(operator: Operator, inner: FakeConnection) -> None:

@@ -20,9 +20,9 @@ from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
 from kinky.kube.connection import JsonObject, Reply, _refusal
 from kinky.scan.search import Needles
 from kinky.scan.secret import KnownSecret, SecretClass
-from tests.unit.fake_cluster import Fuse, FusedConnection, Killed
 from tests.unit.fake_store import PROOF, SECRETS, build_token, decode, start_operator
-from tests.unit.test_bootstrap_gate import ACCESS, OTHER_TAINT, SERVER, STATE, TAINT, Wall, add_worker, taints
+from tests.unit.fake_wall import ACCESS, OTHER_TAINT, SERVER, STATE, TAINT, Wall, add_worker, taints
+from tests.unit.fuse import Fuse, FusedConnection, Killed
 
 PUBLIC = (".crt", ".pub")
 STEPS: dict[str, Callable[[], Any]] = {

@@ -15,7 +15,8 @@ import pytest
 from kinky.bootstrap import encryption_config
 from kinky.bootstrap.rotation.status import fetch_status
 from kinky.errors import HostError, WaitError
-from tests.unit.fake_cluster import PKI, RECORD, FakeCluster, count, read_key_names, start_cluster
+from tests.unit.fake_cluster import PKI, RECORD, FakeCluster, start_cluster
+from tests.unit.fake_server import count, read_key_names
 from tests.unit.fake_store import decode
 
 ITEM = "encryption-key"

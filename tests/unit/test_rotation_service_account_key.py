@@ -17,7 +17,8 @@ from kinky.bootstrap.certificates import build_fingerprint, derive_public_key
 from kinky.bootstrap.rotation import service_account_key
 from kinky.bootstrap.rotation.status import fetch_status
 from kinky.errors import HostError, WaitError
-from tests.unit.fake_cluster import PKI, RECORD, FakeCluster, read_public, start_cluster
+from tests.unit.fake_cluster import PKI, RECORD, FakeCluster, start_cluster
+from tests.unit.fake_server import read_public
 from tests.unit.fake_store import decode
 
 ITEM = "service-account-key"

@@ -1,4 +1,4 @@
-"""What a person reads of each way in which the secrets store can fail before the gate is open: the whole message.
+"""What a person reads when the secrets store fails: before the gate is open the whole message, later its fault.
 
 docs/troubleshooting.md says what to do about each; the last test looks that it does.
 """
@@ -13,11 +13,13 @@ from datetime import timedelta
 import pytest
 
 from kinky import paths
+from kinky.bootstrap import store_proof
+from kinky.bootstrap.credential import connect_inner
 from kinky.components.secrets_store import PROOF_LIMIT_SECONDS
 from kinky.errors import HostError, WaitError
 from kinky.kube import resources
-from tests.unit.fake_store import INNER_SECRETS, Operator, build_token, set_store
-from tests.unit.test_bootstrap_store import host, inner, operator, prove  # noqa: F401 - fixtures
+from tests.unit.fake_store import CANARIES, INNER_SECRETS, STORE, STORES, Operator, build_token, set_store
+from tests.unit.test_bootstrap_store import ACCESS, host, inner, operator, prove  # noqa: F401 - fixtures
 
 HINT = "hint: kubectl describe clustersecretstore kinky; kubectl logs -n kinky-system deploy/external-secrets"
 RENEW = "hint: pulumi up renews it"
@@ -132,6 +134,53 @@ def test_a_store_that_takes_half_a_minute_is_slow_and_no_fault(
     started = since[0] = running.now
     prove(limit_seconds=PROOF_LIMIT_SECONDS)
     assert 60 <= running.now - started < 70
+
+
+def find_faults(running: Operator) -> list[str]:
+    """Look at the store as `kinky gate show` does, its canary synced unless a test has said otherwise."""
+    canary = running.inner.objects[f"{CANARIES}/canary"]
+    canary.setdefault("status", {"conditions": [{"type": "Ready", "status": "True", "reason": "SecretSynced"}]})
+    return store_proof.fetch_store_faults(connect_inner(ACCESS, "dev", "https://x"), "kinky", STORE)
+
+
+def test_a_store_that_works_has_no_faults(request: pytest.FixtureRequest) -> None:
+    assert find_faults(request.getfixturevalue("operator")) == []
+
+
+def refuse_canary(running: Operator) -> None:
+    failed = {"type": "Ready", "status": "False", "reason": "SecretSyncedError", "message": "could not get secret data"}
+    running.inner.objects[f"{CANARIES}/canary"]["status"] = {"conditions": [failed]}
+
+
+def expire_token(running: Operator) -> None:
+    put_token(timedelta(seconds=-1))(running)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        # S13: the store's own check is minutes apart, so what it last said is one of two things that tell.
+        (
+            lambda running: set_store(running.inner, "False", "InvalidProviderConfig"),
+            "ClusterSecretStore kinky says Ready=False InvalidProviderConfig",
+        ),
+        (
+            lambda running: set_store(running.inner, "True", "ValidationUnknown"),
+            "ClusterSecretStore kinky says Ready=True ValidationUnknown",
+        ),
+        (lambda running: running.inner.objects.pop(f"{STORES}/kinky"), "ClusterSecretStore kinky is not there"),
+        # S17: the store calls itself Valid, and what is read with its token is refused.
+        (refuse_canary, "ExternalSecret canary says Ready=False SecretSyncedError: could not get secret data"),
+        (expire_token, "the store's token has expired at "),
+    ],
+)
+def test_s13_s17_a_store_that_was_proved_and_fails_now_is_told(
+    spoil: Callable[[Operator], None], expected: str, request: pytest.FixtureRequest
+) -> None:
+    running = request.getfixturevalue("operator")
+    spoil(running)
+    (fault,) = find_faults(running)
+    assert fault.startswith(expected)
 
 
 TOLD = {

@@ -1,0 +1,76 @@
+"""The claim's step as the engine calls it: made before all else, gone when nothing else is left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kinky.components import steps
+from tests.program.live_calls import ACCESS, COMMON, Calls
+
+
+def claim(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    calls = Calls()
+    for module, name, answer in (
+        (steps.namespace, "ensure_namespace", True),
+        (steps.namespace, "delete_namespace", None),
+        (steps.owner, "ensure_owner", None),
+        (steps.owner, "delete_owner", None),
+        (steps.orphans, "delete_orphans", []),
+        (steps.residue, "wait_residue_gone", None),
+        (steps.residue, "remove_local_state", None),
+    ):
+        monkeypatch.setattr(module, name, calls.take(name, returns=answer))
+    return calls
+
+
+CLAIM = {
+    **COMMON,
+    "owner": "organization/kinky/dev 01234567",
+    "create_namespace": True,
+    "namespace_body": {"metadata": {"name": "kinky-dev"}},
+    "residue_seconds": 300.0,
+    "retained": [],
+}
+
+
+def names_of(calls: Calls) -> list[str]:
+    return [name for name, _ in calls.made]
+
+
+def test_the_claim_makes_the_namespace_before_its_marker(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = claim(monkeypatch)
+    assert (steps.ClaimStep().create(dict(CLAIM)).outs or {})["namespace_created"] is True
+    assert names_of(calls) == ["ensure_namespace", "ensure_owner"]
+
+
+def test_the_claim_goes_only_when_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = claim(monkeypatch)
+    steps.ClaimStep().delete("id", {**CLAIM, "namespace_created": True})
+    assert names_of(calls) == [
+        "remove_local_state",
+        "delete_orphans",
+        "wait_residue_gone",
+        "delete_owner",
+        "delete_namespace",
+    ]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [{"namespace_created": False}, {"namespace_created": True, "retained": ["Secret/dev-pki"]}],
+    ids=["it was there before", "it holds what is retained"],
+)
+def test_a_namespace_can_outlive_the_claim(monkeypatch: pytest.MonkeyPatch, kept: dict[str, Any]) -> None:
+    calls = claim(monkeypatch)
+    steps.ClaimStep().delete("id", {**CLAIM, **kept})
+    assert "delete_namespace" not in names_of(calls)
+
+
+def test_a_checkout_that_moved_takes_its_own_claim_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = claim(monkeypatch)
+    olds = {**CLAIM, "namespace_created": True}
+    steps.ClaimStep().update("id", olds, {**CLAIM, "owner": "organization/kinky/dev 89abcdef"})
+    assert names_of(calls) == ["ensure_namespace", "delete_owner", "ensure_owner"]
+    assert calls.made[1][1] == (ACCESS, "dev", "organization/kinky/dev 01234567")

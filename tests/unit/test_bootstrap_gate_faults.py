@@ -1,0 +1,91 @@
+"""What was deleted or written past the gate is told, and is believed or made again on evidence only."""
+
+import pytest
+
+from kinky.bootstrap import gate
+from kinky.cli.gate import describe
+from kinky.errors import WaitError
+from kinky.kube.inner import InnerApi
+from tests.unit.fake_api import FakeConnection
+from tests.unit.fake_store import Operator
+from tests.unit.fake_wall import ACCESS, GRANT, POLICY, SERVER, STATE, Wall, open_gate, raise_wall, start_walled
+
+
+@pytest.fixture
+def inner(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
+    connection = FakeConnection(target='inner cluster "dev"')
+    monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: connection)
+    return connection
+
+
+@pytest.fixture
+def operator(host: FakeConnection, inner: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    return start_walled(host, Wall(inner), monkeypatch)
+
+
+def test_s16_a_lost_right_closes_and_is_given_again_on_evidence_only(operator: Operator, inner: FakeConnection) -> None:
+    raise_wall()
+    open_gate()
+    del inner.objects[GRANT]
+    api = InnerApi(inner)  # type: ignore[arg-type]
+    lost = gate.fetch_state(api)
+    assert (lost.state, lost.reason) == ("closed", "the record says open")
+    operator.limit = operator.copies
+    with pytest.raises(WaitError, match="G2: "):
+        open_gate(by_hand=True)
+    assert gate.fetch_state(api).state == "closed"
+    operator.limit += 2
+    assert open_gate(by_hand=True).is_latched
+
+
+def test_s16_a_lost_record_is_told_and_written_again_on_evidence_only(
+    operator: Operator, inner: FakeConnection
+) -> None:
+    raise_wall()
+    open_gate()
+    del inner.objects[STATE]
+    api = InnerApi(inner)  # type: ignore[arg-type]
+    assert gate.fetch_state(api).reason == "ConfigMap kinky-system/kinky-gate is not there"
+    assert not gate.fetch_state(api).is_latched
+    assert gate.fetch_faults(api) == ["ConfigMap kinky-gate is not there"]
+    operator.limit = operator.copies
+    with pytest.raises(WaitError, match="G2: "):
+        open_gate(by_hand=True)
+    assert not gate.fetch_state(api).is_latched
+    operator.limit += 2
+    assert open_gate(by_hand=True).is_latched
+
+
+def test_a_policy_that_was_deleted_is_made_again(operator: Operator, inner: FakeConnection) -> None:
+    raise_wall()
+    open_gate()
+    del inner.objects[POLICY]
+    assert gate.fetch_faults(InnerApi(inner)) == [  # type: ignore[arg-type]
+        "ValidatingAdmissionPolicy kinky-gate is not there"
+    ]
+    open_gate(by_hand=True)
+    assert POLICY in inner.objects
+
+
+def test_a_state_that_somebody_wrote_is_not_believed(operator: Operator, inner: FakeConnection) -> None:
+    raise_wall()
+    inner.objects[STATE]["data"] = {"state": "open"}
+    api = InnerApi(inner)  # type: ignore[arg-type]
+    assert gate.fetch_state(api).state == "closed"
+    inner.objects[GRANT] = {"metadata": {"name": "kinky-gate", "namespace": "kinky-system"}}
+    assert not gate.fetch_state(api).is_latched
+    assert "CRITICAL: it was opened without evidence" in describe(gate.fetch_state(api), faults=[], tainted=[])
+    operator.limit = 0
+    with pytest.raises(WaitError, match="G2: "):
+        open_gate()
+
+
+def test_a_right_that_somebody_gave_a_closed_gate_has_no_evidence(operator: Operator, inner: FakeConnection) -> None:
+    """The evidence of the opening before is no evidence of this one."""
+    raise_wall()
+    open_gate()
+    gate.close_gate(ACCESS, "dev", SERVER)
+    assert GRANT not in inner.objects
+    inner.objects[GRANT] = {"metadata": {"name": "kinky-gate", "namespace": "kinky-system"}}
+    state = gate.fetch_state(InnerApi(inner))  # type: ignore[arg-type]
+    assert (state.state, state.reason, state.is_latched) == ("open", "the record says closed", False)
