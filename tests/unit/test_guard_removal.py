@@ -105,12 +105,16 @@ def test_s2_without_a_collector_the_self_test_fails(
     fails(every_kind.test_s2_a_plant_is_found_by_the_collector_of_its_kind, kind, found)
 
 
-def believe_ready(_cluster: str, inner_api: InnerApi, name: str) -> str:
-    """Take the store's word: Ready is Ready, whatever the reason."""
-    body = inner_api.fetch(store_proof.resources.CLUSTER_SECRET_STORES, name) or {}
-    ready = fetch_condition(body.get("status") or {}, "Ready") or {}
-    assert ready["status"] == "True"
-    return "Ready"
+def believe_ready(_cluster: str, inner_api: InnerApi, name: str) -> Callable[[], str]:
+    """Build a look that takes the store's word: Ready is Ready, whatever the reason."""
+
+    def check() -> str:
+        body = inner_api.fetch(store_proof.resources.CLUSTER_SECRET_STORES, name) or {}
+        ready = fetch_condition(body.get("status") or {}, "Ready") or {}
+        assert ready["status"] == "True"
+        return "Ready"
+
+    return check
 
 
 def send_one_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +137,7 @@ def skip_refusal(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 TAKEN_OUT: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Callable[..., None], str]] = {
     "S6: Ready is enough": (
-        lambda monkeypatch: monkeypatch.setattr(store_proof, "_check_store", believe_ready),
+        lambda monkeypatch: monkeypatch.setattr(store_proof, "_build_store_check", believe_ready),
         store.test_s6_ready_with_an_unknown_validation_is_no_evidence,
         NOT_RAISED,
     ),
