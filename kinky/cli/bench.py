@@ -16,6 +16,7 @@ from kinky.cli import options
 from kinky.cli.bench_memory import read_processes, sum_by_role
 from kinky.cli.bench_phases import PhaseClock
 from kinky.cli.stack_file import StackFile, read_stack_file
+from kinky.errors import ConfigError
 from kinky.progress import note, phase
 from kinky.retry import pause
 
@@ -36,20 +37,31 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 
 def run_bench(arguments: argparse.Namespace) -> int:
-    """Measure, print and keep the result. The stack is destroyed before and after."""
+    """Measure, print and keep the result. The stack is destroyed before and after.
+
+    Raises:
+        ConfigError: The stack is not on the embedded host, so that it may be somebody's to keep.
+    """
     stack_file = read_stack_file(arguments.stack)
+    if not stack_file.embedded:
+        raise ConfigError(
+            f'stack "{stack_file.stack}": host.embedded is false, and a bench would destroy it; nothing was touched',
+            hint="measure a stack of the embedded host: kinky bench --stack dev",
+        )
+    # First, because it needs no host and fails soonest.
+    previews = {str(size): _measure_preview(size) for size in PREVIEW_SIZES}
     result: dict[str, Any] = {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "stack": stack_file.stack,
         "hostReadySeconds": _measure_host(stack_file),
         "machine": _describe_machine(),
+        "previewSeconds": previews,
         **_measure_stack(stack_file),
     }
     if not arguments.without_floor:
         result["floor"] = _measure_floor(stack_file, result["machine"]["accelerator"])
         reached, lowest = result["up"]["phases"].get("nodesReady"), result["floor"]["nodesReady"]
         result["ratio"] = round(reached / lowest, 2) if reached else None
-    result["previewSeconds"] = {str(size): _measure_preview(size) for size in PREVIEW_SIZES}
     line = json.dumps(result)
     target = paths.project_root() / "bench" / "latest.json"
     target.parent.mkdir(exist_ok=True)

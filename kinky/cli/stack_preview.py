@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -15,6 +16,7 @@ from kinky.bootstrap.stores.opening import describe_store
 from kinky.components.inner_cluster import InnerClusterArgs
 from kinky.config.load import load_config
 from kinky.kube.access import HostAccess
+from kinky.nodeimage.build import current_node_image
 
 IMAGE = "kinky.internal/node:bench"
 
@@ -39,10 +41,15 @@ class MockedHost(Mocks):
         return {}, None
 
 
-def measure(vms: int) -> float:
-    """Return the seconds to declare a cluster of one control plane and `vms` - 1 workers."""
+def measure(vms: int, *, cloud_config_schema: Mapping[str, Any] | None = None) -> float:
+    """Return the seconds to declare a cluster of one control plane and `vms` - 1 workers.
+
+    Args:
+        cloud_config_schema: What each node's cloud-config is checked against besides KinKy's own, as a preview does.
+    """
     settings = {
         "cluster": {"name": "bench"},
+        "host": {"acceptUnencryptedAtRest": True},
         "image": {"reference": IMAGE},
         "workers": [{"pool": "worker", "replicas": vms - 1}],
         # Room for 4096 nodes: the default has it for 256.
@@ -56,7 +63,7 @@ def measure(vms: int) -> float:
         image=IMAGE,
         store=describe_store(config),
         custom_resource_definitions=(),
-        cloud_config_schema=None,
+        cloud_config_schema=cloud_config_schema,
         emulated=True,
         kubectl="/mocked/kubectl",
         kinky_command="/mocked/kinky",
@@ -74,4 +81,5 @@ def measure(vms: int) -> float:
 
 
 if __name__ == "__main__":
-    print(round(measure(int(sys.argv[1])), 2))
+    schema = program.read_cloud_config_schema(current_node_image())
+    print(round(measure(int(sys.argv[1]), cloud_config_schema=schema), 2))

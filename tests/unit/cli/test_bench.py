@@ -9,6 +9,7 @@ import pytest
 
 from kinky.cli.bench_memory import read_processes, sum_by_role
 from kinky.cli.bench_phases import ENDS, PhaseClock
+from kinky.cli.main import main
 
 POD = "pod0a1b2c3d-0000-1111-2222-333344445555"
 OTHER_POD = "podffffffff-0000-1111-2222-333344445555"
@@ -68,3 +69,11 @@ def test_phases_name_types_that_exist() -> None:
 
     known = vars(steps) | vars(gate_steps)
     assert all(ending.removeprefix(":") in known for phase, ending in ENDS.items() if phase != "vmsCreated")
+
+
+def test_a_stack_that_somebody_may_want_to_keep_is_not_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--stack", "prod"]) == 1
+    assert capsys.readouterr().err == (
+        'stack "prod": host.embedded is false, and a bench would destroy it; nothing was touched\n'
+        "hint: measure a stack of the embedded host: kinky bench --stack dev\n"
+    )
