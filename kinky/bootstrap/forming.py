@@ -13,16 +13,16 @@ from kinky.bootstrap.forward import ensure_recorded_forward
 from kinky.bootstrap.keys import fetch_authority
 from kinky.bootstrap.requirements import Requirement, run_requirements
 from kinky.kube.access import HostAccess
+from kinky.kube.connection import ApiError
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.progress import phase
-from kinky.retry import Pending
+from kinky.retry import Pending, wait_until
 
 VMS_RUN = "VMs run"
 GUEST_FAR_ENOUGH = "a control plane's guest has started Kubernetes"
 API_ANSWERS = "the inner API answers through the published path with a certificate of the cluster's CA"
 API_READY = "the inner API is ready and knows the operator"
-API_SCHEMA = "the inner API serves its schema"
 NODES_REGISTERED = "all nodes have registered with their S-address"
 NODES_READY = "all nodes are Ready"
 
@@ -90,10 +90,6 @@ class Outside:
             return Pending(f"{self.server} is ready, namespace kube-system is not there yet")
         return f"200 for {user}"
 
-    def check_schema(self) -> str | Pending:
-        """Ask once for the schema, so that it is made before the provider's many calls ask for it all at once."""
-        return f"{self._open().fetch_schema_size()} bytes"
-
     def _open(self) -> InnerApi:
         """Publish, or heal what is published, and open the API through it."""
         self.server = ensure_published(self._access, self._cluster, self._publish, limit_seconds=self._limit_seconds)
@@ -145,8 +141,23 @@ def build_outside_table(
         Requirement(description=GUEST_FAR_ENOUGH, check=StageCheck(api, control_planes), hint=stay, every_seconds=3.0),
         Requirement(description=API_ANSWERS, check=outside.check_answers, hint=stay, every_seconds=3.0),
         Requirement(description=API_READY, check=outside.check_ready, hint=stay),
-        Requirement(description=API_SCHEMA, check=outside.check_schema, hint=stay),
     ]
+
+
+def wait_schema(inner: InnerApi, cluster: str, *, limit_seconds: float) -> None:
+    """Ask once for the schema, so that it is made before the Pulumi provider's many calls ask for it all at once."""
+
+    def ask() -> int:
+        ensure_recorded_forward(cluster, wait_seconds=0)
+        return inner.fetch_schema_size()
+
+    wait_until(
+        ask,
+        what=f'inner cluster "{cluster}": the inner API serves its schema',
+        deadline_seconds=limit_seconds,
+        hint="kubectl get --raw /openapi/v2 shows how long it takes; pulumi up tries again",
+        tolerate=(ApiError,),
+    )
 
 
 def prove_nodes_ready(

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from kinky import names
 from kinky.bootstrap.certificates import format_time
 from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.forming import wait_schema
 from kinky.bootstrap.forward import ensure_recorded_forward
 from kinky.bootstrap.store_proof import ProofSpec, StoreRecord, prove_store
 from kinky.errors import HostError
@@ -38,6 +39,8 @@ WALL_KINDS: Mapping[str, Resource] = {
         resources.ROLES,
         resources.ADMISSION_POLICIES,
         resources.ADMISSION_POLICY_BINDINGS,
+        resources.CLUSTER_ROLES,
+        resources.CLUSTER_ROLE_BINDINGS,
     )
 }
 OWNERS = (
@@ -73,7 +76,10 @@ class GateState:
 
 
 def raise_wall(access: HostAccess, cluster: str, server: str, *, limit_seconds: float) -> GateState:
-    """Write the policy and the closed state, unless there is a state already; wait until the inner API obeys it."""
+    """Write the policy and the closed state, unless there is a state already; wait until the inner API obeys it.
+
+    Workers register from then on. Meanwhile the API server makes its schema, which everything declared inside needs.
+    """
     inner = connect_inner(access, cluster, server)
 
     def write() -> GateState | Pending:
@@ -91,6 +97,7 @@ def raise_wall(access: HostAccess, cluster: str, server: str, *, limit_seconds: 
             tolerate=(ApiError,),
         )
         wait_obeyed(inner, cluster, state.state, limit_seconds=limit_seconds)
+        wait_schema(inner, cluster, limit_seconds=limit_seconds)
     return state
 
 

@@ -19,7 +19,7 @@ from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
 from kinky.kube.access import InnerAccess
 from kinky.kube.inner import InnerApi
-from kinky.manifests import cluster_access, flannel, kube_proxy
+from kinky.manifests import cluster_access, flannel, gate, kube_proxy
 from kinky.nodeimage import floor
 from kinky.nodeimage.build import NodeImage
 from kinky.render.node import render_node
@@ -99,8 +99,9 @@ def _access(cluster: str, server: str, files: Mapping[str, bytes], folder: Path)
 
 
 def _apply_network(config: KinkyConfig, server: str, folder: Path, *, kubectl: Path) -> None:
-    """Apply what `up` applies before nodes can be Ready."""
+    """Apply what `up` applies before nodes can be Ready; a worker registers only when the gate stands."""
     bodies = [
+        *gate.build_gate(),
         *cluster_access.build_cluster_access(config),
         *flannel.build_flannel(config),
         *kube_proxy.build_kube_proxy(config),

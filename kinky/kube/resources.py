@@ -44,6 +44,10 @@ ADMISSION_POLICY_BINDINGS = Resource(
     namespaced=False,
 )
 BINDINGS = Resource("Binding", "", "v1", "bindings")
+CLUSTER_ROLE_BINDINGS = Resource(
+    "ClusterRoleBinding", "rbac.authorization.k8s.io", "v1", "clusterrolebindings", namespaced=False
+)
+CLUSTER_ROLES = Resource("ClusterRole", "rbac.authorization.k8s.io", "v1", "clusterroles", namespaced=False)
 CONFIG_MAPS = Resource("ConfigMap", "", "v1", "configmaps")
 DAEMON_SETS = Resource("DaemonSet", "apps", "v1", "daemonsets")
 ENDPOINT_SLICES = Resource("EndpointSlice", "discovery.k8s.io", "v1", "endpointslices")

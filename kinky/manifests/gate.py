@@ -11,7 +11,14 @@ from __future__ import annotations
 from typing import Final
 
 from kinky import names
-from kinky.manifests.body import Body, build_config_map, build_namespace, inner_metadata
+from kinky.manifests.body import (
+    Body,
+    build_cluster_role,
+    build_cluster_role_binding,
+    build_config_map,
+    build_namespace,
+    inner_metadata,
+)
 
 APP: Final = "gate"
 API_VERSION: Final = "admissionregistration.k8s.io/v1"
@@ -20,6 +27,7 @@ STATE_KEY: Final = "state"
 OPEN: Final = "open"
 CLOSED: Final = "closed"
 
+SEEN_BY_NODES: Final = "kinky:see-gate"
 RIGHT: Final = {"apiGroups": ["kinky.dev"], "resources": ["gates"], "verbs": [OPEN]}
 """What the account may do while the gate is open; there is no such resource."""
 IS_OPEN: Final = (
@@ -30,8 +38,11 @@ MESSAGE: Final = "the gate is closed until the secrets store is proved; kinky ga
 
 
 def build_gate() -> tuple[Body, ...]:
-    """Return what the wall is made of, in the order of creation: our namespace, the right, the policy, its binding."""
-    return (build_namespace(names.NAMESPACE_KINKY, app="kinky"), _role(), _policy(), _binding())
+    """Return what the wall is made of, in the order of creation: our namespace, the right, the policy, its binding.
+
+    Last what lets nodes see the binding: a worker starts its kubelet when it does (node-image, role-worker).
+    """
+    return (build_namespace(names.NAMESPACE_KINKY, app="kinky"), _role(), _policy(), _binding(), *_sight())
 
 
 def build_grant() -> Body:
@@ -101,3 +112,17 @@ def _binding() -> Body:
             "validationActions": ["Deny"],
         },
     }
+
+
+def _sight() -> tuple[Body, Body]:
+    rule = {
+        "apiGroups": ["admissionregistration.k8s.io"],
+        "resources": ["validatingadmissionpolicybindings"],
+        "resourceNames": [names.GATE],
+        "verbs": ["get"],
+    }
+    nodes = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:nodes"}
+    return (
+        build_cluster_role(SEEN_BY_NODES, app=APP, rules=[rule]),
+        build_cluster_role_binding(SEEN_BY_NODES, app=APP, role=SEEN_BY_NODES, subject=nodes),
+    )

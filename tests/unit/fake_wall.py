@@ -18,6 +18,7 @@ POLICY = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/kink
 BINDING = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/kinky-gate"
 RIGHT = "/apis/rbac.authorization.k8s.io/v1/namespaces/kinky-system/roles/kinky-gate"
 GRANT = "/apis/rbac.authorization.k8s.io/v1/namespaces/kinky-system/rolebindings/kinky-gate"
+SCHEMA = "/openapi/v2"
 PROBE = "/api/v1/namespaces/default/pods/kinky-gate/binding"
 TAINT = {"key": "kinky.dev/secrets-not-ready", "effect": "NoSchedule"}
 OTHER_TAINT = {"key": "only", "value": "edge", "effect": "NoSchedule"}
@@ -31,6 +32,7 @@ class Wall:
         self.stands = True
         """Whether the API server has learnt of the policy."""
         inner.answers[("POST", PROBE)] = self.answer
+        inner.answer("GET", SCHEMA, "a schema")
 
     def answer(self, _sent: JsonObject) -> Reply:
         objects = self.inner.objects

@@ -22,6 +22,7 @@ from tests.unit.fake_wall import (
     POLICY,
     PROBE,
     RIGHT,
+    SCHEMA,
     SERVER,
     STATE,
     TAINT,
@@ -64,7 +65,9 @@ def test_the_wall_is_closed_and_obeyed(operator: Operator, inner: FakeConnection
     assert (state.state, state.evidence) == ("closed", None)
     assert GRANT not in inner.objects
     assert {POLICY, BINDING, STATE, RIGHT, "/api/v1/namespaces/kinky-system"} <= inner.objects.keys()
-    assert inner.calls[-1] == ("POST", PROBE)
+    assert inner.calls[-2:] == [("POST", PROBE), ("GET", SCHEMA)], (
+        "the schema takes minutes, and workers wait meanwhile"
+    )
     assert TAINT in taints(inner)
 
 
