@@ -5,6 +5,7 @@
 - KinkyError > HostError: the host cluster, or the machine it runs on, cannot do what was asked
 - KinkyError > CommandError: a program that KinKy ran failed
 - KinkyError > WaitError: something did not come true in time
+- KinkyError > WaitError > InterruptedWaitError: the user asked for an end while something was waited for
 """
 
 from __future__ import annotations
@@ -54,3 +55,7 @@ class CommandError(KinkyError):
 
 class WaitError(KinkyError):
     """Something that was waited for did not come true before its deadline."""
+
+
+class InterruptedWaitError(WaitError):
+    """The user asked for an end while something was waited for; what is waited for may come true all the same."""

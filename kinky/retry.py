@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 
 import tenacity
 
-from kinky.errors import KinkyError, WaitError
+from kinky.errors import InterruptedWaitError, KinkyError, WaitError
 
 T = TypeVar("T")
 
@@ -76,11 +76,13 @@ def pause(seconds: float) -> None:
     """Sleep; here so that tests can replace every sleep of KinKy at one place.
 
     Raises:
-        WaitError: The user asked for an end with Ctrl-C.
+        InterruptedWaitError: The user asked for an end with Ctrl-C.
     """
     time.sleep(seconds)
     if _INTERRUPTED.is_set():
-        raise WaitError("interrupted while waiting", hint="the next pulumi up or pulumi destroy goes on from here")
+        raise InterruptedWaitError(
+            "interrupted while waiting", hint="the next pulumi up or pulumi destroy goes on from here"
+        )
 
 
 def interrupt_waits() -> None:

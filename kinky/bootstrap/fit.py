@@ -13,7 +13,9 @@ from kinky.bootstrap.fit_quota import check_quotas, parse_quantity
 from kinky.bootstrap.fit_rights import fetch_missing
 from kinky.bootstrap.keys import fetch_encryption_provider
 from kinky.bootstrap.owner import describe_conflict, fetch_owner
+from kinky.bootstrap.secrets_store import UnreachableHostError, fetch_host_url
 from kinky.config.model import KinkyConfig
+from kinky.config.store import HOST_NAMESPACE
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
@@ -119,6 +121,7 @@ def _read_host(cfg: KinkyConfig, api: HostApi, version: str, owner: str | None, 
         findings.refuse(
             check_overlaps(cfg, networks), "choose other inner networks: network.podCidrs, network.serviceCidrs"
         )
+        _check_store_path(cfg, api, findings)
         if exists:
             _check_contents(cfg, api, owner, findings, served=served)
         kubevirt, accelerator = _read_kubevirt(cfg, api, findings) if served else ("", UNKNOWN)
@@ -153,6 +156,16 @@ def _check_namespace(cfg: KinkyConfig, api: HostApi, findings: Findings) -> bool
         "wait until it is gone, then run pulumi up again",
     )
     return body is not None
+
+
+def _check_store_path(cfg: KinkyConfig, api: HostApi, findings: Findings) -> None:
+    """Check that pods can be told how to reach a store that is on the host."""
+    if cfg.secrets_store.kind != HOST_NAMESPACE:
+        return
+    try:
+        fetch_host_url(api)
+    except UnreachableHostError as error:
+        findings.refuse([error.message], str(error.hint))
 
 
 def _check_contents(cfg: KinkyConfig, api: HostApi, owner: str | None, findings: Findings, *, served: bool) -> None:
@@ -192,7 +205,10 @@ def _read_kubevirt(cfg: KinkyConfig, api: HostApi, findings: Findings) -> tuple[
     try:
         found = api.fetch_all(resources.KUBEVIRTS)
         nodes = api.fetch_all(resources.NODES)
-    except ApiError:
+    except ApiError as error:
+        if error.status != 403:
+            # Taken for a host that does not tell, one slow answer would change every VM.
+            raise
         return "", UNKNOWN if asked == "auto" else asked
     body = found[0] if found else {}
     status = body.get("status") or {}

@@ -3,7 +3,7 @@
 from kinky import names
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
-from kinky.kube.connection import JsonObject
+from kinky.kube.connection import JsonObject, UnavailableError
 from kinky.kube.host import HostApi
 from kinky.progress import note
 from kinky.retry import Pending, wait_until
@@ -44,6 +44,7 @@ def delete_namespace(access: HostAccess, *, limit_seconds: float) -> None:
         what=f"namespace {api.namespace} is gone",
         deadline_seconds=limit_seconds,
         hint=f"kubectl get namespace {api.namespace} -o yaml says what holds it; pulumi destroy goes on from here",
+        tolerate=(UnavailableError,),
     )
 
 

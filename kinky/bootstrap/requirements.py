@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from kinky.errors import HostError, KinkyError, WaitError
+from kinky.errors import HostError, InterruptedWaitError, KinkyError, WaitError
 from kinky.kube.connection import ApiError
 from kinky.progress import Phase
 from kinky.retry import Pending, wait_until
@@ -69,6 +69,7 @@ def run_requirements(
     """Wait for each requirement in order, all within one limit; return the seconds at which each was met.
 
     Raises:
+        InterruptedWaitError: the user asked for an end.
         WaitError: one was not met in time; it tells what was last seen and the evidence.
         HostError: one cannot be met any more.
     """
@@ -79,6 +80,8 @@ def run_requirements(
         remaining = max(limit_seconds - (clock() - started), 1.0)
         try:
             found = _wait(requirement, remaining, phase)
+        except InterruptedWaitError:
+            raise
         except WaitError as error:
             raise WaitError(
                 f"{where} not met in {limit_seconds:.0f} s: {requirement.description}",

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from kinky import names
 from kinky.bootstrap.credential import forget_credentials
 from kinky.bootstrap.forward import stop_forward
-from kinky.errors import WaitError
+from kinky.errors import InterruptedWaitError, WaitError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
+from kinky.kube.connection import UnavailableError
 from kinky.kube.host import HostApi
 from kinky.progress import phase
 from kinky.retry import Pending, wait_until
@@ -67,9 +68,19 @@ def wait_residue_gone(access: HostAccess, cluster: str, *, limit_seconds: float,
     with phase(f"nothing of {cluster} is left on the host", limit_seconds=limit_seconds) as running:
         try:
             wait_until(
-                check, what="teardown", deadline_seconds=limit_seconds, every_seconds=1.0, on_change=running.note
+                check,
+                what="teardown",
+                deadline_seconds=limit_seconds,
+                every_seconds=1.0,
+                on_change=running.note,
+                tolerate=(UnavailableError,),
             )
+        except InterruptedWaitError:
+            raise
         except WaitError:
+            if not left:
+                # The host did not answer at all.
+                raise
             raise WaitError(
                 f"inner cluster {cluster}: {len(left)} objects are left in namespace {access.namespace}"
                 f" after {limit_seconds:.0f} s",

@@ -3,10 +3,12 @@
 The token goes from the host's answer straight into the inner Secret; it never passes through Pulumi.
 """
 
+import ipaddress
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 from kinky import names
 from kinky.bootstrap.certificates import format_time, parse_time
@@ -15,7 +17,7 @@ from kinky.bootstrap.stores.store import build_value_fingerprint
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
-from kinky.kube.connection import JsonObject
+from kinky.kube.connection import ApiError, JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.kube.objects import build_secret
@@ -28,6 +30,10 @@ FINGERPRINT_ANNOTATION = "kinky.dev/fingerprint"
 READER_ANNOTATION = "kinky.dev/reader-uid"
 ANCHOR_ANNOTATION = "kinky.dev/bound-to"
 """Name of the host Secret that the token is bound to; Kubernetes has no other way to end a token before its time."""
+
+
+class UnreachableHostError(HostError):
+    """Nothing tells how a pod reaches the host's API."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +54,49 @@ class TokenRecord:
 
 
 def fetch_store_server(access: HostAccess) -> StoreServer:
-    """Read the host API's address as pods see it; the operator's own URL may lead nowhere from a guest."""
+    """Read how pods reach the host's API, and the certificate that they verify it by."""
     api = HostApi.connect(access)
-    service = api.fetch(resources.SERVICES, "kubernetes", namespace="default")
     bundle = api.fetch_here(resources.CONFIG_MAPS, "kube-root-ca.crt")
-    address = ((service or {}).get("spec") or {}).get("clusterIP")
     certificate = ((bundle or {}).get("data") or {}).get("ca.crt")
-    if not address or not certificate:
-        absent = "Service default/kubernetes" if not address else f"ConfigMap {access.namespace}/kube-root-ca.crt"
+    if not certificate:
         raise HostError(
-            f"host cluster: {absent} is not there",
+            f"host cluster: ConfigMap {access.namespace}/kube-root-ca.crt is not there",
             details=["needed to: tell the secrets store how to reach the host"],
             hint="the host's controller-manager makes it in each namespace; look at its log",
         )
-    return StoreServer(url=f"https://{address}:443", ca_certificate=str(certificate))
+    return StoreServer(url=fetch_host_url(api), ca_certificate=str(certificate))
+
+
+def fetch_host_url(api: HostApi) -> str:
+    """Fetch the URL of the host's API for pods: its Service, or the operator's own URL for who may not read that.
+
+    Raises:
+        UnreachableHostError: the Service may not be read, and the operator's own URL leads nowhere from a guest.
+    """
+    try:
+        service = api.fetch(resources.SERVICES, "kubernetes", namespace="default")
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        service = None
+    address = ((service or {}).get("spec") or {}).get("clusterIP")
+    if address:
+        return f"https://{address}:443"
+    if is_loopback(urlsplit(api.server).hostname or ""):
+        raise UnreachableHostError(
+            "the secrets store cannot reach the host: no right to get Service kubernetes in namespace default,"
+            f" and {api.server} leads nowhere from a node",
+            hint="ask for that right, or use a kubeconfig with an address of the host's API that its pods can reach",
+        )
+    return api.server
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a URL's host is this machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def ensure_store_token(access: HostAccess, cluster: str, server: str, *, hours: int) -> TokenRecord:

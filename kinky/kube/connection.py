@@ -42,6 +42,10 @@ class ApiError(HostError):
         self.status = status
 
 
+class UnavailableError(ApiError):
+    """An API did not answer, or not now (5xx, 429): the same call may succeed a moment later."""
+
+
 @dataclass(frozen=True)
 class Reply:
     """Status and body of an answer that was not refused."""
@@ -112,7 +116,7 @@ class Connection:
             )
             reply = Reply(status=int(answer.status), body=bytes(answer.data or b""))
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ApiError(f"{self.target}: cannot {what}: {_short_reason(error)}") from None
+            raise UnavailableError(f"{self.target}: cannot {what}: {_short_reason(error)}") from None
         if 200 <= reply.status < 300 or reply.status in allowed:
             return reply
         raise _refusal(self.target, what, reply)
@@ -158,7 +162,8 @@ def _refusal(target: str, what: str, reply: Reply) -> ApiError:
     reason = str(status.get("reason") or "refused")
     message = "" if reply.status in _CONTENT_REFUSALS and "Secret" in what else status.get("message", "")
     told = f"{reason} ({reply.status})" + (f": {message}" if message else "")
-    return ApiError(f"{target}: cannot {what}: {told}", status=reply.status)
+    kind = UnavailableError if reply.status >= 500 or reply.status == 429 else ApiError
+    return kind(f"{target}: cannot {what}: {told}", status=reply.status)
 
 
 def open_host(access: HostAccess) -> Connection:

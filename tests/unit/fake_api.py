@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kinky.kube import resources
-from kinky.kube.connection import APPLY_PATCH, JSON_PATCH, ApiError, JsonObject, Reply, _refusal
+from kinky.kube.connection import APPLY_PATCH, JSON_PATCH, JsonObject, Reply, UnavailableError, _refusal
 
 
 class FakeConnection:
@@ -50,7 +50,7 @@ class FakeConnection:
         assert timeout_seconds > 0
         self.calls.append((method, path))
         if self.down:
-            raise ApiError(f"{self.target}: cannot {what}: connection refused")
+            raise UnavailableError(f"{self.target}: cannot {what}: connection refused")
         # A round trip through JSON, as over the wire: no test may pass because two sides share a dict.
         sent = json.loads(json.dumps(body)) if body is not None else {}
         reply = self._answer_patch(path, content_type, sent) or self._answer(method, path, dict(query or {}), sent)

@@ -191,6 +191,22 @@ def test_what_cannot_be_read_is_a_warning(host: FakeConnection) -> None:
     assert any("pod networks are unknown" in warning for warning in found.warnings)
 
 
+def test_a_store_that_cannot_reach_the_host_is_told_before_anything_is_made(host: FakeConnection) -> None:
+    host.answer("GET", "/api/v1/namespaces/default/services/kubernetes", {"reason": "Forbidden"}, status=403)
+    fit.check_fit(make_config(), ACCESS, owner="me")
+    host.server = "https://127.0.0.1:6443"
+    assert "the secrets store cannot reach the host: no right to get Service kubernetes" in refuse(make_config())
+    inside = make_config(cluster={"name": "dev", "ephemeral": True}, secretsStore={"kind": "embedded"})
+    fit.check_fit(inside, ACCESS, owner="me")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nodes", "/apis/kubevirt.io/v1/kubevirts"])
+def test_a_host_that_fails_to_tell_is_not_a_host_that_does_not_tell(host: FakeConnection, path: str) -> None:
+    """An unknown accelerator changes every VM, so it must not come from one slow answer."""
+    host.answer("GET", path, {"reason": "ServiceUnavailable"}, status=503)
+    assert "the host answered once and then did not: try again" in refuse(make_config())
+
+
 def test_cluster_of_another_stack(host: FakeConnection) -> None:
     host.add("/api/v1/namespaces/ns/configmaps", "dev-owner", data={"stack": "organization/kinky/other"})
     expected = "namespace ns already holds a cluster dev of another stack: organization/kinky/other"

@@ -1,13 +1,15 @@
 """Waiting for a cluster: what counts as met, what ends the wait early, and what the error tells."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kinky import retry
 from kinky.bootstrap import checks, diagnose, exposure, forming, requirements
-from kinky.errors import HostError, WaitError
+from kinky.errors import HostError, InterruptedWaitError, WaitError
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError
 from kinky.kube.host import HostApi
@@ -63,6 +65,13 @@ def test_error_tells_number_last_seen_evidence_and_hint(clock: FakeClock) -> Non
         "hint: do this"
     )
     assert clock.now < 12
+
+
+def test_an_interruption_is_told_as_one(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "_INTERRUPTED", threading.Event())
+    retry.interrupt_waits()
+    with pytest.raises(InterruptedWaitError, match="interrupted while waiting"):
+        run(table(lambda: Pending("still cold")), clock)
 
 
 def test_an_api_that_does_not_answer_is_waited_for(clock: FakeClock) -> None:

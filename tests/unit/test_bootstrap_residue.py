@@ -29,3 +29,17 @@ def test_residue_is_not_empty_only_because_it_may_not_be_read(host: FakeConnecti
     host.answer("GET", PODS, {"reason": "Forbidden"}, status=403)
     with pytest.raises(HostError, match="cannot list pods: Forbidden"):
         residue.fetch_residue(ACCESS, "dev")
+
+
+def test_a_host_that_is_away_for_a_moment_does_not_end_the_teardown(host: FakeConnection, clock: FakeClock) -> None:
+    def come_back(seconds: float) -> None:
+        clock.sleep(seconds)
+        host.down = clock.now < 3
+
+    host.down = True
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("time.sleep", come_back)
+        residue.wait_residue_gone(ACCESS, "dev", limit_seconds=5)
+    host.down = True
+    with pytest.raises(WaitError, match=r"last seen: .*connection refused"):
+        residue.wait_residue_gone(ACCESS, "dev", limit_seconds=5)

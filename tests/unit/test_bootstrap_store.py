@@ -83,6 +83,15 @@ def test_server_is_what_pods_can_reach(host: FakeConnection) -> None:
         secrets_store.fetch_store_server(ACCESS)
 
 
+def test_who_may_read_one_namespace_only_has_the_store_use_the_own_url(host: FakeConnection) -> None:
+    host.answer("GET", "/api/v1/namespaces/default/services/kubernetes", {"reason": "Forbidden"}, status=403)
+    assert secrets_store.fetch_store_server(ACCESS).url == "https://host.test:6443"
+    for server in ("https://127.0.0.1:16500", "https://[::1]:6443", "https://localhost:6443"):
+        host.server = server
+        with pytest.raises(HostError, match=r"no right to get Service kubernetes in namespace default, and https://"):
+            secrets_store.fetch_store_server(ACCESS)
+
+
 def test_token_goes_into_the_inner_cluster_only(host: FakeConnection, inner: FakeConnection) -> None:
     record = secrets_store.ensure_store_token(ACCESS, "dev", "https://x", hours=24)
     assert record.secret == "kinky-system/host-store-token"

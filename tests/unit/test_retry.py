@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from kinky import retry
-from kinky.errors import HostError, WaitError
+from kinky.errors import HostError, InterruptedWaitError, WaitError
 from kinky.retry import Pending, wait_until
 
 
@@ -100,5 +100,5 @@ def test_the_interval_is_the_caller_s(clock: Clock) -> None:
 def test_an_interrupted_process_waits_no_more(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "_INTERRUPTED", threading.Event())
     retry.interrupt_waits()
-    with pytest.raises(WaitError, match="interrupted"):
+    with pytest.raises(InterruptedWaitError, match="interrupted"):
         wait_until(lambda: Pending("starting"), what="it is there", deadline_seconds=60)
