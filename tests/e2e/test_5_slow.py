@@ -10,24 +10,18 @@ import json
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kinky import names, process, retry
 from tests.e2e import gate
 from tests.e2e.person import UP_SECONDS, Person, is_ready, wait_for
+from tests.e2e.rotation import ROUNDS, ROUNDS_OF_AUTHORITIES, fetch_keys, read_secrets, rotate, rotate_killed
 
 pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
 
-ROTATION_SECONDS = 3600.0
-"""Three replacements of a control plane, each of which may take a quarter of an hour."""
 SAMPLES = 60
 """How often the pods must have been looked at: `up` waits ten minutes for the store."""
-ROUNDS = ("known/", "writes/", "dropped/")
-"""The rounds in which the rotation of the encryption key replaces all control planes, in their order."""
-ROUNDS_OF_AUTHORITIES = ("trusted/", "sign-boot/", "signing/", "dropped/", "trust-boot/")
-"""The rounds in which the rotation of the authorities replaces all nodes of a role, in their order."""
 
 
 def test_s5_a_store_that_never_works_starts_no_workload_and_up_names_the_item(person: Person) -> None:
@@ -155,41 +149,6 @@ def explain_pod(person: Person) -> str:
     return json.dumps([pod["status"].get("conditions") for pod in gate.fetch_pods(person)])
 
 
-def rotate(person: Person, item: str, *options: str) -> None:
-    """Rotate a key to the end, and look that nothing is half done."""
-    person.kinky("rotate", item, "--stack", person.stack.stack, *options, limit_seconds=ROTATION_SECONDS)
-    status = fetch_status(person, item)
-    assert status["finishedAt"] and not status["halfDone"]
-
-
-def rotate_killed(person: Person, item: str, reached: str) -> None:
-    """Begin to rotate a key, or go on, and kill that in the sub-step whose name begins like this."""
-    with person.start(person.scratch / "killed.log", "rotate", item):
-        wait_for(
-            f"sub-step {reached}",
-            lambda: fetch_step(person, item).startswith(reached),
-            limit_seconds=ROTATION_SECONDS,
-        )
-
-
-def fetch_status(person: Person, item: str) -> dict[str, Any]:
-    """Return what `kinky rotate status` says of an item."""
-    rows = json.loads(person.kinky("rotate", "status", "--stack", person.stack.stack, "--json"))
-    return next(row for row in rows if row["item"] == item)
-
-
-def fetch_keys(person: Person, item: str) -> dict[str, str]:
-    """Return the fingerprints of an item's keys, by where they are."""
-    return {key["subject"]: key["fingerprint"] for key in fetch_status(person, item)["keys"]}
-
-
-def fetch_step(person: Person, item: str) -> str:
-    """Return the sub-step that the record on the host names; empty before the first one."""
-    record = names.rotation_record(person.stack.cluster)
-    body = json.loads(person.host("get", "configmap", record, "--output", "json"))
-    return str(json.loads(body["data"].get(item, "{}")).get("step", ""))
-
-
 def read_authority(person: Person) -> str:
     """Return what signs for the API server now, as a kubeconfig holds it."""
     shown = person.kubectl("config", "view", "--minify", "--flatten", "--raw", "--output", "json")
@@ -199,16 +158,3 @@ def read_authority(person: Person) -> str:
 def read_log(person: Person) -> list[str]:
     """Return the end of the workload's log, as its node's kubelet gives it once the container has started."""
     return [person.kubectl("logs", "--namespace", names.NAMESPACE_WORKLOAD, "deployment/web", "--tail", "1")]
-
-
-def read_secrets(person: Person) -> dict[str, str]:
-    """Return the identity of each inner Secret that can be read, with a digest of nothing but its keys."""
-    found: dict[str, str] = {}
-
-    def read() -> bool:
-        for body in json.loads(person.kubectl("get", "secrets", "--all-namespaces", "--output", "json"))["items"]:
-            found[body["metadata"]["uid"]] = ",".join(sorted(body.get("data") or {}))
-        return bool(found)
-
-    wait_for("the inner Secrets", read, limit_seconds=600)
-    return found

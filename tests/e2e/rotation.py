@@ -1,0 +1,64 @@
+"""What the tests of rotations share: a key is rotated, or that is killed on the way, and what the cluster says then."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kinky import names
+from tests.e2e.person import Person, wait_for
+
+ROTATION_SECONDS = 9000.0
+"""Three rounds over up to three control planes, each of which may take a quarter of an hour."""
+ROUNDS = ("known/", "writes/", "dropped/")
+"""The rounds in which the rotation of the encryption key replaces all control planes, in their order."""
+ROUNDS_OF_AUTHORITIES = ("trusted/", "sign-boot/", "signing/", "dropped/", "trust-boot/")
+"""The rounds in which the rotation of the authorities replaces all nodes of a role, in their order."""
+
+
+def rotate(person: Person, item: str, *options: str) -> None:
+    """Rotate a key to the end, and look that nothing is half done."""
+    person.kinky("rotate", item, "--stack", person.stack.stack, *options, limit_seconds=ROTATION_SECONDS)
+    status = fetch_status(person, item)
+    assert status["finishedAt"] and not status["halfDone"]
+
+
+def rotate_killed(person: Person, item: str, reached: str) -> None:
+    """Begin to rotate a key, or go on, and kill that in the sub-step whose name begins like this."""
+    with person.start(person.scratch / "killed.log", "rotate", item):
+        wait_for(
+            f"sub-step {reached}",
+            lambda: fetch_step(person, item).startswith(reached),
+            limit_seconds=ROTATION_SECONDS,
+        )
+
+
+def fetch_status(person: Person, item: str) -> dict[str, Any]:
+    """Return what `kinky rotate status` says of an item."""
+    rows = json.loads(person.kinky("rotate", "status", "--stack", person.stack.stack, "--json"))
+    return next(row for row in rows if row["item"] == item)
+
+
+def fetch_keys(person: Person, item: str) -> dict[str, str]:
+    """Return the fingerprints of an item's keys, by where they are."""
+    return {key["subject"]: key["fingerprint"] for key in fetch_status(person, item)["keys"]}
+
+
+def fetch_step(person: Person, item: str) -> str:
+    """Return the sub-step that the record on the host names; empty before the first one."""
+    record = names.rotation_record(person.stack.cluster)
+    body = json.loads(person.host("get", "configmap", record, "--output", "json"))
+    return str(json.loads(body["data"].get(item, "{}")).get("step", ""))
+
+
+def read_secrets(person: Person) -> dict[str, str]:
+    """Return the identity of each inner Secret that can be read, with a digest of nothing but its keys."""
+    found: dict[str, str] = {}
+
+    def read() -> bool:
+        for body in json.loads(person.kubectl("get", "secrets", "--all-namespaces", "--output", "json"))["items"]:
+            found[body["metadata"]["uid"]] = ",".join(sorted(body.get("data") or {}))
+        return bool(found)
+
+    wait_for("the inner Secrets", read, limit_seconds=600)
+    return found
