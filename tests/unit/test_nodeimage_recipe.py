@@ -83,7 +83,11 @@ def test_enabled_units_are_not_masked() -> None:
 def test_patches_are_kubeadm_patches_for_its_components() -> None:
     for path in (recipe.recipe_dir() / "files/usr/lib/kinky").glob("patches*/*+strategic.yaml"):
         component = path.name.removesuffix("+strategic.yaml").rstrip("0123456789")
-        assert yaml.safe_load(path.read_text())["spec"]["containers"][0]["name"] == component
+        patch = yaml.safe_load(path.read_text())
+        if component == "kubeletconfiguration":
+            assert patch["kind"] == "KubeletConfiguration"
+        else:
+            assert patch["spec"]["containers"][0]["name"] == component
 
 
 def test_modules_load_after_what_they_need() -> None:
