@@ -45,7 +45,8 @@ def stack_path(stack: str) -> Path:
 
 def list_stacks() -> list[str]:
     """Return the names of the stacks that have a file."""
-    return sorted(found.name.split(".")[1] for found in stack_path("dev").parent.glob("Pulumi.*.yaml"))
+    files = stack_path("dev").parent.glob("Pulumi.*.yaml")
+    return sorted(found.name.removeprefix("Pulumi.").removesuffix(".yaml") for found in files)
 
 
 def read_stack_file(stack: str) -> StackFile:

@@ -119,6 +119,22 @@ def test_down_stops_the_host_even_if_destroy_fails_and_tells(
     assert capsys.readouterr().err.endswith("pulumi destroy failed\n")
 
 
+def test_down_stops_the_host_even_if_a_stack_file_is_wrong_and_tells(
+    engines: Callable[..., FakeEngine],
+    stopped: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = engines()
+    monkeypatch.setattr("kinky.cli.down.list_stacks", lambda: ["absent", "dev"])
+    (paths.pulumi_backend_dir() / ".pulumi").mkdir()
+    assert main.main(["down"]) == 1
+    assert engine.calls == ["destroy", "forget"]
+    assert stopped == ["down purge=True", "forget Pulumi.dev.yaml"]
+    told = capsys.readouterr().err
+    assert told.count('stack "absent": no file stacks/Pulumi.absent.yaml') == 2, "when it is seen, and at the end"
+
+
 def test_down_without_state_does_not_ask_pulumi(engines: Callable[..., FakeEngine], stopped: list[str]) -> None:
     engine = engines()
     assert main.main(["down"]) == 0
