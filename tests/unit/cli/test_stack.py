@@ -229,6 +229,20 @@ def test_a_state_that_pulumi_cannot_read_is_told_as_that(monkeypatch: pytest.Mon
         getattr(engine, operation)()
 
 
+@pytest.mark.parametrize("folder", ["bin", "tools"])
+def test_a_pulumi_on_path_is_found_whatever_its_folder_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    program = tmp_path / folder / "pulumi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho v3.250.0\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    command = automation.PulumiCommand(root=stack_engine.find_root(program))
+    assert command.command == (str(program) if folder == "bin" else "pulumi")
+    assert str(command.version) == "3.250.0"
+
+
 def test_ctrl_c_waits_for_the_work_and_then_counts(capsys: pytest.CaptureFixture[str]) -> None:
     done = []
     # A shell starts what runs in its background with the signal ignored.
