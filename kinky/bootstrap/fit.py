@@ -7,7 +7,6 @@ with rights in one namespace must not be refused for not seeing the nodes.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kinky.bootstrap.fit_image import check_image
 from kinky.bootstrap.fit_network import check_overlaps, fetch_host_networks
 from kinky.bootstrap.fit_quota import check_quotas, parse_quantity
 from kinky.bootstrap.fit_rights import fetch_missing
@@ -72,8 +71,7 @@ def check_fit(
     findings = Findings()
     findings.warnings += [UNATTESTED] if cfg.host.encryption_at_rest == "unknown" else []
     findings.refuse(
-        check_image(cfg, kubernetes_version=image_kubernetes_version),
-        "kinky image build makes an image for the wanted version; image.archive names its file",
+        _check_image(cfg, image_kubernetes_version), "kinky image build makes an image for the wanted version"
     )
     api = HostApi.connect(access)
     version = _fetch_version(api, findings)
@@ -86,6 +84,14 @@ def check_fit(
             hint="; ".join(findings.hints) or None,
         )
     return fit
+
+
+def _check_image(cfg: KinkyConfig, built_for: str | None) -> list[str]:
+    """Compare the version of the node image at hand, if it is known, with the one that is asked for."""
+    wanted = cfg.cluster.kubernetes_version
+    if built_for in (None, wanted):
+        return []
+    return [f"the node image was built for Kubernetes {built_for}, cluster.kubernetesVersion is {wanted}"]
 
 
 def _fetch_version(api: HostApi, findings: Findings) -> str:
