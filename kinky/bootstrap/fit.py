@@ -117,8 +117,8 @@ def _read_host(cfg: KinkyConfig, api: HostApi, version: str, owner: str | None, 
             )
         exists = _check_namespace(cfg, api, findings)
         findings.refuse(
-            [f"namespace {api.namespace}: {line}" for line in fetch_missing(api, cfg, namespace_exists=exists)],
-            "ask the host's administrator for a RoleBinding in the namespace; docs/configuration.md lists the rights",
+            fetch_missing(api, cfg),
+            "ask the host's administrator; docs/configuration.md lists the rights and when each is needed",
         )
         networks, unread = fetch_host_networks(api, cfg)
         findings.warnings += unread

@@ -1,4 +1,4 @@
-"""`kinky generate`: files that are derived from the configuration model and kept in the repository."""
+"""`kinky generate`: files that are derived from the configuration model and the rights, and kept in the repository."""
 
 from __future__ import annotations
 
@@ -37,11 +37,12 @@ def run_generate(arguments: argparse.Namespace) -> int:
 
 def build_files() -> dict[Path, str]:
     """Return the generated files: path and text."""
+    from kinky.bootstrap.fit_rights import render_rights
     from kinky.config import schema
 
     root = paths.project_root()
     return {
         root / "Pulumi.yaml": schema.project_text(),
         root / "stacks" / "schema.json": schema.schema_text(),
-        root / "docs" / "configuration.md": schema.documentation_text(),
+        root / "docs" / "configuration.md": f"{schema.documentation_text()}\n{render_rights()}",
     }

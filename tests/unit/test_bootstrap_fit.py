@@ -96,12 +96,14 @@ def test_rights_that_are_not_needed_are_not_asked(host: FakeConnection) -> None:
     host.denied = {
         ("create", "pods/portforward"),
         ("create", "persistentvolumeclaims"),
-        ("create", "namespaces"),
+        *((verb, "namespaces") for verb in ("create", "get", "delete")),
+        ("list", "nodes"),
         ("get", "pods/log"),
     }
     config = make_config(
         cluster={"name": "dev", "ephemeral": True},
-        access={"mode": "nodePort"},
+        host={"createNamespace": False},
+        access={"mode": "loadBalancer"},
         virtualMachine={"serialConsoleLog": "never"},
     )
     fit.check_fit(config, ACCESS, owner="me")
