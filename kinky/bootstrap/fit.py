@@ -33,11 +33,8 @@ UNATTESTED = (
 class HostFit:
     """What was read of the host."""
 
-    kubernetes_version: str
-    kubevirt_version: str
     accelerator: str
     """kvm, emulation, or unknown where the host does not tell."""
-    namespace_exists: bool
     warnings: tuple[str, ...]
 
 
@@ -74,8 +71,7 @@ def check_fit(
         _check_image(cfg, image_kubernetes_version), "kinky image build makes an image for the wanted version"
     )
     api = HostApi.connect(access)
-    version = _fetch_version(api, findings)
-    fit = _read_host(cfg, api, version, owner, findings) if version else None
+    fit = _read_host(cfg, api, owner, findings) if _is_answering(api, findings) else None
     if findings.problems or fit is None:
         count = "1 problem" if len(findings.problems) == 1 else f"{len(findings.problems)} problems"
         raise HostError(
@@ -94,19 +90,20 @@ def _check_image(cfg: KinkyConfig, built_for: str | None) -> list[str]:
     return [f"the node image was built for Kubernetes {built_for}, cluster.kubernetesVersion is {wanted}"]
 
 
-def _fetch_version(api: HostApi, findings: Findings) -> str:
-    """Ask for the version, which also tells whether the host answers at all; empty when it does not."""
+def _is_answering(api: HostApi, findings: Findings) -> bool:
+    """Ask for the version, which needs no right: it tells whether the host answers at all."""
     try:
-        return api.fetch_version()
+        api.fetch_version()
     except ApiError as error:
         findings.refuse(
             [f"{error.message} (server {api.server})"],
             "check that the host runs: kinky host status, or kubectl version with its kubeconfig",
         )
-        return ""
+        return False
+    return True
 
 
-def _read_host(cfg: KinkyConfig, api: HostApi, version: str, owner: str | None, findings: Findings) -> HostFit | None:
+def _read_host(cfg: KinkyConfig, api: HostApi, owner: str | None, findings: Findings) -> HostFit | None:
     """Run all checks that need an answering host."""
     try:
         served = api.is_served(resources.VIRTUAL_MACHINES)
@@ -127,17 +124,11 @@ def _read_host(cfg: KinkyConfig, api: HostApi, version: str, owner: str | None, 
         )
         if exists:
             _check_contents(cfg, api, owner, findings, served=served)
-        kubevirt, accelerator = _read_kubevirt(cfg, api, findings) if served else ("", UNKNOWN)
+        accelerator = _read_kubevirt(cfg, api, findings) if served else UNKNOWN
     except ApiError as error:
         findings.refuse([error.message], "the host answered once and then did not: try again")
         return None
-    return HostFit(
-        kubernetes_version=version,
-        kubevirt_version=kubevirt,
-        accelerator=accelerator,
-        namespace_exists=exists,
-        warnings=tuple(findings.warnings),
-    )
+    return HostFit(accelerator=accelerator, warnings=tuple(findings.warnings))
 
 
 def _check_namespace(cfg: KinkyConfig, api: HostApi, findings: Findings) -> bool:
@@ -192,17 +183,16 @@ def _check_provider(cfg: KinkyConfig, api: HostApi) -> list[str]:
     return [f"encryption.provider = {asked}: cluster {cfg.cluster.name} was made with {made}"]
 
 
-def _read_kubevirt(cfg: KinkyConfig, api: HostApi, findings: Findings) -> tuple[str, str]:
-    """Read KubeVirt's version and how its VMs' processors run; both are unknown without rights over the cluster."""
+def _read_kubevirt(cfg: KinkyConfig, api: HostApi, findings: Findings) -> str:
+    """Read whether KubeVirt is ready and how VMs' processors run: unknown without rights over the cluster."""
     asked = cfg.host.accelerator
     try:
         found = api.fetch_all(resources.KUBEVIRTS)
         nodes = api.fetch_all(resources.NODES)
     except ApiError:
-        return "", UNKNOWN if asked == "auto" else asked
+        return UNKNOWN if asked == "auto" else asked
     body = found[0] if found else {}
-    status = body.get("status") or {}
-    phase = status.get("phase")
+    phase = (body.get("status") or {}).get("phase")
     findings.refuse(
         [f"KubeVirt is not ready: phase {phase}"] if phase not in (None, "Deployed") else [],
         "kubectl get kubevirt -A shows why; wait until its phase is Deployed",
@@ -219,7 +209,7 @@ def _read_kubevirt(cfg: KinkyConfig, api: HostApi, findings: Findings) -> tuple[
             [f"host.accelerator = {asked}: KubeVirt's useEmulation is {switch}, so VMs run by {offered}"],
             "leave host.accelerator: auto, or change useEmulation in the KubeVirt object",
         )
-    return str(status.get("observedKubeVirtVersion", "")), offered
+    return offered
 
 
 def find_accelerator(kubevirt: JsonObject, nodes: Sequence[JsonObject]) -> str:
