@@ -15,7 +15,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     """Return the parser of `kinky generate`."""
     parser = options.command_parser(
         command,
-        description="Write Pulumi.yaml, stacks/schema.json and docs/configuration.md from the configuration model.",
+        description="Write Pulumi.yaml, stacks/schema.json and docs/configuration.md from the model and the rights.",
     )
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is not up to date")
     options.set_run(parser, run_generate)
