@@ -47,7 +47,7 @@ bench: image ## measure the phases of up against bare QEMU; one JSON, also in be
 golden: venv ## rewrite the golden files; read the diff before it is committed
 	KINKY_GOLDEN=write $(PYTEST) tests/golden
 
-generate: venv ## rewrite stacks/schema.json and docs/configuration.md from the configuration model
+generate: venv ## rewrite stacks/schema.json and docs/configuration.md from the configuration model and the rights
 	$(KINKY) generate
 
 shell: venv ## a shell with pulumi, kubectl and kinky set up for the stack

@@ -122,7 +122,12 @@ def describe_owner() -> str:
 
 def find_host(config: KinkyConfig) -> HostAccess:
     """Find the host's kubeconfig; raises HostError when there is none, or more than one file."""
-    kubeconfig = str(paths.host_kubeconfig()) if config.host.embedded else config.host.kubeconfig
+    kubeconfig = config.host.kubeconfig
+    if config.host.embedded:
+        kubeconfig = str(paths.host_kubeconfig())
+        # Nothing in the stack file would help: this file appears when the host starts.
+        if not paths.host_kubeconfig().is_file():
+            raise HostError(f"the embedded host was not started: there is no {kubeconfig}", hint="kinky host up")
     access = resolve_access(kubeconfig=kubeconfig, context=config.host.context, namespace=config.host.namespace)
     if os.pathsep in access.kubeconfig:
         raise HostError(

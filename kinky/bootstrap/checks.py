@@ -28,10 +28,6 @@ class VmCheck:
         self._cluster = cluster
         self._nodes = tuple(nodes)
         self._grace = Grace(clock)
-        self._clock = clock
-        self._started = clock()
-        self.running_seconds: dict[str, float] = {}
-        """Seconds since the start of the check at which each VM was first seen running."""
 
     def __call__(self) -> str | Pending:
         """Look at all VMs once, with one call."""
@@ -40,7 +36,6 @@ class VmCheck:
         for node in self._nodes:
             vm = found.get(node)
             if vm is not None and vm.printable == "Running":
-                self.running_seconds.setdefault(node, self._clock() - self._started)
                 self._grace.clear(node)
                 continue
             state = "absent" if vm is None else vm.printable

@@ -7,7 +7,7 @@ from kinky.bootstrap.forward import LOOPBACK, ensure_forward
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
-from kinky.kube.connection import JsonObject
+from kinky.kube.connection import ApiError, JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.objects import is_condition_true
 from kinky.retry import Pending, wait_until
@@ -71,13 +71,26 @@ def _find_node_port_url(api: HostApi, service: JsonObject, asked: int | None) ->
             f"Service {service['metadata']['name']} has nodePort {given}, not {asked} as access.nodePort says",
             hint="run pulumi up again, or leave access.nodePort out",
         )
-    for node in api.fetch_all(resources.NODES):
+    for node in _fetch_nodes(api):
         status = node.get("status") or {}
         addresses = {item["type"]: item["address"] for item in status.get("addresses") or []}
         address = addresses.get("ExternalIP") or addresses.get("InternalIP")
         if address and is_condition_true(status, "Ready"):
             return _build_url(str(address), int(given))
     return Pending("no node of the host is Ready")
+
+
+def _fetch_nodes(api: HostApi) -> list[JsonObject]:
+    """List the host's nodes; a right that is missing does not come by waiting, as an API that is silent does."""
+    try:
+        return api.fetch_all(resources.NODES)
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        raise HostError(
+            f"{error.message}: access.mode nodePort needs a node's address",
+            hint="ask the host's administrator for the right to list nodes, or choose another access.mode",
+        ) from error
 
 
 def _find_load_balancer_url(service: JsonObject) -> str | Pending:

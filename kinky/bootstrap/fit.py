@@ -7,7 +7,6 @@ with rights in one namespace must not be refused for not seeing the nodes.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kinky.bootstrap.fit_image import check_image
 from kinky.bootstrap.fit_network import check_overlaps, fetch_host_networks
 from kinky.bootstrap.fit_quota import check_quotas, parse_quantity
 from kinky.bootstrap.fit_rights import fetch_missing
@@ -36,11 +35,8 @@ UNATTESTED = (
 class HostFit:
     """What was read of the host."""
 
-    kubernetes_version: str
-    kubevirt_version: str
     accelerator: str
     """kvm, emulation, or unknown where the host does not tell."""
-    namespace_exists: bool
     warnings: tuple[str, ...]
 
 
@@ -74,12 +70,10 @@ def check_fit(
     findings = Findings()
     findings.warnings += [UNATTESTED] if cfg.host.encryption_at_rest == "unknown" else []
     findings.refuse(
-        check_image(cfg, kubernetes_version=image_kubernetes_version),
-        "kinky image build makes an image for the wanted version; image.archive names its file",
+        _check_image(cfg, image_kubernetes_version), "kinky image build makes an image for the wanted version"
     )
     api = HostApi.connect(access)
-    version = _fetch_version(api, findings)
-    fit = _read_host(cfg, api, version, owner, findings) if version else None
+    fit = _read_host(cfg, api, owner, findings) if _is_answering(api, findings) else None
     if findings.problems or fit is None:
         count = "1 problem" if len(findings.problems) == 1 else f"{len(findings.problems)} problems"
         raise HostError(
@@ -90,19 +84,28 @@ def check_fit(
     return fit
 
 
-def _fetch_version(api: HostApi, findings: Findings) -> str:
-    """Ask for the version, which also tells whether the host answers at all; empty when it does not."""
+def _check_image(cfg: KinkyConfig, built_for: str | None) -> list[str]:
+    """Compare the version of the node image at hand, if it is known, with the one that is asked for."""
+    wanted = cfg.cluster.kubernetes_version
+    if built_for in (None, wanted):
+        return []
+    return [f"the node image was built for Kubernetes {built_for}, cluster.kubernetesVersion is {wanted}"]
+
+
+def _is_answering(api: HostApi, findings: Findings) -> bool:
+    """Ask for the version, which needs no right: it tells whether the host answers at all."""
     try:
-        return api.fetch_version()
+        api.fetch_version()
     except ApiError as error:
         findings.refuse(
             [f"{error.message} (server {api.server})"],
             "check that the host runs: kinky host status, or kubectl version with its kubeconfig",
         )
-        return ""
+        return False
+    return True
 
 
-def _read_host(cfg: KinkyConfig, api: HostApi, version: str, owner: str | None, findings: Findings) -> HostFit | None:
+def _read_host(cfg: KinkyConfig, api: HostApi, owner: str | None, findings: Findings) -> HostFit | None:
     """Run all checks that need an answering host."""
     try:
         served = api.is_served(resources.VIRTUAL_MACHINES)
@@ -113,8 +116,8 @@ def _read_host(cfg: KinkyConfig, api: HostApi, version: str, owner: str | None, 
             )
         exists = _check_namespace(cfg, api, findings)
         findings.refuse(
-            [f"namespace {api.namespace}: {line}" for line in fetch_missing(api, cfg, namespace_exists=exists)],
-            "ask the host's administrator for a RoleBinding in the namespace; docs/configuration.md lists the rights",
+            fetch_missing(api, cfg),
+            "ask the host's administrator; docs/configuration.md lists the rights and when each is needed",
         )
         networks, unread = fetch_host_networks(api, cfg)
         findings.warnings += unread
@@ -124,17 +127,11 @@ def _read_host(cfg: KinkyConfig, api: HostApi, version: str, owner: str | None, 
         _check_store_path(cfg, api, findings)
         if exists:
             _check_contents(cfg, api, owner, findings, served=served)
-        kubevirt, accelerator = _read_kubevirt(cfg, api, findings) if served else ("", UNKNOWN)
+        accelerator = _read_kubevirt(cfg, api, findings) if served else UNKNOWN
     except ApiError as error:
         findings.refuse([error.message], "the host answered once and then did not: try again")
         return None
-    return HostFit(
-        kubernetes_version=version,
-        kubevirt_version=kubevirt,
-        accelerator=accelerator,
-        namespace_exists=exists,
-        warnings=tuple(findings.warnings),
-    )
+    return HostFit(accelerator=accelerator, warnings=tuple(findings.warnings))
 
 
 def _check_namespace(cfg: KinkyConfig, api: HostApi, findings: Findings) -> bool:
@@ -199,8 +196,8 @@ def _check_provider(cfg: KinkyConfig, api: HostApi) -> list[str]:
     return [f"encryption.provider = {asked}: cluster {cfg.cluster.name} was made with {made}"]
 
 
-def _read_kubevirt(cfg: KinkyConfig, api: HostApi, findings: Findings) -> tuple[str, str]:
-    """Read KubeVirt's version and how its VMs' processors run; both are unknown without rights over the cluster."""
+def _read_kubevirt(cfg: KinkyConfig, api: HostApi, findings: Findings) -> str:
+    """Read whether KubeVirt is ready and how VMs' processors run: unknown without rights over the cluster."""
     asked = cfg.host.accelerator
     try:
         found = api.fetch_all(resources.KUBEVIRTS)
@@ -209,10 +206,9 @@ def _read_kubevirt(cfg: KinkyConfig, api: HostApi, findings: Findings) -> tuple[
         if error.status != 403:
             # Taken for a host that does not tell, one slow answer would change every VM.
             raise
-        return "", UNKNOWN if asked == "auto" else asked
+        return UNKNOWN if asked == "auto" else asked
     body = found[0] if found else {}
-    status = body.get("status") or {}
-    phase = status.get("phase")
+    phase = (body.get("status") or {}).get("phase")
     findings.refuse(
         [f"KubeVirt is not ready: phase {phase}"] if phase not in (None, "Deployed") else [],
         "kubectl get kubevirt -A shows why; wait until its phase is Deployed",
@@ -229,7 +225,7 @@ def _read_kubevirt(cfg: KinkyConfig, api: HostApi, findings: Findings) -> tuple[
             [f"host.accelerator = {asked}: KubeVirt's useEmulation is {switch}, so VMs run by {offered}"],
             "leave host.accelerator: auto, or change useEmulation in the KubeVirt object",
         )
-    return str(status.get("observedKubeVirtVersion", "")), offered
+    return offered
 
 
 def find_accelerator(kubevirt: JsonObject, nodes: Sequence[JsonObject]) -> str:

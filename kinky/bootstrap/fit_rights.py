@@ -1,6 +1,6 @@
-"""Whether the operator may do on the host what the program will do, asked verb by verb."""
+"""Whether the operator may do on the host what KinKy will do, asked verb by verb."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -13,58 +13,132 @@ PARALLEL_CALLS = 8
 READ_WRITE = ("get", "list", "create", "patch", "delete")
 
 
-@dataclass(frozen=True)
-class Right:
-    """One verb on one kind of object."""
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """Verbs on one kind of object, and when they are needed."""
 
-    verb: str
     resource: Resource
+    verbs: tuple[str, ...]
     subresource: str = ""
+    namespace: str = ""
+    """Another namespace than the cluster's own."""
+    name: str = ""
+    """The one object that it is about."""
+    when: str = "always"
+    """The condition in words."""
+    applies: Callable[[KinkyConfig], bool] = lambda _: True
 
     @property
-    def object_name(self) -> str:
+    def kind(self) -> str:
         """Name the kind as RBAC rules do, such as `virtualmachines.kubevirt.io`."""
         plural = f"{self.resource.plural}/{self.subresource}" if self.subresource else self.resource.plural
         return f"{plural}.{self.resource.group}" if self.resource.group else plural
 
 
-def build_rights(cfg: KinkyConfig, *, namespace_exists: bool) -> Iterator[Right]:
-    """Yield the rights that this configuration needs."""
-    if not namespace_exists:
-        yield Right("create", resources.NAMESPACES)
-    yield from (Right(verb, resources.VIRTUAL_MACHINES) for verb in READ_WRITE)
-    yield from (Right(verb, resources.VIRTUAL_MACHINE_INSTANCES) for verb in ("get", "list", "delete"))
-    yield from (Right(verb, resources.SECRETS) for verb in (*READ_WRITE, "update"))
-    for resource in (
-        resources.SERVICES,
-        resources.CONFIG_MAPS,
-        resources.SERVICE_ACCOUNTS,
-        resources.ROLES,
-        resources.ROLE_BINDINGS,
-        resources.NETWORK_POLICIES,
-    ):
-        yield from (Right(verb, resource) for verb in READ_WRITE)
-    if not cfg.cluster.ephemeral:
-        yield from (Right(verb, resources.PVCS) for verb in READ_WRITE)
-    yield Right("create", resources.SERVICE_ACCOUNTS, "token")
-    yield from (Right(verb, resources.PODS) for verb in ("get", "list"))
-    if cfg.access.mode == "forward":
-        yield Right("create", resources.PODS, "portforward")
-    if cfg.virtual_machine.serial_console_log != "never":
-        yield Right("get", resources.PODS, "log")
+NEEDS = (
+    Need(
+        resource=resources.NAMESPACES,
+        verbs=("create", "get", "delete"),
+        when="`host.createNamespace` is true",
+        applies=lambda cfg: cfg.host.create_namespace,
+    ),
+    Need(resource=resources.VIRTUAL_MACHINES, verbs=READ_WRITE),
+    Need(resource=resources.VIRTUAL_MACHINE_INSTANCES, verbs=("get", "list", "delete")),
+    Need(resource=resources.SECRETS, verbs=(*READ_WRITE, "update")),
+    Need(resource=resources.SERVICES, verbs=READ_WRITE),
+    Need(resource=resources.CONFIG_MAPS, verbs=READ_WRITE),
+    Need(resource=resources.SERVICE_ACCOUNTS, verbs=READ_WRITE),
+    Need(resource=resources.SERVICE_ACCOUNTS, verbs=("create",), subresource="token"),
+    Need(resource=resources.ROLES, verbs=READ_WRITE),
+    Need(resource=resources.ROLE_BINDINGS, verbs=READ_WRITE),
+    Need(resource=resources.NETWORK_POLICIES, verbs=READ_WRITE),
+    Need(resource=resources.PODS, verbs=("get", "list")),
+    # What KubeVirt and the host derive from our objects is listed at the end, to see that it is gone.
+    Need(resource=resources.PVCS, verbs=("list",)),
+    Need(resource=resources.ENDPOINT_SLICES, verbs=("list",)),
+    Need(resource=resources.POD_DISRUPTION_BUDGETS, verbs=("list",)),
+    Need(
+        resource=resources.PVCS,
+        verbs=("get", "create", "patch", "delete"),
+        when="`cluster.ephemeral` is false",
+        applies=lambda cfg: not cfg.cluster.ephemeral,
+    ),
+    Need(
+        resource=resources.PODS,
+        verbs=("get",),
+        subresource="log",
+        when="`virtualMachine.serialConsoleLog` is not `never`",
+        applies=lambda cfg: cfg.virtual_machine.serial_console_log != "never",
+    ),
+    Need(
+        resource=resources.PODS,
+        verbs=("create",),
+        subresource="portforward",
+        when="`access.mode` is `forward`, or there are 3 control planes, each asked by a rotation; `kinky rotate ca`",
+        applies=lambda cfg: cfg.access.mode == "forward" or cfg.control_plane.replicas > 1,
+    ),
+    Need(
+        resource=resources.SERVICES,
+        verbs=("get",),
+        namespace="default",
+        name="kubernetes",
+        when="`secretsStore.kind` is `hostNamespace`: where pods reach the host's API",
+        applies=lambda cfg: cfg.secrets_store.kind == "hostNamespace",
+    ),
+    Need(
+        resource=resources.NODES,
+        verbs=("list",),
+        when="`access.mode` is `nodePort`: which addresses the nodes have",
+        applies=lambda cfg: cfg.access.mode == "nodePort",
+    ),
+)
+"""Everything that KinKy cannot do without on the host; what it reads besides is a warning when it may not."""
 
 
-def fetch_missing(api: HostApi, cfg: KinkyConfig, *, namespace_exists: bool) -> list[str]:
+def build_rights(cfg: KinkyConfig) -> Iterator[tuple[Need, str]]:
+    """Yield what this configuration needs, each with one of its verbs."""
+    yield from ((need, verb) for need in NEEDS if need.applies(cfg) for verb in need.verbs)
+
+
+def fetch_missing(api: HostApi, cfg: KinkyConfig) -> list[str]:
     """Ask for each right, and describe those that are missing, one line for each kind of object."""
-    rights = list(build_rights(cfg, namespace_exists=namespace_exists))
+    rights = list(build_rights(cfg))
 
-    def ask(right: Right) -> bool:
-        return api.is_allowed(right.verb, right.resource, subresource=right.subresource)
+    def ask(right: tuple[Need, str]) -> bool:
+        need, verb = right
+        return api.is_allowed(
+            verb, need.resource, subresource=need.subresource, namespace=need.namespace, name=need.name
+        )
 
     with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
         answers = list(pool.map(ask, rights))
-    missing: dict[str, list[str]] = {}
-    for right, allowed in zip(rights, answers, strict=True):
+    missing: dict[tuple[str, str], list[str]] = {}
+    for (need, verb), allowed in zip(rights, answers, strict=True):
         if not allowed:
-            missing.setdefault(right.object_name, []).append(right.verb)
-    return [f"no right to {', '.join(verbs)} {kind}" for kind, verbs in missing.items()]
+            place = f"namespace {need.namespace or api.namespace}" if need.resource.namespaced else "the whole host"
+            missing.setdefault((place, need.kind), []).append(verb)
+    return [f"{place}: no right to {', '.join(verbs)} {kind}" for (place, kind), verbs in missing.items()]
+
+
+def render_rights() -> str:
+    """Render the section of docs/configuration.md about the rights on the host."""
+    rows = [f"| {_render_place(need)} | `{need.kind}` | {', '.join(need.verbs)} | {need.when} |" for need in NEEDS]
+    return "\n".join([RIGHTS_HEAD, *rows, ""])
+
+
+RIGHTS_HEAD = """\
+## Rights on the host
+
+What your own account on the host needs; `up` asks the host for each right before anything is touched, and names those
+that are missing. With `createNamespace: false` a Role in the namespace gives all but the last two rows. What KinKy
+reads besides (nodes, pods of all namespaces and the KubeVirt object; quotas and events of the namespace) tells more
+before `up` and after a failure; without these rights `up` warns and goes on.
+
+| Where | Kind | Verbs | Needed when |
+|---|---|---|---|"""
+
+
+def _render_place(need: Need) -> str:
+    if not need.resource.namespaced:
+        return "the whole host"
+    return f"`{need.name}` in namespace `{need.namespace}`" if need.namespace else "the namespace"

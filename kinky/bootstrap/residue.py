@@ -47,11 +47,6 @@ class Residue:
         return f"{self.kind}/{self.name}{held}"
 
 
-def fetch_residue(access: HostAccess, cluster: str, *, ignore: Sequence[str] = ()) -> tuple[Residue, ...]:
-    """List what the host holds for the cluster; `ignore` names objects as `Kind/name`."""
-    return _fetch(HostApi.connect(access), cluster, ignore)
-
-
 def wait_residue_gone(access: HostAccess, cluster: str, *, limit_seconds: float, ignore: Sequence[str] = ()) -> None:
     """Wait until the host holds nothing for the cluster; raises WaitError naming each object left."""
     api = HostApi.connect(access)

@@ -22,13 +22,13 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 
 def run_down(arguments: argparse.Namespace) -> int:
-    """Destroy, stop, forget. A destroy that fails does not keep the host, but the exit code tells."""
+    """Destroy, stop, forget. A stack that cannot be read or destroyed keeps no host, but the exit code tells."""
     from kinky.bootstrap.forward import stop_all_forwards
     from kinky.embedded import host
 
-    stacks = _embedded_stacks()
-    running = host.status().running
-    failures = [failure for found in stacks if running and (failure := _destroy(found))]
+    stacks, failures = _embedded_stacks()
+    if host.status().running:
+        failures += [failure for found in stacks if (failure := _destroy(found))]
     with phase("stopping the embedded host"):
         stop_all_forwards()
         host.down(purge=True)
@@ -39,11 +39,24 @@ def run_down(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _embedded_stacks() -> list[StackFile]:
-    """Return the embedded host's stacks; none without a backend, and then Pulumi need not be made to ask it."""
-    if not any(paths.pulumi_backend_dir().iterdir()):
-        return []
-    return [found for found in map(read_stack_file, list_stacks()) if found.embedded]
+def _embedded_stacks() -> tuple[list[StackFile], list[KinkyError]]:
+    """Return the embedded host's stacks, and what is wrong with files that cannot be read.
+
+    There are none without a backend, and then Pulumi need not be made to ask it.
+    """
+    stacks: list[StackFile] = []
+    failures: list[KinkyError] = []
+    for name in list_stacks() if any(paths.pulumi_backend_dir().iterdir()) else []:
+        try:
+            found = read_stack_file(name)
+        except KinkyError as error:
+            note(
+                f"{error}\nthe host goes all the same; if the stack is its own, mend the file and call kinky down again"
+            )
+            failures.append(error)
+        else:
+            stacks += [found] if found.embedded else []
+    return stacks, failures
 
 
 def _destroy(stack_file: StackFile) -> KinkyError | None:

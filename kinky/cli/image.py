@@ -39,7 +39,8 @@ def run_show(arguments: argparse.Namespace) -> int:
 
     image = current_node_image()
     if arguments.json:
-        print(options.to_json(dataclasses.asdict(image)))
+        # The paths are properties, which asdict leaves out.
+        print(options.to_json({**dataclasses.asdict(image), "archive": image.archive, "disk": image.disk}))
         return 0
     rows = [
         ("reference", image.reference),

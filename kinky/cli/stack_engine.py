@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pulumi import automation
@@ -111,10 +112,17 @@ def open_engine(stack_file: StackFile) -> StackEngine:
     workspace = automation.LocalWorkspace(
         work_dir=str(paths.project_root()),
         env_vars={**environment, "PATH": build_search_path(tools.values(), environ=os.environ)},
-        # The class appends bin/pulumi to its root.
-        pulumi_command=automation.PulumiCommand(root=str(tools["pulumi"].parent.parent)),
+        pulumi_command=automation.PulumiCommand(root=find_root(tools["pulumi"])),
     )
     return StackEngine(stack_file, workspace=workspace)
+
+
+def find_root(program: Path) -> str | None:
+    """Return the folder to which Pulumi's class appends bin/pulumi; None makes it take the pulumi on PATH.
+
+    What the toolchain made is in a folder of that name; a program elsewhere was found on PATH.
+    """
+    return str(program.parent.parent) if program.parent.name == "bin" else None
 
 
 def _unseen(operation: str, error: EngineError) -> str:

@@ -11,7 +11,7 @@ import yaml
 from kinky import paths
 from kinky.config.load import load_config, select_own
 from kinky.config.model import KinkyConfig
-from kinky.config.problem import refuse
+from kinky.config.problem import Problem, refuse
 from kinky.config.secrets_provider import check_secrets_provider
 from kinky.errors import ConfigError
 
@@ -45,7 +45,8 @@ def stack_path(stack: str) -> Path:
 
 def list_stacks() -> list[str]:
     """Return the names of the stacks that have a file."""
-    return sorted(found.name.split(".")[1] for found in stack_path("dev").parent.glob("Pulumi.*.yaml"))
+    files = stack_path("dev").parent.glob("Pulumi.*.yaml")
+    return sorted(found.name.removeprefix("Pulumi.").removesuffix(".yaml") for found in files)
 
 
 def read_stack_file(stack: str) -> StackFile:
@@ -60,18 +61,24 @@ def read_stack_file(stack: str) -> StackFile:
         )
     document = _parse(path, source)
     refuse(check_secrets_provider(document.get("secretsprovider")), source=source)
+    config = document.get("config") or {}
+    if not isinstance(config, dict):
+        refuse([Problem(("config",), config, "must be a mapping")], source=source)
     return StackFile(
         stack=stack.rsplit("/", 1)[-1],
         path=path,
-        config=load_config(select_own(document.get("config") or {}), source=source),
+        config=load_config(select_own(config), source=source),
         secrets_provider=document.get("secretsprovider"),
     )
 
 
 def _parse(path: Path, source: str) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{source}: cannot be read: {error.strerror}") from error
+    # A ValueError is text that is not UTF-8, or a date that no calendar has.
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{source}: not YAML", details=str(error).splitlines()) from error
     if not isinstance(document, dict):
         raise ConfigError(f"{source}: must be a mapping with the key config")

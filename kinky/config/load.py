@@ -27,11 +27,12 @@ SENTENCES: Final = {
     "finite_number": "must be a finite number",
     "float_type": "must be a number",
     "int_type": "must be a whole number",
+    "invalid_key": "must be text; a key is a word",
     "model_type": "must be a mapping",
     "string_type": "must be text; a number or a yes in quotes is text",
     "tuple_type": "must be a list",
 }
-"""What to say for each of pydantic's error types that a value's type can cause."""
+"""What to say for each of pydantic's error types that the type of a value or a key can cause."""
 
 UNITS: Final = {"Mib": "MiB", "Gib": "GiB", "Seconds": "seconds", "Hours": "hours"}
 
@@ -66,7 +67,9 @@ def load_config(raw: Mapping[str, object], *, source: str) -> KinkyConfig:
 
 def select_own(values: Mapping[str, object]) -> dict[str, object]:
     """Return the values whose keys have our prefix, without the prefix; the others belong to other programs."""
-    return {key.removeprefix(NAMESPACE): value for key, value in values.items() if key.startswith(NAMESPACE)}
+    # In YAML a key can be a number.
+    texts = {str(key): value for key, value in values.items()}
+    return {key.removeprefix(NAMESPACE): value for key, value in texts.items() if key.startswith(NAMESPACE)}
 
 
 def decode_values(values: Mapping[str, str]) -> dict[str, object]:
@@ -97,7 +100,8 @@ def _field_problem(error: ErrorDetails) -> Problem:
         return Problem(key, UNSHOWN, _unknown_key(key))
     if kind == "missing":
         return Problem(key, UNSHOWN, "is missing")
-    value = UNSHOWN if "[key]" in error["loc"] else error["input"]
+    # What pydantic calls the input is the key itself then, and not what stands behind it.
+    value = UNSHOWN if "[key]" in error["loc"] or kind == "invalid_key" else error["input"]
     if kind == "literal_error":
         allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ")
         return Problem(key, value, f"must be one of: {allowed}")

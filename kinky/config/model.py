@@ -73,7 +73,7 @@ class Host(Section):
     namespace: EmptyOrName = ""
     """Namespace for everything that KinKy makes; empty means `kinky-` and the cluster's name."""
     create_namespace: bool = True
-    """Whether KinKy makes the namespace, and removes it at the end; false needs no right beyond the namespace."""
+    """Whether KinKy makes the namespace, and removes it at the end; rights: end of docs/configuration.md."""
     embedded: bool = False
     """Whether the host is the embedded one of this machine, started by `kinky host up`."""
     accelerator: Literal["auto", "kvm", "emulation"] = "auto"

@@ -1,6 +1,6 @@
 """What is generated from the model: the JSON schema for editors, the reference page, and Pulumi's project file.
 
-`kinky generate` writes them; `tests/unit/config/test_schema.py` fails when one is stale.
+`kinky generate` writes them; `tests/unit/cli/test_generate.py` fails when one is stale.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PROJECT: Final[Mapping[str, object]] = {
 PAGE_HEAD: Final = """\
 # Configuration
 
-Generated from kinky/config/model.py by `kinky generate`; do not edit it here.
+Generated from kinky/config/model.py and kinky/bootstrap/fit_rights.py by `kinky generate`; do not edit it here.
 
 A stack's file is `stacks/Pulumi.<stack>.yaml`. Everything is below `config:`, each section's key has the prefix
 `kinky:`, and only `kinky:cluster` with a `name` is required. `stacks/Pulumi.dev.yaml` is a commented example. Editors
@@ -47,7 +47,7 @@ def schema_text() -> str:
 
 
 def documentation_text() -> str:
-    """Return docs/configuration.md."""
+    """Return docs/configuration.md, without what other layers add at its end."""
     return "\n".join([PAGE_HEAD, *_sections()])
 
 

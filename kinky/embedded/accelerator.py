@@ -67,12 +67,13 @@ class Verdict:
 
 
 def decide(place: Layout, record: Record, *, wanted: str = "auto") -> Verdict:
-    """Return the accelerator, say it aloud, and remember it until the machine boots again.
+    """Return the accelerator and say it aloud; what a trial showed is remembered until the machine boots again.
 
     Raises:
         HostError: KVM was demanded and does not work.
+        CommandError: What is tried could not be made.
     """
-    verdict = Verdict(EMULATION, "as asked") if wanted == EMULATION else _probe_once(place, record)
+    verdict = Verdict(EMULATION, "as asked") if wanted == EMULATION else _probe(place, record)
     if wanted == KVM and verdict.accelerator != KVM:
         raise HostError(
             f"accelerator kvm was asked for, but {verdict.reason}",
@@ -98,13 +99,25 @@ def _padded(data: bytes) -> bytes:
     return data + b"\0" * (-len(data) % 4)
 
 
-def _probe_once(place: Layout, record: Record) -> Verdict:
+def _probe(place: Layout, record: Record) -> Verdict:
+    """Return what a trial showed, which is remembered, or why there was none, which may be otherwise the next time."""
+    if not DEVICE.exists():
+        return Verdict(EMULATION, f"this machine has no {DEVICE}")
+    try:
+        os.close(os.open(DEVICE, os.O_RDWR))
+    except OSError as error:
+        return Verdict(EMULATION, f"{DEVICE} cannot be opened: {error.strerror}")
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     remembered = place.root / "accelerator.json"
     known = _read(remembered)
     if known.get("boot") == boot:
         return Verdict(known["accelerator"], known["reason"])
-    verdict = _probe(place, record)
+    # Not below the try: packages that cannot be had say nothing about KVM.
+    files = _ensure_files()
+    try:
+        verdict = _try(place, record, files)
+    except CommandError as error:
+        return Verdict(EMULATION, f"{DEVICE} is there, but QEMU could not be tried with it: {error.details[-1]}")
     remembered.write_text(json.dumps({"boot": boot, "accelerator": verdict.accelerator, "reason": verdict.reason}))
     return verdict
 
@@ -116,18 +129,9 @@ def _read(path: Path) -> Mapping[str, str]:
         return {}
 
 
-def _probe(place: Layout, record: Record) -> Verdict:
-    if not DEVICE.exists():
-        return Verdict(EMULATION, f"this machine has no {DEVICE}")
-    try:
-        os.close(os.open(DEVICE, os.O_RDWR))
-    except OSError as error:
-        return Verdict(EMULATION, f"{DEVICE} cannot be opened: {error.strerror}")
+def _try(place: Layout, record: Record, files: Path) -> Verdict:
     with phase("boot a kernel under kvm", limit_seconds=BOOT_SECONDS + SETTLE_SECONDS):
-        try:
-            output = _boot(place, record, _ensure_files())
-        except CommandError as error:
-            return Verdict(EMULATION, f"{DEVICE} is there, but QEMU failed with it: {error.details[-1]}")
+        output = _boot(place, record, files)
     if MARKER in output:
         return Verdict(KVM, "a kernel booted under it")
     return Verdict(EMULATION, f"{DEVICE} is there, but a kernel did not boot under it in {BOOT_SECONDS} s")

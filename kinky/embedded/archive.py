@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import tarfile
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ _FETCH_SECONDS = 60
 def unpack(spec: Mapping[str, Any] | None, into: Path) -> bool:
     """Fetches the archive of a tool and puts its members (name -> path in the archive) into a folder.
 
-    Returns False if none is declared or it cannot be reached, so that the next source is tried.
+    Returns False if none is declared or it cannot be had whole, so that the next source is tried.
     Raises KinkyError if what came is not what was pinned: that is never a reason to go on quietly.
     """
     if spec is None:
@@ -28,7 +28,8 @@ def unpack(spec: Mapping[str, Any] | None, into: Path) -> bool:
     try:
         with urllib.request.urlopen(spec["url"], timeout=_FETCH_SECONDS) as response:  # noqa: S310 - the URL is pinned in tools.toml
             body = response.read()
-    except (urllib.error.URLError, TimeoutError) as error:
+    # An answer that breaks off is no OSError.
+    except (OSError, http.client.HTTPException) as error:
         progress.note(f"release archive not reachable ({error}); building from the module instead")
         return False
     digest = hashlib.sha256(body).hexdigest()

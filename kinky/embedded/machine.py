@@ -165,8 +165,8 @@ def stray_processes(place: Layout) -> list[int]:
 def open_port(preferred: int | None) -> socket.socket:
     """Return the listener: on the port that the environment fixes, else the last one, else the first free one."""
     fixed = os.environ.get(PORT_VARIABLE)
-    if fixed is not None and not fixed.isdigit():
-        raise preflight.refuse(f'{PORT_VARIABLE} = "{fixed}": must be a port number')
+    if fixed is not None and fixed not in map(str, range(1, 65536)):
+        raise preflight.refuse(f'{PORT_VARIABLE} = "{fixed}": must be a port number, 1 to 65535')
     first = layout.DEFAULT_OUTSIDE_PORT
     candidates = [int(fixed)] if fixed else [preferred or first, *range(first, first + PORTS_TO_TRY)]
     for port in candidates:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from kinky import paths, process
+from kinky import apt, paths, process
 from kinky.embedded import preflight
-from kinky.errors import HostError
 from kinky.progress import phase
 
 SUITE = "trixie"
@@ -73,34 +71,6 @@ def ensure_kernel_files() -> Path:
     return _ensure("kernel", ["--variant=extract"], (KERNEL_PACKAGE,))
 
 
-def find_mirror(sources: Sequence[str]) -> str | None:
-    """Return the address of the Debian mirror in the texts of apt's source files, or None."""
-    for text in sources:
-        for line in text.splitlines():
-            match = re.match(r"(?:URIs:|deb(?:\s+\[[^]]*\])?)\s+(\S+)", line.strip())
-            if match and match[1].rstrip("/").endswith("/debian"):
-                return match[1]
-    return None
-
-
-def mirror() -> str:
-    """Return the Debian mirror that this machine's own apt uses.
-
-    Raises:
-        HostError: apt has none.
-    """
-    folder = Path("/etc/apt")
-    files = [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]
-    sources = [path for path in files if path.suffix in {".list", ".sources"} and path.is_file()]
-    found = find_mirror([path.read_text(errors="replace") for path in sources])
-    if found is None:
-        raise HostError(
-            "no Debian mirror in /etc/apt: the images of the embedded host are made from Debian packages",
-            hint='add one, for example to /etc/apt/sources.list.d/debian.list: "deb MIRROR/debian trixie main"',
-        )
-    return found
-
-
 def _ensure(name: str, options: Sequence[str], wanted: Sequence[str]) -> Path:
     """Return the tar of the packages; a run that is killed leaves only a file with another name."""
     folder = images_dir() / f"{name}-{key_of(SUITE, options, wanted)}"
@@ -120,7 +90,7 @@ def _ensure(name: str, options: Sequence[str], wanted: Sequence[str]) -> Path:
                     f"--include={','.join(wanted)}",
                     SUITE,
                     partial,
-                    f"deb {mirror()} {SUITE} main",
+                    f"deb {apt.fetch_mirror()} {SUITE} main",
                 ],
                 reason=f"make the {name} layer of the embedded host's images",
                 hint=f"apt-get install {' '.join(preflight.packages())}",

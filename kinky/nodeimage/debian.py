@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from kinky import paths, process
+from kinky import apt, paths, process
 from kinky.errors import KinkyError
 
 SUITE = "trixie"
-_APT = Path("/etc/apt")
 _KEYRINGS = Path("/usr/share/keyrings")
 _EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
 _HINT = "the mirror is the one that this machine's apt uses; try: apt-get update"
@@ -23,39 +22,6 @@ def parse_package_list(text: str) -> tuple[str, ...]:
     """Return the names of a package list: one a line, the reason after a #."""
     lines = (line.split("#", 1)[0].strip() for line in text.splitlines())
     return tuple(line for line in lines if line)
-
-
-def parse_mirror(text: str, *, codename: str) -> str | None:
-    """Return the first mirror that apt source text (either format) names for a release, without a trailing slash."""
-    for stanza in re.split(r"\n\s*\n", text):
-        fields = dict(re.findall(r"^(Types|URIs|Suites|Enabled):\s*(.+?)\s*$", stanza, re.MULTILINE))
-        usable = "deb" in fields.get("Types", "").split() and fields.get("Enabled", "yes") != "no"
-        if usable and codename in fields.get("Suites", "").split():
-            return str(fields["URIs"].split()[0]).rstrip("/")
-    for line in text.splitlines():
-        match = re.match(r"\s*deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)\s", line + " ")
-        if match and match[2] == codename:
-            return match[1].rstrip("/")
-    return None
-
-
-def fetch_mirror() -> str:
-    """Return the Debian mirror that this machine's apt is configured with.
-
-    Raises:
-        KinkyError: No source names this machine's own release.
-    """
-    codename = _codename(Path("/etc/os-release").read_text())
-    sources = [_APT / "sources.list", *sorted((_APT / "sources.list.d").glob("*"))]
-    for source in sources:
-        if source.suffix in (".list", ".sources") and source.is_file():
-            mirror = parse_mirror(source.read_text(), codename=codename)
-            if mirror:
-                return mirror
-    raise KinkyError(
-        f"no Debian mirror found: no apt source names the release {codename!r}",
-        hint=f"the node image needs a Debian machine with sources below {_APT}",
-    )
 
 
 def ensure_base(packages: Sequence[str]) -> Path:
@@ -100,7 +66,7 @@ def _run_mmdebstrap(packages: Sequence[str], *, variant: str, target: Path, log:
             f"--include={','.join(packages)}",
             SUITE,
             target,
-            fetch_mirror(),
+            apt.fetch_mirror(),
         ],
         reason=f"unpack Debian {SUITE} packages",
         hint=_HINT,
@@ -118,11 +84,6 @@ def _versions(tree: Path) -> str:
         status = process.run(["tar", "-xOf", tree, "./var/lib/dpkg/status"], reason="read package versions")
     found = re.findall(r"^Package: (\S+)$.*?^Version: (\S+)$", status, re.MULTILINE | re.DOTALL)
     return "".join(f"{package} {version}\n" for package, version in sorted(found))
-
-
-def _codename(os_release: str) -> str:
-    match = re.search(r"^VERSION_CODENAME=\"?([a-z]+)", os_release, re.MULTILINE)
-    return match[1] if match else "unknown"
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import pytest
 from kinky.bootstrap import exposure
 from kinky.errors import HostError, WaitError
 from kinky.kube.access import HostAccess
+from kinky.kube.connection import ApiError
 from tests.unit.fake_api import FakeClock, FakeConnection, answer_node
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
@@ -33,3 +34,15 @@ def test_node_port_is_on_a_ready_node(host: FakeConnection, clock: FakeClock) ->
     assert publish("nodePort") == "https://192.0.2.2:31000"
     with pytest.raises(HostError, match="has nodePort 31000, not 30001"):
         publish("nodePort", 30001)
+
+
+def test_nodes_that_may_not_be_listed_are_final_and_a_silent_api_is_not(host: FakeConnection) -> None:
+    host.add(SERVICE, "dev-endpoint", spec={"ports": [{"port": 6443, "nodePort": 31000}]})
+    host.answer("GET", "/api/v1/nodes", {"reason": "Forbidden", "message": "no"}, status=403)
+    with pytest.raises(HostError, match=r"access\.mode nodePort needs a node's address") as caught:
+        publish("nodePort")
+    # Who waits takes an ApiError for something that passes.
+    assert not isinstance(caught.value, ApiError)
+    host.answer("GET", "/api/v1/nodes", {"reason": "ServiceUnavailable"}, status=503)
+    with pytest.raises(ApiError):
+        publish("nodePort")

@@ -1,15 +1,11 @@
 """Fit: each thing that can be wrong with a host, told before anything is touched."""
 
-import io
-import json
-import tarfile
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kinky.bootstrap import fit, fit_image, fit_quota
+from kinky.bootstrap import fit, fit_quota
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
@@ -53,7 +49,7 @@ def add_kubevirt(host: FakeConnection, *, emulates: bool, phase: str = "Deployed
         "/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts",
         "kubevirt",
         spec={"configuration": {"developerConfiguration": {"useEmulation": emulates}}},
-        status={"phase": phase, "observedKubeVirtVersion": "v1.7.0"},
+        status={"phase": phase},
     )
 
 
@@ -65,9 +61,7 @@ def refuse(config: KinkyConfig, **arguments: Any) -> str:
 
 def test_a_host_that_fits(host: FakeConnection) -> None:
     before = dict(host.objects)
-    assert fit.check_fit(make_config(), ACCESS, owner="me") == fit.HostFit(
-        kubernetes_version="v1.36.3", kubevirt_version="v1.7.0", accelerator="kvm", namespace_exists=True, warnings=()
-    )
+    assert fit.check_fit(make_config(), ACCESS, owner="me") == fit.HostFit(accelerator="kvm", warnings=())
     assert host.objects == before
     assert {method for method, path in host.calls if not path.endswith("accessreviews")} == {"GET"}
 
@@ -100,12 +94,14 @@ def test_rights_that_are_not_needed_are_not_asked(host: FakeConnection) -> None:
     host.denied = {
         ("create", "pods/portforward"),
         ("create", "persistentvolumeclaims"),
-        ("create", "namespaces"),
+        *((verb, "namespaces") for verb in ("create", "get", "delete")),
+        ("list", "nodes"),
         ("get", "pods/log"),
     }
     config = make_config(
         cluster={"name": "dev", "ephemeral": True},
-        access={"mode": "nodePort"},
+        host={"createNamespace": False},
+        access={"mode": "loadBalancer"},
         virtualMachine={"serialConsoleLog": "never"},
     )
     fit.check_fit(config, ACCESS, owner="me")
@@ -126,7 +122,8 @@ def test_namespace_that_is_being_deleted(host: FakeConnection) -> None:
 
 def test_namespace_that_may_not_be_read_is_taken_as_there(host: FakeConnection) -> None:
     host.answer("GET", "/api/v1/namespaces/ns", {"reason": "Forbidden"}, status=403)
-    assert fit.check_fit(make_config(), ACCESS, owner="me").namespace_exists
+    host.add("/api/v1/namespaces/ns/configmaps", "dev-owner", data={"stack": "another"})
+    assert "already holds a cluster dev of another stack" in refuse(make_config())
 
 
 def test_quota_too_small_names_the_numbers(host: FakeConnection) -> None:
@@ -242,49 +239,22 @@ def test_kubevirt_that_is_not_deployed_yet(host: FakeConnection) -> None:
     assert "KubeVirt is not ready: phase Deploying" in refuse(make_config())
 
 
-def test_all_problems_are_told_together(host: FakeConnection, tmp_path: Path) -> None:
+def test_all_problems_are_told_together(host: FakeConnection) -> None:
     host.denied = {("create", "virtualmachines")}
     host.add("/api/v1/namespaces/ns/configmaps", "dev-owner", data={"stack": "other"})
-    archive = write_archive(tmp_path / "image.tar", "v1.35.0")
     message = refuse(
-        make_config(image={"archive": str(archive)}, network={"podCidrs": ["10.85.0.0/16"]}),
+        make_config(network={"podCidrs": ["10.85.0.0/16"]}),
         image_kubernetes_version="v1.34.0",
     )
-    assert message.startswith("the host cluster does not fit: 5 problems; nothing was touched\n")
+    assert message.startswith("the host cluster does not fit: 4 problems; nothing was touched\n")
 
 
-def write_archive(path: Path, version: str | None) -> Path:
-    labels = {fit_image.VERSION_LABEL: version} if version else {}
-    files = {
-        "manifest.json": [{"Config": "abc.json", "Layers": []}],
-        "abc.json": {"config": {"Labels": labels}},
-    }
-    with tarfile.open(path, "w") as archive:
-        for name, body in files.items():
-            content = json.dumps(body).encode()
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return path
-
-
-def test_image_archive(tmp_path: Path) -> None:
-    good = make_config(image={"archive": str(write_archive(tmp_path / "good.tar", "v1.36.3"))})
-    assert fit_image.check_image(good, kubernetes_version="v1.36.3") == []
-    old = make_config(image={"archive": str(write_archive(tmp_path / "old.tar", "v1.35.0"))})
-    (problem,) = fit_image.check_image(old, kubernetes_version=None)
-    assert problem.endswith("built for Kubernetes v1.35.0, cluster.kubernetesVersion is v1.36.3")
-    bare = make_config(image={"archive": str(write_archive(tmp_path / "bare.tar", None))})
-    assert "(no label)" in fit_image.check_image(bare, kubernetes_version=None)[0]
-
-
-@pytest.mark.parametrize("content", [None, b"not a tar", b""])
-def test_image_archive_that_is_none(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "image.tar"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(HostError, match="there is no such file" if content is None else "not an image archive"):
-        fit_image.read_archive_version(path)
+def test_image_of_another_version(host: FakeConnection) -> None:
+    fit.check_fit(make_config(), ACCESS, owner="me", image_kubernetes_version="v1.36.3")
+    assert (
+        "the node image was built for Kubernetes v1.35.0, cluster.kubernetesVersion is v1.36.3\n"
+        "hint: kinky image build makes an image for the wanted version"
+    ) in refuse(make_config(), image_kubernetes_version="v1.35.0")
 
 
 @pytest.mark.parametrize(

@@ -102,9 +102,7 @@ def test_vms_running(host: FakeConnection, clock: FakeClock) -> None:
     assert check() == Pending("VMs: a Starting, b absent")
     add_vm(host, "a", "Running")
     add_vm(host, "b", "Running")
-    clock.now = 7
     assert check() == "2 running"
-    assert check.running_seconds == {"a": 7.0, "b": 7.0}
 
 
 @pytest.mark.parametrize("state", requirements.FATAL_VM_STATES)

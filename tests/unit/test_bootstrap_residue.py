@@ -28,7 +28,7 @@ def test_residue_names_each_object_and_what_holds_it(host: FakeConnection, clock
 def test_residue_is_not_empty_only_because_it_may_not_be_read(host: FakeConnection) -> None:
     host.answer("GET", PODS, {"reason": "Forbidden"}, status=403)
     with pytest.raises(HostError, match="cannot list pods: Forbidden"):
-        residue.fetch_residue(ACCESS, "dev")
+        residue.wait_residue_gone(ACCESS, "dev", limit_seconds=5)
 
 
 def test_a_host_that_is_away_for_a_moment_does_not_end_the_teardown(host: FakeConnection, clock: FakeClock) -> None:

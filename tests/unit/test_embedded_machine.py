@@ -126,9 +126,10 @@ def test_next_port_is_taken_when_the_last_one_is_not_free(monkeypatch: pytest.Mo
         assert listener.getsockname()[0] == "127.0.0.1"
 
 
-def test_port_must_be_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(machine.PORT_VARIABLE, "https")
-    with pytest.raises(HostError, match='KINKY_HOST_PORT = "https": must be a port number'):
+@pytest.mark.parametrize("value", ["https", "", "0", "65536", "99999", "-1", "\N{SUPERSCRIPT TWO}"])
+def test_port_must_be_a_number_of_a_port(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv(machine.PORT_VARIABLE, value)
+    with pytest.raises(HostError, match=f'KINKY_HOST_PORT = "{value}": must be a port number, 1 to 65535'):
         machine.open_port(None)
 
 

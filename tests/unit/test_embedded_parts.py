@@ -20,7 +20,6 @@ from kinky.embedded import (
     layout,
     network,
     preflight,
-    rootfs,
     sandbox,
     settings,
     store,
@@ -128,20 +127,6 @@ def test_initrd_is_a_cpio_archive_with_padding() -> None:
     assert archive.startswith(b"070701") and b"init\0" in archive
     assert len(archive) % 4 == 0
     assert archive.index(b"TRAILER!!!") > archive.index(b"12345")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "deb http://m.example/debian bookworm main\n",
-        "# old\ndeb [signed-by=/k.gpg] http://m.example/debian bookworm main\n",
-        "Types: deb\nURIs: http://m.example/debian\nSuites: bookworm\n",
-    ],
-)
-def test_mirror_is_the_one_that_apt_uses(text: str) -> None:
-    other = "deb http://m.example/debian-security bookworm-security main\n"
-    assert rootfs.find_mirror([other, text]) == "http://m.example/debian"
-    assert rootfs.find_mirror([other]) is None
 
 
 def test_operator_manifest_is_filled_in_without_its_deployment() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import http.client
 import http.server
 import io
 import tarfile
@@ -141,6 +142,18 @@ def test_archive_with_another_digest_is_refused_and_not_written(served: tuple[st
 
 def test_archive_out_of_reach_leaves_the_build_to_try(tmp_path: Path) -> None:
     assert not archive.unpack({"url": "http://127.0.0.1:1/sample", "sha256": "00", "members": {}}, tmp_path)
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError("reset by peer"), http.client.IncompleteRead(b"half", 10)])
+def test_archive_that_breaks_off_leaves_the_build_to_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    class Answer(io.BytesIO):
+        def read(self, *_: object) -> bytes:
+            raise error
+
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: Answer())
+    assert not archive.unpack({"url": "https://a.test/sample", "sha256": "00", "members": {}}, tmp_path)
 
 
 def test_every_table_names_a_recipe_that_is_there() -> None:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from kinky.config.load import load_config
 from kinky.errors import HostError
 from kinky.kube.access import resolve_access
+from kinky.program import find_host
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +56,14 @@ def test_nothing_found_names_where_it_looked(home: Path) -> None:
     with pytest.raises(HostError, match="no kubeconfig found") as caught:
         resolve()
     assert "kinky host up" in str(caught.value)
+
+
+def test_an_embedded_host_that_was_not_started_is_told_as_that(home: Path) -> None:
+    make(home / ".kube" / "config")
+    config = load_config({"cluster": {"name": "dev"}, "host": {"embedded": True}}, source="test")
+    with pytest.raises(HostError) as caught:
+        find_host(config)
+    kubeconfig = home / "state" / "host" / "kubeconfig.yaml"
+    assert str(caught.value) == (f"the embedded host was not started: there is no {kubeconfig}\nhint: kinky host up")
+    make(kubeconfig)
+    assert find_host(config).kubeconfig == str(kubeconfig)

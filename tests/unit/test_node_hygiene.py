@@ -139,6 +139,16 @@ def test_only_stages_and_failures_go_to_the_console() -> None:
                 assert told.search(line), f"{name}: {line}"
 
 
+def test_every_stage_that_a_guest_names_has_a_row_of_advice() -> None:
+    scripts = [read_guest(f"usr/lib/kinky/{name}") for name in SCRIPTS]
+    scripts.append((paths.project_root() / "node-image/initrd-init").read_text())
+    named = set(re.findall(r"(?:\bstage |\bnow=|\bfail )([a-z-]+)", "\n".join(scripts)))
+    assert {"initrd", "kernel", "start", "clock", "done"} <= named
+    advice = (paths.project_root() / "docs/troubleshooting.md").read_text()
+    rows = re.findall(r"^\| (`.*?) \|", advice.partition("\nNothing is deleted")[0], re.MULTILINE)
+    assert named <= set(re.findall(r"`([a-z-]+)`", " ".join(rows)))
+
+
 def test_kubeadm_and_cloud_init_write_to_a_journal_that_goes_nowhere() -> None:
     # This one prints to the console; its script formats a disk and sees no key.
     loud = {path.name for path in (GUEST / "etc/systemd/system").rglob("*.service") if "+console" in path.read_text()}

@@ -12,17 +12,6 @@ import yaml
 from kinky.errors import KinkyError
 from kinky.nodeimage import boot, build, crds, debian, recipe, rootfs
 
-DEB822 = """# a comment
-Types: deb
-URIs: http://mirror.test/debian/
-Suites: bookworm bookworm-updates
-Components: main
-
-Types: deb
-URIs: http://mirror.test/debian-security
-Suites: bookworm-security
-"""
-
 
 def test_content_hash_ignores_order_and_sees_each_value() -> None:
     parts = {"a": "1", "b": "2"}
@@ -42,16 +31,6 @@ def test_tree_hash_sees_content_name_and_executable_bit(tmp_path: Path) -> None:
     file.rename(tmp_path / "other")
     seen.add(recipe.hash_tree(tmp_path))
     assert len(seen) == 4
-
-
-def test_mirror_comes_from_either_source_format() -> None:
-    assert debian.parse_mirror(DEB822, codename="bookworm") == "http://mirror.test/debian"
-    assert (
-        debian.parse_mirror("deb [arch=amd64] http://m.test/d bookworm main\n", codename="bookworm")
-        == "http://m.test/d"
-    )
-    assert debian.parse_mirror("# deb http://m.test/d bookworm main\n", codename="bookworm") is None
-    assert debian.parse_mirror(DEB822, codename="sid") is None
 
 
 @pytest.mark.parametrize("name", ["packages-rootfs.txt", "packages-build.txt"])

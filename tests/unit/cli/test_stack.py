@@ -119,6 +119,22 @@ def test_down_stops_the_host_even_if_destroy_fails_and_tells(
     assert capsys.readouterr().err.endswith("pulumi destroy failed\n")
 
 
+def test_down_stops_the_host_even_if_a_stack_file_is_wrong_and_tells(
+    engines: Callable[..., FakeEngine],
+    stopped: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = engines()
+    monkeypatch.setattr("kinky.cli.down.list_stacks", lambda: ["absent", "dev"])
+    (paths.pulumi_backend_dir() / ".pulumi").mkdir()
+    assert main.main(["down"]) == 1
+    assert engine.calls == ["destroy", "forget"]
+    assert stopped == ["down purge=True", "forget Pulumi.dev.yaml"]
+    told = capsys.readouterr().err
+    assert told.count('stack "absent": no file stacks/Pulumi.absent.yaml') == 2, "when it is seen, and at the end"
+
+
 def test_down_without_state_does_not_ask_pulumi(engines: Callable[..., FakeEngine], stopped: list[str]) -> None:
     engine = engines()
     assert main.main(["down"]) == 0
@@ -211,6 +227,20 @@ def test_a_state_that_pulumi_cannot_read_is_told_as_that(monkeypatch: pytest.Mon
         KinkyError, match=r'^stack "dev": pulumi stack select failed\n(.|\n)*failed to load checkpoint: EOF'
     ):
         getattr(engine, operation)()
+
+
+@pytest.mark.parametrize("folder", ["bin", "tools"])
+def test_a_pulumi_on_path_is_found_whatever_its_folder_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    program = tmp_path / folder / "pulumi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho v3.250.0\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    command = automation.PulumiCommand(root=stack_engine.find_root(program))
+    assert command.command == (str(program) if folder == "bin" else "pulumi")
+    assert str(command.version) == "3.250.0"
 
 
 def test_ctrl_c_waits_for_the_work_and_then_counts(capsys: pytest.CaptureFixture[str]) -> None:

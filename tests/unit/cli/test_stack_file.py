@@ -1,0 +1,58 @@
+"""Which files of stacks/ are stacks, and what is said of those that are none."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from kinky.cli import stack_file
+from kinky.errors import ConfigError
+
+
+@pytest.fixture
+def stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty folder of stack files."""
+    folder = tmp_path / "stacks"
+    folder.mkdir()
+    monkeypatch.setattr("kinky.paths.project_root", lambda: tmp_path)
+    return folder
+
+
+def test_a_stack_has_the_whole_name_of_its_file(stacks: Path) -> None:
+    for name in ("Pulumi.dev.yaml", "Pulumi.eu.west.yaml", "schema.json"):
+        (stacks / name).touch()
+    assert stack_file.list_stacks() == ["dev", "eu.west"]
+    assert all(stack_file.stack_path(name).is_file() for name in stack_file.list_stacks())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"config: [kinky:cluster]\n", 'Pulumi.bad.yaml: 1 problem\n  config = ["kinky:cluster"]: must be a mapping'),
+        (b"config: dev\n", 'Pulumi.bad.yaml: 1 problem\n  config = "dev": must be a mapping'),
+        (b"config:\n  5: x\n", "\n  cluster: is missing\n"),
+        (b"config: {kinky:cluster: {5: x}}\n", "\n  cluster[5]: must be text; a key is a word\n"),
+        (b"# caf\xe9\nconfig: {}\n", "Pulumi.bad.yaml: not YAML\n  'utf-8' codec can't decode byte 0xe9"),
+        (b"config: {since: 2026-13-01}\n", "Pulumi.bad.yaml: not YAML\n  month must be in 1..12"),
+        (b"[config]\n", "Pulumi.bad.yaml: must be a mapping with the key config"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_told_as_that(stacks: Path, content: bytes, message: str) -> None:
+    (stacks / "Pulumi.bad.yaml").write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        stack_file.read_stack_file("bad")
+    assert str(caught.value).startswith("stacks/Pulumi.bad.yaml: ")
+    assert message in str(caught.value)
+
+
+def test_a_file_that_may_not_be_read_is_told_as_that(stacks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (stacks / "Pulumi.bad.yaml").touch()
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(ConfigError, match=r"^stacks/Pulumi.bad.yaml: cannot be read: Permission denied$"):
+        stack_file.read_stack_file("bad")
