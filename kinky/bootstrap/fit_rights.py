@@ -20,10 +20,6 @@ class Need:
     resource: Resource
     verbs: tuple[str, ...]
     subresource: str = ""
-    namespace: str = ""
-    """Another namespace than the cluster's own."""
-    name: str = ""
-    """The one object that it is about."""
     when: str = "always"
     """The condition in words."""
     applies: Callable[[KinkyConfig], bool] = lambda _: True
@@ -78,14 +74,6 @@ NEEDS = (
         applies=lambda cfg: cfg.access.mode == "forward" or cfg.control_plane.replicas > 1,
     ),
     Need(
-        resource=resources.SERVICES,
-        verbs=("get",),
-        namespace="default",
-        name="kubernetes",
-        when="`secretsStore.kind` is `hostNamespace`: where pods reach the host's API",
-        applies=lambda cfg: cfg.secrets_store.kind == "hostNamespace",
-    ),
-    Need(
         resource=resources.NODES,
         verbs=("list",),
         when="`access.mode` is `nodePort`: which addresses the nodes have",
@@ -106,16 +94,14 @@ def fetch_missing(api: HostApi, cfg: KinkyConfig) -> list[str]:
 
     def ask(right: tuple[Need, str]) -> bool:
         need, verb = right
-        return api.is_allowed(
-            verb, need.resource, subresource=need.subresource, namespace=need.namespace, name=need.name
-        )
+        return api.is_allowed(verb, need.resource, subresource=need.subresource)
 
     with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
         answers = list(pool.map(ask, rights))
     missing: dict[tuple[str, str], list[str]] = {}
     for (need, verb), allowed in zip(rights, answers, strict=True):
         if not allowed:
-            place = f"namespace {need.namespace or api.namespace}" if need.resource.namespaced else "the whole host"
+            place = f"namespace {api.namespace}" if need.resource.namespaced else "the whole host"
             missing.setdefault((place, need.kind), []).append(verb)
     return [f"{place}: no right to {', '.join(verbs)} {kind}" for (place, kind), verbs in missing.items()]
 
@@ -130,15 +116,13 @@ RIGHTS_HEAD = """\
 ## Rights on the host
 
 What your own account on the host needs; `up` asks the host for each right before anything is touched, and names those
-that are missing. With `createNamespace: false` a Role in the namespace gives all but the last two rows. What KinKy
-reads besides (nodes, pods of all namespaces and the KubeVirt object; quotas and events of the namespace) tells more
-before `up` and after a failure; without these rights `up` warns and goes on.
+that are missing. With `createNamespace: false` a Role in the namespace gives all but the last row. What KinKy
+reads besides (nodes, pods of all namespaces, the KubeVirt object and the Service `default/kubernetes`; quotas and
+events of the namespace) tells more before `up` and after a failure; without these rights `up` warns, and goes on.
 
 | Where | Kind | Verbs | Needed when |
 |---|---|---|---|"""
 
 
 def _render_place(need: Need) -> str:
-    if not need.resource.namespaced:
-        return "the whole host"
-    return f"`{need.name}` in namespace `{need.namespace}`" if need.namespace else "the namespace"
+    return "the namespace" if need.resource.namespaced else "the whole host"

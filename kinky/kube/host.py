@@ -42,18 +42,15 @@ class HostApi(ObjectApi):
         served = [] if reply.status == 404 else reply.parse().get("resources") or []
         return any(item.get("name") == resource.plural for item in served)
 
-    def is_allowed(
-        self, verb: str, resource: Resource, *, subresource: str = "", namespace: str = "", name: str = ""
-    ) -> bool:
-        """Ask the API whether the operator may do this: in the namespace if no other one is given."""
+    def is_allowed(self, verb: str, resource: Resource, *, subresource: str = "") -> bool:
+        """Ask the API whether the operator may do this in the namespace, or to the namespace."""
+        attributes = {"verb": verb, "group": resource.group, "resource": resource.plural}
+        attributes |= {"subresource": subresource} if subresource else {}
         if resource.namespaced:
-            namespace = namespace or self.namespace
+            attributes |= {"namespace": self.namespace}
         elif resource == resources.NAMESPACES and verb != "create":
             # For the API a namespace lies in itself, so a Role in it can give rights on it.
-            namespace = name = self.namespace
-        place = {"subresource": subresource, "namespace": namespace, "name": name}
-        attributes = {"verb": verb, "group": resource.group, "resource": resource.plural}
-        attributes |= {key: value for key, value in place.items() if value}
+            attributes |= {"namespace": self.namespace, "name": self.namespace}
         reply = self._connection.call(
             "POST",
             resources.ACCESS_REVIEWS.build_path(None),
