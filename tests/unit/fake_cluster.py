@@ -135,6 +135,7 @@ class FakeCluster:
         if "control-plane" in node:
             files = decode(self.host, PKI)
             self.servers[node] = Server(
+                started=f"1.7857e+09{number}",
                 config_hash=f"sha256:{hashlib.sha256(files['encryption-config.yaml']).hexdigest()}",
                 keys=read_key_names(files["encryption-config.yaml"]),
                 public=read_public(files["sa.pub"]),
@@ -192,6 +193,7 @@ class FakeCluster:
             f'transformation_type="{kind}",transformer_prefix="{prefix}"}} {number}'
             for (kind, prefix), number in server.counts.items()
         ]
+        lines.append(f"process_start_time_seconds {server.started}")
         lines.append(
             "apiserver_encryption_config_controller_last_config_info"
             f'{{apiserver_id_hash="sha256:x",hash="{server.config_hash}"}} 1'

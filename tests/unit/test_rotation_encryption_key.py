@@ -6,6 +6,7 @@ every API server and by one that boots from what the host holds.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 from kinky.bootstrap import encryption_config
 from kinky.bootstrap.rotation.status import fetch_status
 from kinky.errors import HostError, WaitError
+from kinky.kube.connection import JsonObject, Reply
+from kinky.kube.inner import InnerApi
 from tests.unit.fake_cluster import PKI, RECORD, FakeCluster, start_cluster
 from tests.unit.fake_server import count, read_key_names
 from tests.unit.fake_store import decode
@@ -136,6 +139,24 @@ def test_counts_of_another_server_prove_nothing(cluster: FakeCluster, monkeypatc
     with pytest.raises(WaitError, match="every Secret is written") as caught:
         cluster.rotate(ITEM)
     assert "0 of 4 reads were counted" in str(caught.value)
+
+
+def test_the_counts_of_two_servers_are_not_compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A connection that opens again leads to another control plane, which has counted reads of its own."""
+    cluster = start_cluster(monkeypatch, tmp_path, planes=3)
+    asked = itertools.count()
+
+    def tell(sent: JsonObject) -> Reply:
+        if cluster.asked or cluster.progress()[ITEM]["step"] != "rewrite" or next(asked) % 3 < 2:
+            return cluster.tell_metrics(sent)
+        other = planes(cluster)[1]
+        cluster.servers[other].counts[("from_storage", "key-2:")] = 1000
+        return Reply(200, cluster.ask(cluster.site, other, InnerApi.fetch_metrics).encode())
+
+    cluster.inner.answers[("GET", "/metrics")] = tell
+    with pytest.raises(WaitError, match="every Secret is written with key-2") as caught:
+        cluster.rotate(ITEM)
+    assert "by one API server before and by another after" in str(caught.value)
 
 
 def test_a_lost_record_begins_again_with_the_keys_that_are_there(cluster: FakeCluster) -> None:
