@@ -66,6 +66,8 @@ class FakeCluster:
         self._numbers = itertools.count(1)
         self.operator: Operator | None = None
         self.drop_now = False
+        self.unready: set[str] = set()
+        """Control planes whose API server says that it is not ready."""
         self.asked = ""
         """The control plane that a window is open to."""
 
@@ -200,6 +202,10 @@ class FakeCluster:
         )
         return Reply(200, "\n".join(lines).encode())
 
+    def tell_ready(self, _sent: JsonObject) -> Reply:
+        self.answering()
+        return Reply(500 if self.asked in self.unready else 200, b"")
+
     def tell_jwks(self, _sent: JsonObject) -> Reply:
         found = [{"kid": build_kid(each)} for each in self.answering().public]
         return Reply(200, json.dumps({"keys": found}).encode())
@@ -267,6 +273,7 @@ def _add_inner_answers(made: FakeCluster) -> None:
     made.host.answers[("POST", reader)] = made.issue_host_token
     made.inner.answer("GET", "/version", {"gitVersion": "v1.36.3"})
     made.inner.answers[("GET", "/metrics")] = made.tell_metrics
+    made.inner.answers[("GET", "/readyz")] = made.tell_ready
     made.inner.answers[("GET", "/openid/v1/jwks")] = made.tell_jwks
     tokens = "/api/v1/namespaces/kube-system/serviceaccounts/default/token"
     made.inner.answers[("POST", tokens)] = made.issue_inner_token

@@ -180,6 +180,21 @@ def test_a_control_plane_waits_for_the_others(monkeypatch: pytest.MonkeyPatch, t
     assert not cluster.down
 
 
+def test_a_control_plane_goes_only_when_the_others_say_themselves_that_they_are_ready(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What the host says of a VM may be a minute old."""
+    cluster = start_cluster(monkeypatch, tmp_path, planes=3)
+    cluster.unready = {"dev-control-plane-2"}
+    with pytest.raises(WaitError, match="say themselves that they are ready before dev-control-plane-0 goes") as caught:
+        cluster.rotate(ITEM)
+    assert "dev-control-plane-2: /readyz is not 200" in str(caught.value)
+    assert cluster.boots == []
+    assert not cluster.down
+    cluster.unready = set()
+    assert cluster.rotate(ITEM)
+
+
 def test_a_plan_names_three_rounds(cluster: FakeCluster) -> None:
     lines = cluster.plan(ITEM)
     assert lines[-1].endswith("order: dev-control-plane-0, dev-control-plane-0, dev-control-plane-0")

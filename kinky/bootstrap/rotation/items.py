@@ -58,5 +58,10 @@ def _open_journal(site: Site, item: str) -> Journal:
             " go with them; nothing was touched",
             hint="make the cluster anew, with new keys: kinky destroy, then kinky up",
         )
-    check_site(site, item, find_more=FAULT_FINDERS.get(item, lambda _site: []))
+    check_site(site, item, needs_windows=_needs_windows(site, item), find_more=FAULT_FINDERS.get(item, lambda _: []))
     return Journal(site.host, site.cluster, item)
+
+
+def _needs_windows(site: Site, item: str) -> bool:
+    """Tell whether nodes are asked one by one: each kubelet, or each of several control planes."""
+    return item == certificate_authority.ITEM or (item in REPLACING and len(site.control_planes) > 1)

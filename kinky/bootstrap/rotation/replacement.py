@@ -72,7 +72,7 @@ class Replacement:
         """Build what must hold before a control plane goes: etcd has its majority without it."""
         planes = self._site.control_planes
         others = [name for name in planes if name != self._node] if self._node in planes else []
-        return [
+        table = [
             Requirement(
                 description=f"control plane {other} is Ready before {self._node} goes",
                 check=lambda other=other: self._check_api_server(other),  # type: ignore[misc]
@@ -80,6 +80,16 @@ class Replacement:
             )
             for other in others
         ]
+        if others:
+            table.append(
+                Requirement(
+                    description=f"{' and '.join(others)} say themselves that they are ready before {self._node} goes",
+                    check=lambda: self._ask_ready(others),
+                    hint=HINT.format(node=others[0]),
+                    every_seconds=PROOF_EVERY_SECONDS,
+                )
+            )
+        return table
 
     def _build_return(self, old: Mapping[str, str]) -> list[Requirement]:
         """Build what must hold before the node counts as replaced."""
@@ -118,6 +128,14 @@ class Replacement:
         vmi = self._site.host.fetch_vmi(node)
         return "ready" if vmi is not None and vmi.ready else Pending(f"{node}: /readyz is not 200 yet")
 
+    def _ask_ready(self, others: Sequence[str]) -> str | Pending:
+        """Ask all of these API servers in one look: a VM's Ready is up to a minute old (12 probes, one each 5 s)."""
+        for other in others:
+            found = ask_control_plane(self._site, other, _check_readyz)
+            if isinstance(found, Pending):
+                return Pending(f"{other}: {found.seen}")
+        return "ready"
+
     def _check_node(self, old: str) -> str | Pending:
         """Look whether the node is Ready with another boot; a guest that has failed or hangs is noticed meanwhile."""
         stages = parse_stages(fetch_console(self._site.host, self._node))
@@ -155,6 +173,11 @@ def build_replacements(
             )
         )
     return steps
+
+
+def _check_readyz(inner: InnerApi) -> str | Pending:
+    """Look whether the API server that answers is ready, which needs its etcd to have a majority."""
+    return "ready" if inner.is_ready() else Pending("/readyz is not 200")
 
 
 def _find_boot(inner: InnerApi, node: str) -> str:
