@@ -130,6 +130,42 @@ def test_s1_a_leak_fails(place: str, host: FakeConnection, machine: Path, capsys
     assert report["missingHits"] == []
 
 
+def add_secret(host: FakeConnection, name: str, data: dict[str, bytes], **fields: object) -> None:
+    encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+    host.add(f"{NAMESPACE}/secrets", name, data=encoded, **fields)
+
+
+def test_s1_a_secret_may_hold_its_own_keys_only(
+    host: FakeConnection, machine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A worker whose Secret has the authority's key too: of the same class, and in a Secret where keys are at home."""
+    worker = "dev-worker-0-credentials-12345678"
+    add_secret(host, worker, SECRETS[worker] | {"ca.key": PKI["ca.key"]})
+    code, report = scan(capsys)
+    assert code == 1
+    found = {(hit["name"], hit["secret"]) for hit in report["unexpectedHits"]}  # type: ignore[attr-defined]
+    assert found == {(worker, "dev-pki/ca.key"), ("dev-pki", f"{worker}/ca.key")}
+
+
+def test_s1_a_value_of_one_secret_in_another_one_of_the_store_fails(
+    host: FakeConnection, machine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leaked = SECRETS["dev-store-message"]["message"].decode()
+    add_secret(host, "dev-store-other", {"value": b"another value"}, note=leaked)
+    code, report = scan(capsys)
+    assert code == 1
+    (hit,) = report["unexpectedHits"]  # type: ignore[misc]
+    assert (hit["name"], hit["secret"]) == ("dev-store-other", "dev-store-message/message")
+
+
+def test_a_value_that_was_set_under_two_names_is_at_home_in_both(
+    host: FakeConnection, machine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_secret(host, "dev-store-other", {"value": SECRETS["dev-store-message"]["message"]})
+    code, report = scan(capsys)
+    assert (code, report["unexpectedHits"], report["missingHits"]) == (0, [], [])
+
+
 def test_a_credential_that_others_can_read_fails(
     host: FakeConnection, machine: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
