@@ -20,8 +20,16 @@ IN_HOST_SECRETS: Final = (
     SecretClass.TOKEN,
     SecretClass.OTHER_VALUE,
 )
-SHARED: Final = (SecretClass.STORE_VALUE, SecretClass.TOKEN, SecretClass.OTHER_VALUE)
-"""Classes whose values may be the same in two Secrets: people set them. A key that is in two has been copied."""
+SHARED: Final = (
+    SecretClass.STORE_VALUE,
+    SecretClass.TOKEN,
+    SecretClass.OTHER_VALUE,
+    SecretClass.PASSPHRASE,
+    SecretClass.OPERATOR_TOKEN,
+)
+"""Classes whose values may have two names, such as two Secrets: people set them. A key that has two was copied."""
+GIVEN: Final = "$*"
+"""Pattern of the names of what the operator gave by a variable; the others have the name of a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +76,25 @@ def _places() -> Iterator[Place]:
         ("*", SecretClass.OTHER_VALUE),
     ):
         yield Place(kind=Kind.SECRET, name=name, secret_class=secret_class, reason=home, own=True)
+    yield Place(
+        kind=Kind.PASSPHRASE_FILE,
+        name="*",
+        secret_class=SecretClass.PASSPHRASE,
+        secret="[!$]*",  # noqa: S106 - a pattern
+        reason="the file is the passphrase",
+        private=True,
+    )
+    for secret_class in (SecretClass.PASSPHRASE, SecretClass.OPERATOR_TOKEN):
+        reason = "who exports it has it in each program that is started from there; which those are is not known here"
+        yield Place(
+            kind=Kind.PROCESS,
+            name="* environ",
+            secret_class=secret_class,
+            secret=GIVEN,
+            reason=reason,
+            must_hit=False,
+        )
     for kind, name, secret_class, reason in (
-        (Kind.PASSPHRASE_FILE, "*", SecretClass.PASSPHRASE, "the file is the passphrase"),
         (Kind.CLUSTER_FOLDER, "clusters/*/credential.pem", SecretClass.OPERATOR_KEY, "the operator's, for one hour"),
         (Kind.EMBEDDED_HOST, "host/kubeconfig.yaml", SecretClass.HOST_KEY, "its administrator's kubeconfig"),
         (Kind.EMBEDDED_HOST, "host/kubernetes/*", SecretClass.HOST_KEY, "its own certificates and kubeconfigs"),

@@ -128,8 +128,8 @@ def _miss_homes(
     """Yield the secrets that were found in none of the places of which one must hold them."""
     homes = {place for place in places if place.must_hit and not place.itself}
     at_home = {hit[1] for hit, found in allowed if homes.intersection(found)}
-    with_home = {place.secret_class for place in homes}
-    return (Missing(secret) for secret in known if secret.secret_class in with_home and secret not in at_home)
+    with_home = [secret for secret in known if any(place.expects(secret) for place in homes)]
+    return (Missing(secret) for secret in with_home if secret not in at_home)
 
 
 def _miss_places(
