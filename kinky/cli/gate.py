@@ -47,8 +47,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 def run_show(arguments: argparse.Namespace) -> int:
     """Print the state; the exit code is 1 when it is closed, the wall has a hole, or the store does not work now."""
     from kinky.bootstrap.credential import connect_inner
-    from kinky.bootstrap.gate import fetch_faults, fetch_state, fetch_tainted
+    from kinky.bootstrap.gate import fetch_state, fetch_tainted
     from kinky.bootstrap.store_proof import fetch_store_faults
+    from kinky.bootstrap.wall import fetch_faults
     from kinky.manifests import secrets_store
 
     stack_file = read_stack_file(arguments.stack)

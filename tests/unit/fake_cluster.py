@@ -31,6 +31,7 @@ from kinky.retry import Pending
 from tests.unit.fake_api import answer_node
 from tests.unit.fake_server import Server, build_kid, count, read_key_names, read_public
 from tests.unit.fake_store import INNER_SECRETS, SECRETS, Operator, build_token, decode, start_operator
+from tests.unit.fake_wall import add_wall
 from tests.unit.fuse import Fuse, FusedConnection, Killed
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
@@ -259,10 +260,8 @@ def _open_gate(made: FakeCluster) -> None:
     record = StoreRecord(store="kinky", first_seconds=1, second_seconds=2, proved_at="x", items=(item,))
     data = {"state": "open", "since": "x", "reason": "proved", "evidence": json.dumps(asdict(record))}
     made.inner.add("/api/v1/namespaces/kinky-system/configmaps", "kinky-gate", data=data)
-    for kind in (resources.ADMISSION_POLICIES, resources.ADMISSION_POLICY_BINDINGS):
-        made.inner.add(kind.build_path(None), "kinky-gate")
-    for kind in (resources.ROLES, resources.ROLE_BINDINGS):
-        made.inner.add(kind.build_path("kinky-system"), "kinky-gate")
+    add_wall(made.inner)
+    made.inner.add(resources.ROLE_BINDINGS.build_path("kinky-system"), "kinky-gate")
 
 
 def _add_inner_answers(made: FakeCluster) -> None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from kinky import names
 from kinky.bootstrap.credential import connect_inner
 from kinky.bootstrap.forward import ensure_recorded_forward
-from kinky.bootstrap.gate import fetch_faults, fetch_state
+from kinky.bootstrap.gate import fetch_state
 from kinky.bootstrap.owner import fetch_owner
 from kinky.bootstrap.rotation.journal import fetch_all_progress
 from kinky.bootstrap.stores.opening import describe_store, open_store
 from kinky.bootstrap.stores.store import Store
+from kinky.bootstrap.wall import fetch_faults
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError, WaitError
 from kinky.kube import resources
