@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kinky import paths
 from kinky.bootstrap.rotation import items
 from kinky.bootstrap.rotation.site import Site
 from kinky.config.load import load_config
@@ -15,6 +16,7 @@ from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_cluster import RECORD, start_cluster
+from tests.unit.test_bootstrap_keys import leave_files
 
 
 @pytest.mark.parametrize("item", items.REPLACING)
@@ -60,3 +62,10 @@ def test_the_only_control_plane_is_asked_without_that_right(monkeypatch: pytest.
     cluster = start_cluster(monkeypatch, tmp_path)
     cluster.host.denied.add(("create", "pods/portforward"))
     assert cluster.rotate("encryption-key")
+
+
+def test_a_rotation_begins_without_what_a_killed_one_has_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cluster = start_cluster(monkeypatch, tmp_path)
+    left = leave_files(paths.stack_dir("dev"))
+    assert cluster.rotate("worker-certificates")
+    assert not [path for path in left if path.exists()]

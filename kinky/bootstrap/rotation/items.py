@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from kinky.bootstrap.credential import forget_leftovers
 from kinky.bootstrap.rotation import (
     certificate_authority,
     encryption_key,
@@ -41,6 +42,8 @@ def rotate(site: Site, item: str) -> bool:
         KinkyError: the cluster is not fit for it, and nothing was touched; or a sub-step failed.
     """
     journal = _open_journal(site, item)
+    # One that was killed in the middle of a proof could not take away the key that it asked with.
+    forget_leftovers(site.cluster)
     return run_steps(journal, BUILDERS[item](site, journal))
 
 
