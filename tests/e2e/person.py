@@ -174,7 +174,8 @@ class Person:
     def interrupt_up(self) -> None:
         """Start `kinky up`, press Ctrl-C when its VMs exist, and wait for its end."""
         command = [KINKY, "up", "--stack", self.stack.stack]
-        pid = process.spawn_detached(command, log=self.scratch / "interrupted.log")
+        # With the whole environment, as a shell starts it: the passphrase may be there.
+        pid = process.spawn_detached(command, log=self.scratch / "interrupted.log", env=os.environ)
         wait_for("the first VM", lambda: self.host("get", "virtualmachines", "--output", "name"), limit_seconds=300)
         for _ in range(2):
             os.kill(pid, signal.SIGINT)
