@@ -80,10 +80,10 @@ class Person:
         """Return what eval "$(kinky env)" sets."""
         return dict(json.loads(self.kinky("env", "--stack", self.stack.stack, "--json")))
 
-    def pulumi(self, *arguments: str, limit_seconds: float = 600) -> str:
-        """Run plain pulumi in the shell that `kinky env` makes."""
+    def pulumi(self, *arguments: str, limit_seconds: float = 600, log: Path | None = None) -> str:
+        """Run plain pulumi in the shell that `kinky env` makes; what it prints is kept in the log, if one is named."""
         command, settings = ["env", "pulumi", *arguments], self.environment()
-        return process.run(command, reason="test", env=settings, cwd=ROOT, timeout_seconds=limit_seconds)
+        return process.run(command, reason="test", env=settings, cwd=ROOT, timeout_seconds=limit_seconds, log=log)
 
     def kubectl(self, *arguments: str, limit_seconds: float = 60) -> str:
         """Ask the inner cluster, from outside, through the exported kubeconfig."""
