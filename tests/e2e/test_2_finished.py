@@ -255,11 +255,18 @@ def test_s17_a_token_that_was_ended_is_told_and_a_new_one_heals(finished: Person
 def test_up_mends_what_was_changed_inside_past_pulumi(finished: Person) -> None:
     stack, worker = finished.stack.stack, finished.worker
     finished.kubectl("delete", "validatingadmissionpolicy", names.GATE)
+    audited = json.dumps({"spec": {"validationActions": ["Audit"]}})
+    finished.kubectl("patch", "validatingadmissionpolicybinding", names.GATE, "--type", "merge", "--patch", audited)
     finished.kubectl("taint", "node", worker, f"{names.GATE_TAINT}=:NoSchedule")
     finished.host("delete", "secrets", "--selector", f"{names.LABEL_STORE_ANCHOR}=true")
     finished.up()
     shown = finished.show_gate()
-    assert shown.startswith("open since") and "is not there" not in shown and worker not in shown
+    assert (
+        shown.startswith("open since")
+        and "is not there" not in shown
+        and "declared is" not in shown
+        and worker not in shown
+    )
     gate.wait_works(finished)
     finished.kinky("preview", "--stack", stack, "--expect-no-changes", limit_seconds=300)
 
