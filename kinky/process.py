@@ -22,6 +22,12 @@ from kinky.retry import Pending, wait_until
 
 Argument = str | Path
 
+OPERATOR_SECRETS = ("PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "VAULT_TOKEN")
+"""Variables that hold a secret of the operator's, of which no program that lives for days has a use.
+
+All others are handed on: an exec plugin of the host's kubeconfig may need any of them. A variable that names a file
+tells nothing to who may not read that file.
+"""
 LAST_LINES = 12
 """Lines of output that an error shows: enough for a compiler's or kubectl's message, still one screen."""
 
@@ -77,10 +83,14 @@ def spawn_detached(
 ) -> int:
     """Start a program that outlives this process, in its own session with its output appended to `log`; return its pid.
 
+    Args:
+        env: Variables added to this process's environment, of which OPERATOR_SECRETS are left out.
+
     Raises:
         CommandError: The program could not start.
     """
     command = [os.fspath(part) for part in argv]
+    inherited = {name: value for name, value in os.environ.items() if name not in OPERATOR_SECRETS}
     with log.open("ab") as output:
         try:
             process = subprocess.Popen(
@@ -88,7 +98,7 @@ def spawn_detached(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **(env or {})},
+                env={**inherited, **(env or {})},
                 pass_fds=tuple(pass_fds),
                 # "/" keeps no directory busy, so that a checkout can be moved while the program runs.
                 cwd="/",

@@ -24,5 +24,5 @@ def apart(
     monkeypatch.setenv("KINKY_STATE_DIR", str(folder / "state"))
     monkeypatch.setenv("KINKY_CACHE_DIR", str(folder / "cache"))
     for name in [*os.environ]:
-        if name.startswith("PULUMI_") or name == "KUBECONFIG":
+        if name.startswith(("PULUMI_", "VAULT_")) or name == "KUBECONFIG":
             monkeypatch.delenv(name)

@@ -6,7 +6,6 @@ system:masters: who can read the CA key could sign any group, so a lesser one wo
 nothing, and would lock the operator out of a cluster whose role bindings are missing.
 """
 
-import contextlib
 import getpass
 import json
 import socket
@@ -26,7 +25,13 @@ from kinky.bootstrap.keys import fetch_authority
 from kinky.kube.access import HostAccess, InnerAccess
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
-from kinky.kube.kubeconfig import build_exec_credential, build_kubeconfig, write_kubeconfig, write_private
+from kinky.kube.kubeconfig import (
+    build_exec_credential,
+    build_kubeconfig,
+    remove_staged,
+    write_kubeconfig,
+    write_private,
+)
 
 CREDENTIAL_LIFE = timedelta(hours=1)
 RENEW_BEFORE = timedelta(minutes=5)
@@ -34,6 +39,9 @@ RENEW_BEFORE = timedelta(minutes=5)
 
 CREDENTIAL_FILE = "credential.pem"
 KUBECONFIG_FILE = "kubeconfig.yaml"
+PROBE_FILE = "probe.pem"
+"""Certificate and key of a user without rights, while a rotation asks with them; a killed one leaves them."""
+PROBE_CA_FILE = "probe.crt"
 
 
 def fetch_exec_credential(access: HostAccess, cluster: str) -> str:
@@ -92,9 +100,17 @@ def write_inner_kubeconfig(access: HostAccess, cluster: str, server: str, *, kin
 
 def forget_credentials(cluster: str) -> None:
     """Remove the cached credential, the CA and the kubeconfig of a cluster from this machine."""
+    forget_leftovers(cluster)
     for name in (CREDENTIAL_FILE, CA_FILE, KUBECONFIG_FILE):
-        with contextlib.suppress(FileNotFoundError):
-            (paths.stack_dir(cluster) / name).unlink()
+        (paths.stack_dir(cluster) / name).unlink(missing_ok=True)
+
+
+def forget_leftovers(cluster: str) -> None:
+    """Remove what a kinky that was killed has left of a cluster's keys on this machine."""
+    directory = paths.stack_dir(cluster)
+    remove_staged(directory)
+    for name in (PROBE_FILE, PROBE_CA_FILE):
+        (directory / name).unlink(missing_ok=True)
 
 
 def is_usable(credential: Path, authority: Path) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kinky.bootstrap import gate, secrets_store
+from kinky.bootstrap import gate, secrets_store, wall
 from kinky.bootstrap.credential import connect_inner
 from kinky.bootstrap.forward import ensure_recorded_forward
 from kinky.errors import KinkyError
@@ -18,8 +18,8 @@ from kinky.kube.inner import InnerApi
 
 
 def has_broken_wall(access: HostAccess, cluster: str, server: str) -> bool:
-    """Tell whether a part of the gate's wall was deleted."""
-    return _ask(access, cluster, server, lambda inner: bool(gate.fetch_faults(inner)))
+    """Tell whether a part of the gate's wall was deleted or changed."""
+    return _ask(access, cluster, server, lambda inner: bool(wall.fetch_faults(inner)))
 
 
 def holds_workloads_back(access: HostAccess, cluster: str, server: str) -> bool:

@@ -30,6 +30,7 @@ _COUNTER = re.compile(r"^apiserver_storage_transformation_operations_total\{(?P<
 _CONFIG = re.compile(
     r'^apiserver_encryption_config_controller_last_config_info\{[^}]*\bhash="sha256:(?P<hash>[0-9a-f]+)"', re.MULTILINE
 )
+_START = re.compile(r"^process_start_time_seconds (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -107,6 +108,12 @@ def parse_config_fingerprint(metrics: str) -> str:
     """Return the SHA-256 of the encryption configuration that an API server runs with; empty when it does not tell."""
     match = _CONFIG.search(metrics)
     return match["hash"] if match else ""
+
+
+def parse_process(metrics: str) -> str:
+    """Return which process these metrics are of, by when it was started; empty when it does not tell."""
+    match = _START.search(metrics)
+    return match[1] if match else ""
 
 
 def _parse_transformations(metrics: str, kind: str) -> dict[str, int]:

@@ -143,8 +143,7 @@ def _spawn(directory: Path) -> int:
     return process.spawn_detached(
         [sys.executable, "-m", DAEMON_MODULE, str(directory / SPEC_FILE)],
         log=directory / LOG_FILE,
-        # A process that lives for days has no use for the stack's passphrase.
-        env={"PYTHONPATH": str(paths.project_root()), "PULUMI_CONFIG_PASSPHRASE": ""},
+        env={"PYTHONPATH": str(paths.project_root())},
     )
 
 

@@ -5,7 +5,7 @@ yields. A latch and not a valve: once open, a store that fails stops nothing, an
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -15,6 +15,7 @@ from kinky.bootstrap.credential import connect_inner
 from kinky.bootstrap.forming import wait_schema
 from kinky.bootstrap.forward import ensure_recorded_forward
 from kinky.bootstrap.store_proof import ProofSpec, StoreRecord, prove_store
+from kinky.bootstrap.wall import write_wall
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
@@ -22,7 +23,7 @@ from kinky.kube.connection import ApiError, JsonObject
 from kinky.kube.inner import InnerApi
 from kinky.kube.objects import is_condition_true
 from kinky.kube.resources import Resource
-from kinky.manifests.gate import CLOSED, OPEN, STATE_KEY, build_closed_state, build_gate, build_grant
+from kinky.manifests.gate import CLOSED, OPEN, STATE_KEY, build_closed_state, build_grant
 from kinky.progress import phase
 from kinky.retry import Pending, wait_until
 
@@ -32,17 +33,6 @@ PROBE_NAMESPACE = "default"
 CLOSED_BY_HAND = "closed by hand"
 NUDGE_ANNOTATION = "kinky.dev/gate-opened-at"
 
-WALL_KINDS: Mapping[str, Resource] = {
-    kind.kind: kind
-    for kind in (
-        resources.NAMESPACES,
-        resources.ROLES,
-        resources.ADMISSION_POLICIES,
-        resources.ADMISSION_POLICY_BINDINGS,
-        resources.CLUSTER_ROLES,
-        resources.CLUSTER_ROLE_BINDINGS,
-    )
-}
 OWNERS = (
     resources.REPLICA_SETS,
     resources.DAEMON_SETS,
@@ -84,7 +74,7 @@ def raise_wall(access: HostAccess, cluster: str, server: str, *, limit_seconds: 
 
     def write() -> GateState | Pending:
         ensure_recorded_forward(cluster, wait_seconds=0)
-        _write_wall(inner)
+        write_wall(inner)
         return fetch_state(inner)
 
     with phase(f"the gate of {cluster} stands", limit_seconds=limit_seconds) as running:
@@ -121,7 +111,7 @@ def open_gate(
                 hint="kinky gate open proves the secrets store and opens it",
             )
         evidence = prove_store(access, cluster, inner, proof, limit_seconds=limit_seconds)
-        _write_wall(inner)
+        write_wall(inner)
         _write_record(inner, OPEN, reason="the secrets store is proved", evidence=evidence)
         inner.apply(resources.ROLE_BINDINGS, build_grant(), namespace=names.NAMESPACE_KINKY)
     wait_obeyed(inner, cluster, OPEN, limit_seconds=WALL_LIMIT_SECONDS)
@@ -141,7 +131,7 @@ def close_gate(access: HostAccess, cluster: str, server: str) -> GateState:
     """Close the gate by hand: no pod is created or bound from now on; what runs goes on."""
     inner = connect_inner(access, cluster, server)
     evidence = fetch_state(inner).evidence
-    _write_wall(inner)
+    write_wall(inner)
     # The record first: an `up` after a kill in between must not open what somebody was closing.
     _write_record(inner, CLOSED, reason=CLOSED_BY_HAND, evidence=evidence)
     inner.delete(resources.ROLE_BINDINGS, names.GATE, namespace=names.NAMESPACE_KINKY)
@@ -166,21 +156,6 @@ def fetch_state(inner: InnerApi) -> GateState:
         # What was closed and then opened past kinky has no evidence.
         evidence=_parse_evidence(str(data.get("evidence", ""))) if agrees or not granted else None,
     )
-
-
-def fetch_faults(inner: InnerApi) -> list[str]:
-    """Return what is missing of the wall, each as a sentence; a wall with a hole is a gate that does not close."""
-    parts: tuple[tuple[Resource, str | None], ...] = (
-        (resources.ADMISSION_POLICIES, None),
-        (resources.ADMISSION_POLICY_BINDINGS, None),
-        (resources.ROLES, names.NAMESPACE_KINKY),
-        (resources.CONFIG_MAPS, names.NAMESPACE_KINKY),
-    )
-    return [
-        f"{kind.kind} {names.GATE} is not there"
-        for kind, namespace in parts
-        if inner.fetch(kind, names.GATE, namespace=namespace) is None
-    ]
 
 
 def fetch_tainted(inner: InnerApi) -> list[str]:
@@ -215,15 +190,6 @@ def is_lacking(body: JsonObject) -> bool:
         return int(status.get("currentNumberScheduled") or 0) < int(status["desiredNumberScheduled"])
     over = is_condition_true(status, "Complete") or is_condition_true(status, "Failed")
     return not over and not spec.get("suspend") and not status.get("active")
-
-
-def _write_wall(inner: InnerApi) -> None:
-    """Write the policy and its right as they must be, and the record of a closed gate where there is none."""
-    namespace, *policies = build_gate()
-    inner.apply(WALL_KINDS[namespace["kind"]], namespace)
-    inner.create(resources.CONFIG_MAPS, build_closed_state(), namespace=names.NAMESPACE_KINKY)
-    for body in policies:
-        inner.apply(WALL_KINDS[body["kind"]], body, namespace=body["metadata"].get("namespace"))
 
 
 def _write_record(inner: InnerApi, state: str, *, reason: str, evidence: StoreRecord | None) -> None:

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Final
 from kinky.cli import options
 from kinky.cli.inner import find_inner, find_store
 from kinky.cli.stack_file import read_stack_file
+from kinky.config.store import HOST_NAMESPACE
 from kinky.progress import note
 
 if TYPE_CHECKING:
     from kinky.bootstrap.gate import GateState
+    from kinky.config.model import KinkyConfig
+    from kinky.kube.inner import InnerApi
 
 PROOF_LIMIT_SECONDS: Final = 300.0
 """External Secrets runs already when a person asks; `up` has to wait for its start as well."""
@@ -23,6 +26,7 @@ CLOSED_MEANS: Final = (
 )
 
 STORE_MEANS: Final = "pods go on with what was read before"
+TOKEN_DUE: Final = "the store's token is past half of its life; the next kinky up renews it"  # noqa: S105 - a sentence
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
@@ -47,8 +51,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 def run_show(arguments: argparse.Namespace) -> int:
     """Print the state; the exit code is 1 when it is closed, the wall has a hole, or the store does not work now."""
     from kinky.bootstrap.credential import connect_inner
-    from kinky.bootstrap.gate import fetch_faults, fetch_state, fetch_tainted
+    from kinky.bootstrap.gate import fetch_state, fetch_tainted
     from kinky.bootstrap.store_proof import fetch_store_faults
+    from kinky.bootstrap.wall import fetch_faults
     from kinky.manifests import secrets_store
 
     stack_file = read_stack_file(arguments.stack)
@@ -58,11 +63,12 @@ def run_show(arguments: argparse.Namespace) -> int:
     # A closed gate has its own reason, and before the first proof there is no store to look at.
     source = find_store(stack_file, access)
     store_faults = fetch_store_faults(inner, secrets_store.STORE, source) if state.is_latched else []
+    warnings = _find_warnings(stack_file.config, inner)
     if arguments.json:
-        told = {**asdict(state), "faults": faults, "store_faults": store_faults, "tainted_nodes": tainted}
-        print(options.to_json(told))
+        found = {"faults": faults, "store_faults": store_faults, "warnings": warnings, "tainted_nodes": tainted}
+        print(options.to_json({**asdict(state), **found}))
     else:
-        print(describe(state, faults=faults, tainted=tainted, store_faults=store_faults))
+        print(describe(state, faults=faults, tainted=tainted, store_faults=store_faults, warnings=warnings))
     return 0 if state.is_latched and not faults and not store_faults else 1
 
 
@@ -98,7 +104,24 @@ def run_close(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def describe(state: GateState, *, faults: list[str], tainted: list[str], store_faults: Sequence[str] = ()) -> str:
+def _find_warnings(config: KinkyConfig, inner: InnerApi) -> list[str]:
+    """Find what works now and will not for ever."""
+    from kinky.bootstrap.secrets_store import fetch_store_token, is_token_renewal_due
+
+    if config.secrets_store.kind != HOST_NAMESPACE:
+        return []
+    token = fetch_store_token(inner)
+    return [TOKEN_DUE] if token and is_token_renewal_due(token.expires_at, config.secrets_store.token_hours) else []
+
+
+def describe(
+    state: GateState,
+    *,
+    faults: list[str],
+    tainted: list[str],
+    store_faults: Sequence[str] = (),
+    warnings: Sequence[str] = (),
+) -> str:
     """Return the state as text: one line, what is wrong, the evidence as a table."""
     since = f" since {state.since}" if state.since else ""
     lines = [f"{state.state}{since}: {state.reason}"]
@@ -106,6 +129,7 @@ def describe(state: GateState, *, faults: list[str], tainted: list[str], store_f
     lines += [f"CRITICAL: the secrets store: {fault}; {STORE_MEANS}" for fault in store_faults]
     if state.state == "open" and state.evidence is None:
         lines.append("CRITICAL: it was opened without evidence; kinky gate open proves the secrets store")
+    lines += [f"WARNING: {warning}" for warning in warnings]
     lines += [f"nodes that take no workload yet: {', '.join(tainted)}"] if tainted else []
     if state.evidence is not None:
         rows = [("ITEM", "SEEN AT", "WHAT"), *((item.item, item.seen_at, item.what) for item in state.evidence.items)]

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kinky.cli import options
-from kinky.cli.scan_sources import build_staged_source, list_passphrases, list_sources
+from kinky.cli.scan_secrets import read_local, read_of_store
+from kinky.cli.scan_sources import build_staged_source, list_sources
 from kinky.errors import KinkyError
 from kinky.progress import phase
 from kinky.scan import expected
-from kinky.scan.known import read_host_secrets, read_local_secrets
+from kinky.scan.known import read_host_secrets
 from kinky.scan.pem import find_private_keys
 from kinky.scan.report import Report, judge
 from kinky.scan.scanner import Findings
@@ -61,23 +62,29 @@ def scan_stack(stack: str, extra: list[Path]) -> Report:
         if not path.exists():
             raise KinkyError(f"no such file or folder: {path}", hint="name what is there, or nothing")
     stack_file = read_stack_file(stack)
-    api = HostApi.connect(find_host(stack_file.config))
+    access = find_host(stack_file.config)
+    api = HostApi.connect(access)
     with phase("reading the secrets to look for"):
-        secrets = read_host_secrets(api) + _read_local()
-    return scan_sources(list_sources(stack_file, api, extra), secrets)
+        of_store, unknown = read_of_store(stack_file, access)
+        secrets = read_host_secrets(api) + of_store + read_local()
+    return scan_sources(list_sources(stack_file, api, extra), secrets, unknown=unknown)
 
 
 def scan_staged() -> Report:
     """Look at what the next commit of the repository around the current folder holds; needs no cluster."""
-    secrets = _read_local()
+    secrets = read_local()
     findings = Findings()
     findings.scan(build_staged_source(Path.cwd()).artefacts, [Needles(secrets).search, find_private_keys])
     return judge(findings, secrets, places=())
 
 
-def scan_sources(sources: Iterable[Source], secrets: list[KnownSecret]) -> Report:
-    """Look for the secrets in all sources, and judge by the allow-list and what the sources themselves expect."""
-    findings, needles = Findings(), Needles(secrets)
+def scan_sources(sources: Iterable[Source], secrets: list[KnownSecret], *, unknown: Iterable[str] = ()) -> Report:
+    """Look for the secrets in all sources, and judge by the allow-list and what the sources themselves expect.
+
+    Args:
+        unknown: Which secrets could not be read, and so are not looked for, and why.
+    """
+    findings, needles = Findings(unread=list(unknown)), Needles(secrets)
     places, markers = list(expected.PLACES), set[KnownSecret]()
     for source in sources:
         with phase(f"scanning {source.title}"):
@@ -87,9 +94,3 @@ def scan_sources(sources: Iterable[Source], secrets: list[KnownSecret]) -> Repor
         places += source.places
         markers.update(source.markers)
     return judge(findings, [*secrets, *markers], places)
-
-
-def _read_local() -> list[KnownSecret]:
-    from kinky.embedded.layout import default_layout
-
-    return read_local_secrets(passphrases=list_passphrases(), host_keys=default_layout().pki)

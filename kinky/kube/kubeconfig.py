@@ -102,6 +102,15 @@ def write_private(path: Path, content: bytes) -> None:
     staged.replace(path)
 
 
+def remove_staged(directory: Path) -> None:
+    """Remove what `write_private` of processes that were killed has left in a folder; keys may be in it."""
+    for staged in directory.glob(".*.*.*"):
+        writer = staged.name.split(".")[-2]
+        # What a living process writes is about to get its name.
+        if writer.isdigit() and not Path("/proc", writer).exists():
+            staged.unlink(missing_ok=True)
+
+
 def write_kubeconfig(path: Path, body: JsonObject) -> None:
     """Write a kubeconfig as JSON, which every reader of YAML accepts."""
     write_private(path, (json.dumps(body, indent=2) + "\n").encode())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
+from kinky import names
 from kinky.scan.artefact import Artefact
 from kinky.scan.kind import Kind
 from kinky.scan.known import OWN
@@ -19,6 +20,16 @@ IN_HOST_SECRETS: Final = (
     SecretClass.TOKEN,
     SecretClass.OTHER_VALUE,
 )
+SHARED: Final = (
+    SecretClass.STORE_VALUE,
+    SecretClass.TOKEN,
+    SecretClass.OTHER_VALUE,
+    SecretClass.PASSPHRASE,
+    SecretClass.OPERATOR_TOKEN,
+)
+"""Classes whose values may have two names, such as two Secrets: people set them. A key that has two was copied."""
+GIVEN: Final = "$*"
+"""Pattern of the names of what the operator gave by a variable; the others have the name of a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +47,8 @@ class Place:
     """Whether each of these secrets must be found in one place of its class, or else the scanner is blind."""
     itself: bool = False
     """Whether each of these secrets must be found in this very place, whichever others there are."""
+    own: bool = False
+    """Whether only secrets that are named after the artefact may be here: those which it holds as its own."""
     private: bool = False
     """Whether the place counts only if nobody but the owner can read it."""
 
@@ -49,22 +62,39 @@ class Place:
             self.kind is artefact.kind
             and self.expects(secret)
             and fnmatchcase(artefact.name, self.name)
+            and (secret.name.startswith(f"{artefact.name}/") or not self.own)
             and (artefact.private or not self.private)
         )
 
 
 def _places() -> Iterator[Place]:
     home = "the Secret is where the value lives; who may read it decides who may use the cluster"
-    for name, secret_class in OWN.items():
-        yield Place(kind=Kind.SECRET, name=name, secret_class=secret_class, reason=home)
-    for secret_class, name in (
-        (SecretClass.ENCRYPTION_KEY, "*-pki"),
-        (SecretClass.TOKEN, "*"),
-        (SecretClass.OTHER_VALUE, "*"),
+    for name, secret_class in (
+        *OWN.items(),
+        (names.pki_secret("*"), SecretClass.ENCRYPTION_KEY),
+        ("*", SecretClass.TOKEN),
+        ("*", SecretClass.OTHER_VALUE),
     ):
-        yield Place(kind=Kind.SECRET, name=name, secret_class=secret_class, reason=home)
+        yield Place(kind=Kind.SECRET, name=name, secret_class=secret_class, reason=home, own=True)
+    yield Place(
+        kind=Kind.PASSPHRASE_FILE,
+        name="*",
+        secret_class=SecretClass.PASSPHRASE,
+        secret="[!$]*",  # noqa: S106 - a pattern
+        reason="the file is the passphrase",
+        private=True,
+    )
+    for secret_class in (SecretClass.PASSPHRASE, SecretClass.OPERATOR_TOKEN):
+        reason = "who exports it has it in each program that is started from there; which those are is not known here"
+        yield Place(
+            kind=Kind.PROCESS,
+            name="* environ",
+            secret_class=secret_class,
+            secret=GIVEN,
+            reason=reason,
+            must_hit=False,
+        )
     for kind, name, secret_class, reason in (
-        (Kind.PASSPHRASE_FILE, "*", SecretClass.PASSPHRASE, "the file is the passphrase"),
         (Kind.CLUSTER_FOLDER, "clusters/*/credential.pem", SecretClass.OPERATOR_KEY, "the operator's, for one hour"),
         (Kind.EMBEDDED_HOST, "host/kubeconfig.yaml", SecretClass.HOST_KEY, "its administrator's kubeconfig"),
         (Kind.EMBEDDED_HOST, "host/kubernetes/*", SecretClass.HOST_KEY, "its own certificates and kubeconfigs"),

@@ -55,7 +55,12 @@ def read_local_secrets(*, passphrases: Iterable[Path], host_keys: Path) -> list[
     if (kubeconfig := paths.host_kubeconfig()).is_file():
         keys = _CLIENT_KEY.findall(kubeconfig.read_bytes())
         found += [(SecretClass.HOST_KEY, kubeconfig, base64.b64decode(key)) for key in keys]
-    return [known for secret_class, file, value in found for known in _know(secret_class, str(file), value)]
+    return know((secret_class, str(file), value) for secret_class, file, value in found)
+
+
+def know(found: Iterable[tuple[SecretClass, str, bytes]]) -> list[KnownSecret]:
+    """Return what of these values, each with its class and name, is long enough to be looked for."""
+    return [known for secret_class, name, value in found for known in _know(secret_class, name, value)]
 
 
 def classify(secret: str, key: str, value: bytes) -> Iterator[KnownSecret]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kinky.scan.artefact import Artefact
-from kinky.scan.expected import Place
+from kinky.scan.expected import SHARED, Place
 from kinky.scan.kind import Kind
 from kinky.scan.scanner import Findings, Tally
 from kinky.scan.secret import KnownSecret, SecretClass
@@ -102,14 +102,24 @@ def judge(findings: Findings, secrets: Iterable[KnownSecret], places: Sequence[P
     """Compare what was found with where it may be and must be; a marker is no secret, so it is nowhere a leak."""
     known = sorted(set(secrets), key=str)
     allowed = [(hit, [place for place in places if place.covers(*hit)]) for hit in findings.hits]
+    # A value that two Secrets hold is found in each under both names; each holds it as its own.
+    held = {_identify(*hit) for hit, found in allowed if found and hit[1].secret_class in SHARED}
+    judged = [(hit, bool(found) or _identify(*hit) in held) for hit, found in allowed]
     return Report(
         tallies=dict(findings.tallies),
         secrets=sum(secret.secret_class is not SecretClass.MARKER for secret in known),
-        expected=tuple(hit for hit, found in allowed if found),
-        unexpected=tuple(hit for hit, found in allowed if not found and hit[1].secret_class is not SecretClass.MARKER),
+        expected=tuple(hit for hit, at_home in judged if at_home),
+        unexpected=tuple(
+            hit for hit, at_home in judged if not at_home and hit[1].secret_class is not SecretClass.MARKER
+        ),
         missing=(*_miss_homes(allowed, known, places), *_miss_places(allowed, known, places)),
         unread=tuple(findings.unread),
     )
+
+
+def _identify(artefact: Artefact, secret: KnownSecret) -> tuple[Artefact, SecretClass, str]:
+    """Return what stays the same of a hit when its value has two names."""
+    return artefact, secret.secret_class, secret.fingerprint
 
 
 def _miss_homes(
@@ -118,8 +128,8 @@ def _miss_homes(
     """Yield the secrets that were found in none of the places of which one must hold them."""
     homes = {place for place in places if place.must_hit and not place.itself}
     at_home = {hit[1] for hit, found in allowed if homes.intersection(found)}
-    with_home = {place.secret_class for place in homes}
-    return (Missing(secret) for secret in known if secret.secret_class in with_home and secret not in at_home)
+    with_home = [secret for secret in known if any(place.expects(secret) for place in homes)]
+    return (Missing(secret) for secret in with_home if secret not in at_home)
 
 
 def _miss_places(

@@ -19,6 +19,12 @@ class SecretClass(StrEnum):
     STORE_VALUE = "store value"
     TOKEN = "token"  # noqa: S105 - the name of a class
     OTHER_VALUE = "other Secret value"
+    STORE_TOKEN = "store's token"  # noqa: S105 - the name of a class
+    """What reads a store on the host; in the clear nowhere but in memory."""
+    AWAY_VALUE = "store value away from the host"
+    """A value of a store that is inside, or on a server: nowhere else."""
+    OPERATOR_TOKEN = "operator token"  # noqa: S105 - the name of a class
+    """The operator's own, for the store's server."""
     PASSPHRASE = "passphrase"  # noqa: S105 - the name of a class
     OPERATOR_KEY = "operator key"
     HOST_KEY = "embedded host key"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +34,17 @@ def read_token(*, environ: Mapping[str, str] = os.environ, home: Path | None = N
             hint=f"log in there (bao login, vault login), or export {FILE_VARIABLE}=<a file of mode 0600>",
         )
     return _read_private(file)
+
+
+def find_tokens(*, environ: Mapping[str, str] = os.environ, home: Path | None = None) -> Iterator[tuple[str, str]]:
+    """Yield every token of the operator's (secret) after where it is, also one that `read_token` would not choose."""
+    if token := environ.get(VARIABLE, "").strip():
+        yield f"${VARIABLE}", token
+    for file in (environ.get(FILE_VARIABLE), (home or Path.home()) / HOME_FILE):
+        # One that is not there, or cannot be read, nobody can have used from here.
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if file and (token := Path(file).expanduser().read_text().strip()):
+                yield str(file), token
 
 
 def _read_private(file: Path) -> str:

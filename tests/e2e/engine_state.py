@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import Final
@@ -30,6 +31,18 @@ def find_encrypted(person: Person) -> set[tuple[str, str]]:
         for path, value in (resource.get(part) or {}).items()
         if '"ciphertext"' in json.dumps(value)
     }
+
+
+def check_no_secret(person: Person) -> None:
+    """Assert that the state, decrypted, has no private key, no token and no value of the host's Secrets."""
+    state = person.pulumi("stack", "export", "--show-secrets")
+    assert "PRIVATE KEY" not in state
+    assert base64.b64encode(b"-----BEGIN PRIVATE")[:20].decode() not in state
+    assert not re.search(r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}", state), "a token"
+    for key, encoded in fetch_host_values(person).items():
+        plain = base64.b64decode(encoded).decode(errors="replace").strip()
+        assert encoded not in state, f"{key} in base64"
+        assert plain not in state and json.dumps(plain)[1:-1] not in state, key
 
 
 def fetch_host_values(person: Person) -> dict[str, str]:

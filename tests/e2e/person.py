@@ -80,10 +80,10 @@ class Person:
         """Return what eval "$(kinky env)" sets."""
         return dict(json.loads(self.kinky("env", "--stack", self.stack.stack, "--json")))
 
-    def pulumi(self, *arguments: str, limit_seconds: float = 600) -> str:
-        """Run plain pulumi in the shell that `kinky env` makes."""
+    def pulumi(self, *arguments: str, limit_seconds: float = 600, log: Path | None = None) -> str:
+        """Run plain pulumi in the shell that `kinky env` makes; what it prints is kept in the log, if one is named."""
         command, settings = ["env", "pulumi", *arguments], self.environment()
-        return process.run(command, reason="test", env=settings, cwd=ROOT, timeout_seconds=limit_seconds)
+        return process.run(command, reason="test", env=settings, cwd=ROOT, timeout_seconds=limit_seconds, log=log)
 
     def kubectl(self, *arguments: str, limit_seconds: float = 60) -> str:
         """Ask the inner cluster, from outside, through the exported kubeconfig."""
@@ -174,7 +174,8 @@ class Person:
     def interrupt_up(self) -> None:
         """Start `kinky up`, press Ctrl-C when its VMs exist, and wait for its end."""
         command = [KINKY, "up", "--stack", self.stack.stack]
-        pid = process.spawn_detached(command, log=self.scratch / "interrupted.log")
+        # With the whole environment, as a shell starts it: the passphrase may be there.
+        pid = process.spawn_detached(command, log=self.scratch / "interrupted.log", env=os.environ)
         wait_for("the first VM", lambda: self.host("get", "virtualmachines", "--output", "name"), limit_seconds=300)
         for _ in range(2):
             os.kill(pid, signal.SIGINT)

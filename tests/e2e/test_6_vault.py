@@ -5,14 +5,16 @@ The server is the one of `tests/vault_server`, which verifies signatures and enf
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_urlsafe
 
 import pytest
 
 from kinky import process
 from tests.e2e import store_server
-from tests.e2e.person import Person, borrow, wait_for
+from tests.e2e.person import SCAN_SECONDS, Person, borrow, wait_for
 from tests.e2e.store_server import StoreServer
 from tests.vault_server.faults import Fault
 
@@ -20,7 +22,8 @@ pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
 
 STACK = "local-vault"
 """Git knows no stack file of this name."""
-VALUE = "a-value-of-the-operator"
+VALUE = token_urlsafe(24)
+"""Not in any file of the checkout: the scan would find it there."""
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +71,7 @@ def test_a_value_goes_to_the_server_and_is_taken_back(owner: Person, server: Sto
     assert kept.data["data"] == {"value": VALUE}
     owner.kinky("secrets", "rm", "e2e", "--stack", STACK)
     assert server.operator.get(f"secret/data/kinky/{STACK}/e2e").status == 404
+    owner.kinky("secrets", "set", "kept", "--file", str(file), "--stack", STACK)
 
 
 def test_s18_a_rotation_of_which_the_server_cannot_be_told_touches_nothing(owner: Person, server: StoreServer) -> None:
@@ -85,6 +89,12 @@ def test_s18_the_server_learns_the_new_key_before_anything_signs_with_it(owner: 
     (after,) = server.operator.get(path).data["jwt_validation_pubkeys"]
     assert after != before
     owner.kinky("gate", "open", "--stack", STACK, limit_seconds=600)
+
+
+def test_no_value_of_the_server_and_no_token_for_it_is_where_it_may_not_be(owner: Person) -> None:
+    report = json.loads(owner.kinky("scan", "--json", "--stack", STACK, limit_seconds=SCAN_SECONDS))
+    assert report["unexpectedHits"] == report["missingHits"] == []
+    assert not [text for text in report["unread"] if text.startswith("the values of the store")]
 
 
 def test_destroy_leaves_nothing_on_the_server(owner: Person, server: StoreServer) -> None:

@@ -31,6 +31,7 @@ from kinky.retry import Pending
 from tests.unit.fake_api import answer_node
 from tests.unit.fake_server import Server, build_kid, count, read_key_names, read_public
 from tests.unit.fake_store import INNER_SECRETS, SECRETS, Operator, build_token, decode, start_operator
+from tests.unit.fake_wall import add_wall
 from tests.unit.fuse import Fuse, FusedConnection, Killed
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
@@ -66,6 +67,8 @@ class FakeCluster:
         self._numbers = itertools.count(1)
         self.operator: Operator | None = None
         self.drop_now = False
+        self.unready: set[str] = set()
+        """Control planes whose API server says that it is not ready."""
         self.asked = ""
         """The control plane that a window is open to."""
 
@@ -135,6 +138,7 @@ class FakeCluster:
         if "control-plane" in node:
             files = decode(self.host, PKI)
             self.servers[node] = Server(
+                started=f"1.7857e+09{number}",
                 config_hash=f"sha256:{hashlib.sha256(files['encryption-config.yaml']).hexdigest()}",
                 keys=read_key_names(files["encryption-config.yaml"]),
                 public=read_public(files["sa.pub"]),
@@ -192,11 +196,16 @@ class FakeCluster:
             f'transformation_type="{kind}",transformer_prefix="{prefix}"}} {number}'
             for (kind, prefix), number in server.counts.items()
         ]
+        lines.append(f"process_start_time_seconds {server.started}")
         lines.append(
             "apiserver_encryption_config_controller_last_config_info"
             f'{{apiserver_id_hash="sha256:x",hash="{server.config_hash}"}} 1'
         )
         return Reply(200, "\n".join(lines).encode())
+
+    def tell_ready(self, _sent: JsonObject) -> Reply:
+        self.answering()
+        return Reply(500 if self.asked in self.unready else 200, b"")
 
     def tell_jwks(self, _sent: JsonObject) -> Reply:
         found = [{"kid": build_kid(each)} for each in self.answering().public]
@@ -251,10 +260,8 @@ def _open_gate(made: FakeCluster) -> None:
     record = StoreRecord(store="kinky", first_seconds=1, second_seconds=2, proved_at="x", items=(item,))
     data = {"state": "open", "since": "x", "reason": "proved", "evidence": json.dumps(asdict(record))}
     made.inner.add("/api/v1/namespaces/kinky-system/configmaps", "kinky-gate", data=data)
-    for kind in (resources.ADMISSION_POLICIES, resources.ADMISSION_POLICY_BINDINGS):
-        made.inner.add(kind.build_path(None), "kinky-gate")
-    for kind in (resources.ROLES, resources.ROLE_BINDINGS):
-        made.inner.add(kind.build_path("kinky-system"), "kinky-gate")
+    add_wall(made.inner)
+    made.inner.add(resources.ROLE_BINDINGS.build_path("kinky-system"), "kinky-gate")
 
 
 def _add_inner_answers(made: FakeCluster) -> None:
@@ -265,6 +272,7 @@ def _add_inner_answers(made: FakeCluster) -> None:
     made.host.answers[("POST", reader)] = made.issue_host_token
     made.inner.answer("GET", "/version", {"gitVersion": "v1.36.3"})
     made.inner.answers[("GET", "/metrics")] = made.tell_metrics
+    made.inner.answers[("GET", "/readyz")] = made.tell_ready
     made.inner.answers[("GET", "/openid/v1/jwks")] = made.tell_jwks
     tokens = "/api/v1/namespaces/kube-system/serviceaccounts/default/token"
     made.inner.answers[("POST", tokens)] = made.issue_inner_token

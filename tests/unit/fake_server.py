@@ -13,6 +13,8 @@ from kinky.bootstrap.certificates import build_fingerprint
 class Server:
     """What an API server has read at its boot, and what it has counted since."""
 
+    started: str
+    """What tells this process from every other."""
     config_hash: str
     keys: list[str]
     public: list[str]

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap import gate, keys
+from kinky.bootstrap import gate, keys, wall
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import JsonObject, Reply
+from kinky.manifests.gate import build_gate
 from tests.unit.fake_api import FakeConnection, answer_node
 from tests.unit.fake_store import PROOF, Operator, start_operator
 
@@ -50,6 +51,14 @@ def start_walled(host: FakeConnection, wall: Wall, monkeypatch: pytest.MonkeyPat
     made = start_operator(host, wall.inner, monkeypatch)
     add_worker(wall.inner, "dev-worker-0", [OTHER_TAINT, TAINT])
     return made
+
+
+def add_wall(inner: FakeConnection) -> None:
+    """Put the wall there as it is declared, without a call."""
+    for body in build_gate()[1:]:
+        fields = json.loads(json.dumps(body))
+        metadata = fields.pop("metadata")
+        inner.add(wall.KINDS[body["kind"]].build_path(metadata.get("namespace")), metadata["name"], **fields)
 
 
 def add_worker(inner: FakeConnection, name: str, taints: list[dict[str, str]]) -> None:

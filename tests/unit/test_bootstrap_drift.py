@@ -12,6 +12,7 @@ from kinky.bootstrap import drift, gate, keys, secrets_store
 from kinky.bootstrap.store_proof import EvidenceItem, StoreRecord
 from kinky.kube.access import HostAccess
 from tests.unit.fake_api import FakeConnection
+from tests.unit.fake_wall import add_wall
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
 INNER = (ACCESS, "dev", "https://x")
@@ -47,8 +48,8 @@ def inner(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnecti
     """An inner cluster as `up` leaves it."""
     connection = FakeConnection(target='inner cluster "dev"')
     monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: connection)
-    for path in (POLICIES, BINDINGS, ROLES, GRANTS):
-        connection.add(path, names.GATE)
+    add_wall(connection)
+    connection.add(GRANTS, names.GATE)
     data = {"state": gate.OPEN, "reason": "the secrets store is proved", "evidence": json.dumps(asdict(EVIDENCE))}
     connection.add(RECORDS, names.GATE, data=data)
     annotations = {
@@ -76,6 +77,11 @@ def test_an_api_that_is_away_gives_no_reason(inner: FakeConnection, look: Callab
 @pytest.mark.parametrize("path", [POLICIES, BINDINGS, ROLES, RECORDS])
 def test_a_wall_with_a_hole_is_written_again(inner: FakeConnection, path: str) -> None:
     del inner.objects[f"{path}/{names.GATE}"]
+    assert drift.has_broken_wall(*INNER)
+
+
+def test_a_wall_that_was_changed_is_written_again(inner: FakeConnection) -> None:
+    inner.objects[f"{BINDINGS}/{names.GATE}"]["spec"]["validationActions"] = ["Audit"]
     assert drift.has_broken_wall(*INNER)
 
 

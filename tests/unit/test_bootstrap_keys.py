@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from kinky import paths
 from kinky.bootstrap import certificates, credential, keys, node_credentials, owner
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
@@ -214,6 +217,26 @@ def test_the_inner_api_is_asked_with_what_the_host_holds_now(
     authority = stored(host, "dev-pki")["ca.crt"]
     assert (directory / "ca.crt").read_bytes() == authority
     assert certificates.is_issued_by((directory / "credential.pem").read_bytes(), authority)
+
+
+def leave_files(directory: Path) -> list[Path]:
+    """Leave what processes that were killed leave: a staged file, and the credential of a rotation's proof."""
+    with subprocess.Popen(["true"]) as killed:
+        pass
+    left = [directory / name for name in (f".credential.pem.{killed.pid}.7", "probe.pem", "probe.crt")]
+    for path in left:
+        path.write_bytes(b"KEY")
+    return left
+
+
+def test_what_a_killed_kinky_has_left_is_forgotten_too(host: FakeConnection) -> None:
+    directory = paths.stack_dir("dev")
+    left = leave_files(directory)
+    living = directory / f".credential.pem.{os.getpid()}.7"
+    living.write_bytes(b"KEY")
+    credential.forget_credentials("dev")
+    assert not [path for path in left if path.exists()]
+    assert living.exists(), "it is about to get its name"
 
 
 def test_kubeconfig_names_the_command_and_forgetting_removes_all(host: FakeConnection, tmp_path: Path) -> None:

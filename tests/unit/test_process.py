@@ -97,6 +97,22 @@ def test_a_detached_program_lives_until_it_is_ended(tmp_path: Path) -> None:
     process.terminate(pid, expect="time.sleep(60)")
 
 
+def test_a_detached_program_does_not_get_the_operators_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in process.OPERATOR_SECRETS:
+        monkeypatch.setenv(name, "a secret")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", "/a/file")
+    monkeypatch.setenv("AWS_PROFILE", "what an exec plugin needs")
+    pid = process.spawn_detached(python("import time; time.sleep(60)"), log=tmp_path / "log", env={"KINKY_X": "x"})
+    try:
+        entries = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    finally:
+        process.terminate(pid, expect="time.sleep(60)")
+    given = dict(entry.split("=", 1) for entry in entries if entry)
+    assert not set(process.OPERATOR_SECRETS) & given.keys()
+    assert {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_ACCESS_TOKEN", "VAULT_TOKEN"} == set(process.OPERATOR_SECRETS)
+    assert {"PULUMI_CONFIG_PASSPHRASE_FILE", "AWS_PROFILE", "KINKY_X", "PATH"} <= given.keys()
+
+
 def test_a_stubborn_program_is_killed(tmp_path: Path) -> None:
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
     log = tmp_path / "log"

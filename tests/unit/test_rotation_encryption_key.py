@@ -6,6 +6,7 @@ every API server and by one that boots from what the host holds.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,12 @@ from pathlib import Path
 import pytest
 
 from kinky.bootstrap import encryption_config
+from kinky.bootstrap.rotation import items, replacement
+from kinky.bootstrap.rotation.journal import Journal
 from kinky.bootstrap.rotation.status import fetch_status
 from kinky.errors import HostError, WaitError
+from kinky.kube.connection import JsonObject, Reply
+from kinky.kube.inner import InnerApi
 from tests.unit.fake_cluster import PKI, RECORD, FakeCluster, start_cluster
 from tests.unit.fake_server import count, read_key_names
 from tests.unit.fake_store import decode
@@ -138,6 +143,24 @@ def test_counts_of_another_server_prove_nothing(cluster: FakeCluster, monkeypatc
     assert "0 of 4 reads were counted" in str(caught.value)
 
 
+def test_the_counts_of_two_servers_are_not_compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A connection that opens again leads to another control plane, which has counted reads of its own."""
+    cluster = start_cluster(monkeypatch, tmp_path, planes=3)
+    asked = itertools.count()
+
+    def tell(sent: JsonObject) -> Reply:
+        if cluster.asked or cluster.progress()[ITEM]["step"] != "rewrite" or next(asked) % 3 < 2:
+            return cluster.tell_metrics(sent)
+        other = planes(cluster)[1]
+        cluster.servers[other].counts[("from_storage", "key-2:")] = 1000
+        return Reply(200, cluster.ask(cluster.site, other, InnerApi.fetch_metrics).encode())
+
+    cluster.inner.answers[("GET", "/metrics")] = tell
+    with pytest.raises(WaitError, match="every Secret is written with key-2") as caught:
+        cluster.rotate(ITEM)
+    assert "by one API server before and by another after" in str(caught.value)
+
+
 def test_a_lost_record_begins_again_with_the_keys_that_are_there(cluster: FakeCluster) -> None:
     number = 0
     while "rewrite" not in cluster.progress().get(ITEM, {}).get("done", []):
@@ -157,6 +180,38 @@ def test_a_control_plane_waits_for_the_others(monkeypatch: pytest.MonkeyPatch, t
         cluster.rotate(ITEM)
     assert cluster.boots == []
     assert not cluster.down
+
+
+def test_a_control_plane_goes_only_when_the_others_say_themselves_that_they_are_ready(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What the host says of a VM may be a minute old."""
+    cluster = start_cluster(monkeypatch, tmp_path, planes=3)
+    cluster.unready = {"dev-control-plane-2"}
+    with pytest.raises(WaitError, match="say themselves that they are ready before dev-control-plane-0 goes") as caught:
+        cluster.rotate(ITEM)
+    assert "dev-control-plane-2: /readyz is not 200" in str(caught.value)
+    assert cluster.boots == []
+    assert not cluster.down
+    cluster.unready = set()
+    assert cluster.rotate(ITEM)
+
+
+def test_a_later_control_plane_has_the_time_that_it_may_wait_for_those_before_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As role-control-plane waits where the host emulates: 60 looks for each earlier one, 10 s apart."""
+    cluster = start_cluster(monkeypatch, tmp_path, planes=3)
+    steps = items.BUILDERS[ITEM](cluster.site, Journal(cluster.site.host, "dev", ITEM))
+    known = [step.limit_seconds for step in steps if step.name.startswith("known/")]
+    alone = replacement.NODE_LIMIT_SECONDS
+    assert known == [alone, alone + 780, alone + 2 * 780]
+    assert replacement.compute_node_limit(planes(cluster), "dev-worker-0") == alone
+
+    real = cluster.boot
+    monkeypatch.setattr(cluster, "boot", lambda node: None if node == planes(cluster)[-1] else real(node))
+    with pytest.raises(WaitError, match=f"not met in {alone + 2 * 780:.0f} s"):
+        cluster.rotate(ITEM)
 
 
 def test_a_plan_names_three_rounds(cluster: FakeCluster) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from kinky import paths
 from kinky.bootstrap.rotation import items
 from kinky.bootstrap.rotation.site import Site
 from kinky.config.load import load_config
@@ -13,6 +15,8 @@ from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
+from tests.unit.fake_cluster import RECORD, start_cluster
+from tests.unit.test_bootstrap_keys import leave_files
 
 
 @pytest.mark.parametrize("item", items.REPLACING)
@@ -33,3 +37,35 @@ def test_what_replaces_control_planes_is_refused_where_etcd_would_go_with_them(
 def test_every_item_that_has_rounds_of_control_planes_is_known_to_replace_them() -> None:
     without = {"store-credential", "worker-certificates"}
     assert set(items.BUILDERS) - without == set(items.REPLACING)
+
+
+@pytest.mark.parametrize("item", ["encryption-key", "service-account-key"])
+def test_who_may_open_no_way_to_one_of_several_control_planes_is_refused_before_anything(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, item: str
+) -> None:
+    """Also who goes on with one that is half done: its proofs would wait for a way until their limit."""
+    cluster = start_cluster(monkeypatch, tmp_path, planes=3)
+    cluster.host.denied.add(("create", "pods/portforward"))
+    said = f"rotation of {item}: you may not create pods/portforward in namespace ns of the host"
+    with pytest.raises(HostError, match=said):
+        cluster.rotate(item)
+    assert RECORD not in cluster.host.objects
+    cluster.host.denied.clear()
+    cluster.kill_at(60, lambda: cluster.rotate(item))
+    assert cluster.progress()[item]["done"]
+    cluster.host.denied.add(("create", "pods/portforward"))
+    with pytest.raises(HostError, match=said):
+        cluster.rotate(item)
+
+
+def test_the_only_control_plane_is_asked_without_that_right(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cluster = start_cluster(monkeypatch, tmp_path)
+    cluster.host.denied.add(("create", "pods/portforward"))
+    assert cluster.rotate("encryption-key")
+
+
+def test_a_rotation_begins_without_what_a_killed_one_has_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cluster = start_cluster(monkeypatch, tmp_path)
+    left = leave_files(paths.stack_dir("dev"))
+    assert cluster.rotate("worker-certificates")
+    assert not [path for path in left if path.exists()]

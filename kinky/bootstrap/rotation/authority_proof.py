@@ -22,6 +22,7 @@ from kinky.bootstrap.certificates import (
     make_leaf,
     split_certificates,
 )
+from kinky.bootstrap.credential import PROBE_CA_FILE, PROBE_FILE
 from kinky.bootstrap.forward import LOOPBACK
 from kinky.bootstrap.keys import fetch_key_files
 from kinky.bootstrap.node_credentials import CLIENT_CERTIFICATE, SERVING_CERTIFICATE, fetch_credentials_name
@@ -145,8 +146,8 @@ def _ask_as(site: Site, inner: InnerApi, client: Pair, *, trusted: bytes) -> str
     """
     directory = paths.stack_dir(site.cluster)
     with (
-        _private_file(directory / "probe.pem", client.certificate + client.key) as credential,
-        _private_file(directory / "probe.crt", trusted) as ca_file,
+        _private_file(directory / PROBE_FILE, client.certificate + client.key) as credential,
+        _private_file(directory / PROBE_CA_FILE, trusted) as ca_file,
     ):
         access = InnerAccess(
             cluster=site.cluster,

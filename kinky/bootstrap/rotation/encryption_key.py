@@ -15,7 +15,7 @@ from kinky.bootstrap.encryption_config import (
     parse_encryption_keys,
     render_encryption_config,
 )
-from kinky.bootstrap.evidence import parse_config_fingerprint, parse_read
+from kinky.bootstrap.evidence import parse_config_fingerprint, parse_process, parse_read
 from kinky.bootstrap.keys import ENCRYPTION_FILE, fetch_key_files, replace_key_files
 from kinky.bootstrap.rotation.journal import Journal
 from kinky.bootstrap.rotation.plan import SubStep
@@ -159,18 +159,22 @@ def _count(inner: InnerApi, secrets: Sequence[tuple[str, str]], new: str) -> str
 
     A read of one object without a version never comes from the API server's cache.
     """
-    before = parse_read(inner.fetch_metrics())
+    first = inner.fetch_metrics()
     there = [
         name for namespace, name in secrets if inner.fetch(resources.SECRETS, name, namespace=namespace) is not None
     ]
-    after = parse_read(inner.fetch_metrics())
-    grown = {prefix: number - before.get(prefix, 0) for prefix, number in after.items()}
+    last = inner.fetch_metrics()
+    if not parse_process(first) or parse_process(first) != parse_process(last):
+        # A connection that was closed may open on another control plane, whose numbers compare with nothing.
+        return Pending("the reads were counted by one API server before and by another after")
+    before = parse_read(first)
+    grown = {prefix: number - before.get(prefix, 0) for prefix, number in parse_read(last).items()}
     wanted, whole = f"{new}:", ETCD_PREFIXES[SECRETBOX]
     others = {prefix: number for prefix, number in grown.items() if prefix not in (wanted, whole) and number}
     if others:
         return Pending(f"Secrets that another key has written: {_describe(others)}")
     if grown.get(wanted, 0) < len(there):
-        # Another API server may have answered meanwhile, or this one was started anew: then its count proves nothing.
+        # Another API server has answered some of the reads: then this one's count proves nothing.
         return Pending(f"{grown.get(wanted, 0)} of {len(there)} reads were counted")
     return f"{len(there)} Secrets, all read with {new}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from kinky.bootstrap.credential import forget_leftovers
 from kinky.bootstrap.rotation import (
     certificate_authority,
     encryption_key,
@@ -41,6 +42,8 @@ def rotate(site: Site, item: str) -> bool:
         KinkyError: the cluster is not fit for it, and nothing was touched; or a sub-step failed.
     """
     journal = _open_journal(site, item)
+    # One that was killed in the middle of a proof could not take away the key that it asked with.
+    forget_leftovers(site.cluster)
     return run_steps(journal, BUILDERS[item](site, journal))
 
 
@@ -58,5 +61,10 @@ def _open_journal(site: Site, item: str) -> Journal:
             " go with them; nothing was touched",
             hint="make the cluster anew, with new keys: kinky destroy, then kinky up",
         )
-    check_site(site, item, find_more=FAULT_FINDERS.get(item, lambda _site: []))
+    check_site(site, item, needs_windows=_needs_windows(site, item), find_more=FAULT_FINDERS.get(item, lambda _: []))
     return Journal(site.host, site.cluster, item)
+
+
+def _needs_windows(site: Site, item: str) -> bool:
+    """Tell whether nodes are asked one by one: each kubelet, or each of several control planes."""
+    return item == certificate_authority.ITEM or (item in REPLACING and len(site.control_planes) > 1)

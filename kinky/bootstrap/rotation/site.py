@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from kinky import names
 from kinky.bootstrap.credential import connect_inner
 from kinky.bootstrap.forward import ensure_recorded_forward
-from kinky.bootstrap.gate import fetch_faults, fetch_state
+from kinky.bootstrap.gate import fetch_state
 from kinky.bootstrap.owner import fetch_owner
 from kinky.bootstrap.rotation.journal import fetch_all_progress
 from kinky.bootstrap.stores.opening import describe_store, open_store
 from kinky.bootstrap.stores.store import Store
+from kinky.bootstrap.wall import fetch_faults
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError, WaitError
+from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError
 from kinky.kube.host import HostApi
@@ -90,12 +92,15 @@ class Site:
         return self.config.timeouts.seconds(seconds)
 
 
-def check_site(site: Site, item: str, *, find_more: Callable[[Site], list[str]] = lambda _site: []) -> None:
+def check_site(
+    site: Site, item: str, *, needs_windows: bool = False, find_more: Callable[[Site], list[str]] = lambda _site: []
+) -> None:
     """Refuse a rotation before anything is touched; raises HostError with everything that stands against it.
 
     One that is half done goes on whatever the nodes look like: that it was cut off may be why they look so.
 
     Args:
+        needs_windows: Whether nodes are asked one by one, through forwards to their pods.
         find_more: Finds what stands against this item alone, on a cluster that answers.
     """
     if fetch_owner(site.host, site.cluster) is None:
@@ -109,6 +114,13 @@ def check_site(site: Site, item: str, *, find_more: Callable[[Site], list[str]] 
         raise HostError(
             f"rotation of {item}: the one of {others[0]} is half done, at sub-step {progress[others[0]].step}",
             hint=f"finish it first: kinky rotate {others[0]}",
+        )
+    # Also of one that goes on: without it each wait for a proof would last until its limit.
+    if needs_windows and not site.host.is_allowed("create", resources.PODS, subresource="portforward"):
+        raise HostError(
+            f"rotation of {item}: you may not create pods/portforward in namespace {site.host.namespace} of the host,"
+            " by which it asks each node itself; nothing was touched",
+            hint="have that right granted there (verb create, resource pods/portforward), then call it again",
         )
     if item in progress and progress[item].is_half_done and not progress[item].waits_until:
         return

@@ -10,10 +10,11 @@ import pytest
 
 from kinky import paths
 from kinky.bootstrap.keys import make_cluster_files
-from kinky.cli import main, scan_sources
+from kinky.cli import main, scan_secrets, scan_sources
 from kinky.embedded.layout import default_layout
 from kinky.kube.connection import Reply
 from kinky.kube.host import HostApi
+from kinky.kube.inner import InnerApi
 from kinky.scan.known import read_host_secrets, read_local_secrets
 from kinky.scan.secret import SecretClass
 from kinky.scan.source import Source
@@ -21,6 +22,7 @@ from tests.unit.fake_api import FakeConnection
 
 PKI = make_cluster_files("dev")
 WORKER = make_cluster_files("worker")
+STORE_TOKEN = b"eyJ.the-token.that-reads-the-store"
 NAMESPACE = "/api/v1/namespaces/kinky-dev"
 SECRETS: dict[str, dict[str, bytes]] = {
     "dev-pki": PKI,
@@ -61,6 +63,12 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         path.chmod(0o600)
+    inner = FakeConnection()
+    token = {"token": base64.b64encode(STORE_TOKEN).decode(), "ca.crt": "eA=="}
+    inner.add("/api/v1/namespaces/kinky-system/secrets", "host-store-token", data=token)
+    monkeypatch.setattr(scan_secrets, "find_inner", lambda _stack: (None, "https://x"))
+    monkeypatch.setattr("kinky.bootstrap.credential.connect_inner", lambda *_arguments: InnerApi(inner))  # type: ignore[arg-type]
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(scan_sources, "find_processes", lambda: iter(()))
     nothing = Source(title="nothing", kinds=frozenset(), artefacts=())
     monkeypatch.setattr(scan_sources, "ask_pulumi", lambda _stack: nothing)
@@ -106,12 +114,12 @@ def test_s1_a_stack_whose_secrets_are_at_home_passes(
 ) -> None:
     code, report = scan(capsys)
     assert (code, report["unexpectedHits"], report["missingHits"], report["unread"]) == (0, [], [], [])
-    assert report["secrets"] == 13
+    assert report["secrets"] == 14
 
 
-@pytest.mark.parametrize("place", ["path", "state", "ConfigMap", "log", "other Secret"])
+@pytest.mark.parametrize("place", ["path", "state", "ConfigMap", "log", "other Secret", "token"])
 def test_s1_a_leak_fails(place: str, host: FakeConnection, machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    leaked = SECRETS["dev-store-message"]["message"]
+    leaked, name = SECRETS["dev-store-message"]["message"], "dev-store-message/message"
     (machine / "up.log").write_bytes(b"harmless")
     if place == "path":
         (machine / "up.log").write_bytes(b"value: " + base64.b64encode(leaked))
@@ -119,6 +127,9 @@ def test_s1_a_leak_fails(place: str, host: FakeConnection, machine: Path, capsys
         (paths.pulumi_backend_dir() / "dev.json.bak").write_bytes(json.dumps({"value": leaked.decode()}).encode())
     elif place == "ConfigMap":
         host.add(f"{NAMESPACE}/configmaps", "dev-owner", data={"a": leaked.decode()})
+    elif place == "token":
+        name = "inner kinky-system/host-store-token/token"
+        host.answers[("GET", f"{NAMESPACE}/pods/launcher/log")] = lambda _body: Reply(200, b"got " + STORE_TOKEN)
     elif place == "log":
         host.answers[("GET", f"{NAMESPACE}/pods/launcher/log")] = lambda _body: Reply(200, b"got " + leaked)
     else:
@@ -126,8 +137,44 @@ def test_s1_a_leak_fails(place: str, host: FakeConnection, machine: Path, capsys
     code, report = scan(capsys, str(machine / "up.log"))
     assert code == 1
     (hit,) = report["unexpectedHits"]  # type: ignore[misc]
-    assert hit["secret"] == "dev-store-message/message"
+    assert hit["secret"] == name
     assert report["missingHits"] == []
+
+
+def add_secret(host: FakeConnection, name: str, data: dict[str, bytes], **fields: object) -> None:
+    encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+    host.add(f"{NAMESPACE}/secrets", name, data=encoded, **fields)
+
+
+def test_s1_a_secret_may_hold_its_own_keys_only(
+    host: FakeConnection, machine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A worker whose Secret has the authority's key too: of the same class, and in a Secret where keys are at home."""
+    worker = "dev-worker-0-credentials-12345678"
+    add_secret(host, worker, SECRETS[worker] | {"ca.key": PKI["ca.key"]})
+    code, report = scan(capsys)
+    assert code == 1
+    found = {(hit["name"], hit["secret"]) for hit in report["unexpectedHits"]}  # type: ignore[attr-defined]
+    assert found == {(worker, "dev-pki/ca.key"), ("dev-pki", f"{worker}/ca.key")}
+
+
+def test_s1_a_value_of_one_secret_in_another_one_of_the_store_fails(
+    host: FakeConnection, machine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leaked = SECRETS["dev-store-message"]["message"].decode()
+    add_secret(host, "dev-store-other", {"value": b"another value"}, note=leaked)
+    code, report = scan(capsys)
+    assert code == 1
+    (hit,) = report["unexpectedHits"]  # type: ignore[misc]
+    assert (hit["name"], hit["secret"]) == ("dev-store-other", "dev-store-message/message")
+
+
+def test_a_value_that_was_set_under_two_names_is_at_home_in_both(
+    host: FakeConnection, machine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_secret(host, "dev-store-other", {"value": SECRETS["dev-store-message"]["message"]})
+    code, report = scan(capsys)
+    assert (code, report["unexpectedHits"], report["missingHits"]) == (0, [], [])
 
 
 def test_a_credential_that_others_can_read_fails(

@@ -1,0 +1,86 @@
+"""The gate's wall as it stands in the inner cluster: written as it is declared, and compared with that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from kinky import names
+from kinky.kube import resources
+from kinky.kube.connection import JsonObject
+from kinky.kube.inner import InnerApi
+from kinky.kube.resources import Resource
+from kinky.manifests.gate import build_closed_state, build_gate
+
+KINDS: Final[Mapping[str, Resource]] = {
+    kind.kind: kind
+    for kind in (
+        resources.ROLES,
+        resources.ADMISSION_POLICIES,
+        resources.ADMISSION_POLICY_BINDINGS,
+        resources.CLUSTER_ROLES,
+        resources.CLUSTER_ROLE_BINDINGS,
+    )
+}
+_NAMED: Final = ("apiVersion", "kind", "metadata")
+
+
+def write_wall(inner: InnerApi) -> None:
+    """Write the policy and its right as they must be, and the record of a closed gate where there is none."""
+    namespace, *parts = build_gate()
+    inner.apply(resources.NAMESPACES, namespace)
+    inner.create(resources.CONFIG_MAPS, build_closed_state(), namespace=names.NAMESPACE_KINKY)
+    for body in parts:
+        kind, where = KINDS[body["kind"]], body["metadata"].get("namespace")
+        present = inner.fetch(kind, body["metadata"]["name"], namespace=where)
+        if present is None or not any(_compare(body, present)):
+            inner.apply(kind, body, namespace=where)
+        else:
+            # An apply would leave fields, and members of a set such as the actions, that somebody else has written.
+            version = {"resourceVersion": present["metadata"].get("resourceVersion")}
+            inner.replace(kind, body | {"metadata": body["metadata"] | version}, namespace=where)
+
+
+def fetch_faults(inner: InnerApi) -> list[str]:
+    """Return what is missing of the wall, or not as it is declared, each as a sentence.
+
+    A wall with a hole is a gate that does not close.
+    """
+    faults: list[str] = []
+    for body in build_gate()[1:]:
+        name, where = body["metadata"]["name"], body["metadata"].get("namespace")
+        present = inner.fetch(KINDS[body["kind"]], name, namespace=where)
+        what = f"{body['kind']} {name}"
+        faults += (
+            [f"{what} is not there"] if present is None else [f"{what}: {each}" for each in _compare(body, present)]
+        )
+    if inner.fetch(resources.CONFIG_MAPS, names.GATE, namespace=names.NAMESPACE_KINKY) is None:
+        faults.append(f"{resources.CONFIG_MAPS.kind} {names.GATE} is not there")
+    return faults
+
+
+def _compare(body: JsonObject, present: JsonObject) -> Iterator[str]:
+    """Yield how what is there differs from what is declared, without names, labels and status."""
+    for key in body.keys() - set(_NAMED):
+        yield from _differ(key, body[key], present.get(key))
+
+
+def _differ(path: str, wanted: Any, found: Any) -> Iterator[str]:
+    """Yield where a value differs; an empty one that is not declared is a default of the API's.
+
+    One that is not empty may narrow what the wall refuses, such as a condition or an excluded rule.
+    """
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        for key in sorted(wanted.keys() | found.keys()):
+            if key in wanted or found[key]:
+                yield from _differ(f"{path}.{key}", wanted.get(key), found.get(key))
+    elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        for number, (one, other) in enumerate(zip(wanted, found, strict=True)):
+            yield from _differ(f"{path}[{number}]", one, other)
+    elif wanted != found:
+        yield f"{path} is {_show(found)}, declared is {_show(wanted)}"
+
+
+def _show(value: Any) -> str:
+    return "nothing" if value is None else json.dumps(value)

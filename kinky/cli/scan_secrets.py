@@ -1,0 +1,66 @@
+"""Which secrets `kinky scan` looks for besides those of the host's namespace: the operator's, and the store's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from kinky.cli.inner import find_inner, find_store
+from kinky.cli.passphrase import VALUE
+from kinky.cli.scan_sources import list_passphrases
+from kinky.cli.stack_file import StackFile
+from kinky.config.store import HOST_NAMESPACE
+from kinky.errors import KinkyError
+from kinky.scan.known import know, read_local_secrets
+from kinky.scan.secret import KnownSecret, SecretClass
+from kinky.vault.token import find_tokens
+
+if TYPE_CHECKING:
+    from kinky.kube.access import HostAccess
+
+Found = tuple[SecretClass, str, bytes]
+
+
+def read_local() -> list[KnownSecret]:
+    """Read what this machine keeps in files, and what the operator gave by variables and files; needs no cluster."""
+    from kinky.embedded.layout import default_layout
+
+    given = os.environ.get(VALUE, "").encode()
+    return [
+        *read_local_secrets(passphrases=list_passphrases(), host_keys=default_layout().pki),
+        *know([(SecretClass.PASSPHRASE, f"${VALUE}", given)] if given else []),
+        *know((SecretClass.OPERATOR_TOKEN, where, token.encode()) for where, token in find_tokens()),
+    ]
+
+
+def read_of_store(stack_file: StackFile, access: HostAccess) -> tuple[list[KnownSecret], list[str]]:
+    """Read what of the store is not in the host's namespace, and tell what could not be read and why.
+
+    A store of Secrets there has its token inside; the values of any other store are on its server, or inside.
+    """
+    what, read = "the values of the store", _read_values
+    if stack_file.config.secrets_store.kind == HOST_NAMESPACE:
+        what, read = "the token that reads the store", _read_token
+    try:
+        return know(read(stack_file, access)), []
+    except KinkyError as error:
+        return [], [f"{what}, because it cannot be read: {error.message}"]
+
+
+def _read_token(stack_file: StackFile, access: HostAccess) -> Iterator[Found]:
+    from kinky import names
+    from kinky.bootstrap.credential import connect_inner
+    from kinky.bootstrap.secrets_store import TOKEN_PLACE, TOKEN_SECRET
+
+    inner = connect_inner(access, stack_file.cluster, find_inner(stack_file)[1])
+    held = inner.fetch_secret_data(TOKEN_SECRET, namespace=names.NAMESPACE_KINKY) or {}
+    if "token" in held:
+        yield SecretClass.STORE_TOKEN, f"inner {TOKEN_PLACE}/token", held["token"]
+
+
+def _read_values(stack_file: StackFile, access: HostAccess) -> Iterator[Found]:
+    store = find_store(stack_file, access)
+    for value in store.fetch_all():
+        for key, content in (store.read(value.name) or {}).items():
+            yield SecretClass.AWAY_VALUE, f"{value.place}/{key}", content
