@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pulumi
 from pulumi.runtime import config as pulumi_config
@@ -31,6 +30,7 @@ from kinky.kube.access import HostAccess, resolve_access
 from kinky.kube.host import HostApi
 from kinky.manifests.body import Body
 from kinky.nodeimage.build import NodeImage, current_node_image
+from kinky.render.cloud_config import CloudInitSchemas
 from kinky.render.node import check_templates
 
 
@@ -68,7 +68,7 @@ def prepare(raw: Mapping[str, object], *, source: str, owner: str) -> InnerClust
         image=config.image.reference or image.reference,
         store=store,
         custom_resource_definitions=read_definitions(image),
-        cloud_config_schema=read_cloud_config_schema(image),
+        cloud_init_schemas=read_cloud_init_schemas(image),
         emulated=fit.accelerator == "emulation",
         kubectl=str(tool_path("kubectl")),
         kinky_command=str(Path(sys.executable).parent / "kinky"),
@@ -147,14 +147,16 @@ def read_definitions(image: NodeImage) -> Sequence[Body]:
     return definitions
 
 
-def read_cloud_config_schema(image: NodeImage) -> Mapping[str, Any]:
-    """Read the schema of the cloud-init that the image runs.
+def read_cloud_init_schemas(image: NodeImage) -> CloudInitSchemas:
+    """Read the schemas of the cloud-init that the image runs.
 
     Raises:
         KinkyError: The image's folder is not whole.
     """
-    schema: Mapping[str, Any] = json.loads(_read_whole(image, image.cloud_config_schema))
-    return schema
+    return CloudInitSchemas(
+        cloud_config=json.loads(_read_whole(image, image.cloud_config_schema)),
+        network_data=json.loads(_read_whole(image, image.network_data_schema)),
+    )
 
 
 def _read_whole(image: NodeImage, path: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import sys
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -17,6 +16,7 @@ from kinky.components.inner_cluster import InnerClusterArgs
 from kinky.config.load import load_config
 from kinky.kube.access import HostAccess
 from kinky.nodeimage.build import current_node_image
+from kinky.render.cloud_config import CloudInitSchemas
 
 IMAGE = "kinky.internal/node:bench"
 
@@ -41,11 +41,11 @@ class MockedHost(Mocks):
         return {}, None
 
 
-def measure(vms: int, *, cloud_config_schema: Mapping[str, Any] | None = None) -> float:
+def measure(vms: int, *, cloud_init_schemas: CloudInitSchemas | None = None) -> float:
     """Return the seconds to declare a cluster of one control plane and `vms` - 1 workers.
 
     Args:
-        cloud_config_schema: What each node's cloud-config is checked against besides KinKy's own, as a preview does.
+        cloud_init_schemas: What each node's data are checked against besides KinKy's own, as a preview does.
     """
     settings = {
         "cluster": {"name": "bench"},
@@ -63,7 +63,7 @@ def measure(vms: int, *, cloud_config_schema: Mapping[str, Any] | None = None) -
         image=IMAGE,
         store=describe_store(config),
         custom_resource_definitions=(),
-        cloud_config_schema=cloud_config_schema,
+        cloud_init_schemas=cloud_init_schemas,
         emulated=True,
         kubectl="/mocked/kubectl",
         kinky_command="/mocked/kinky",
@@ -81,5 +81,5 @@ def measure(vms: int, *, cloud_config_schema: Mapping[str, Any] | None = None) -
 
 
 if __name__ == "__main__":
-    schema = program.read_cloud_config_schema(current_node_image())
-    print(round(measure(int(sys.argv[1]), cloud_config_schema=schema), 2))
+    schemas = program.read_cloud_init_schemas(current_node_image())
+    print(round(measure(int(sys.argv[1]), cloud_init_schemas=schemas), 2))

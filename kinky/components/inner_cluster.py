@@ -24,6 +24,7 @@ from kinky.config.model import KinkyConfig
 from kinky.kube.access import HostAccess
 from kinky.manifests import gate, host_namespace, storage, stores
 from kinky.manifests.body import Body
+from kinky.render.cloud_config import CloudInitSchemas
 from kinky.topology.nodes import build_nodes, control_planes, workers
 
 OUTSIDE_LIMIT_SECONDS = 900.0
@@ -50,8 +51,8 @@ class InnerClusterArgs:
     """Those of External Secrets, in the version that the node image holds."""
     store: Mapping[str, Any]
     """The secrets store in plain values, as `describe_store` describes it."""
-    cloud_config_schema: Mapping[str, Any] | None
-    """The JSON schema of the image's own cloud-init, if its build left one."""
+    cloud_init_schemas: CloudInitSchemas | None
+    """Those of the image's own cloud-init, if its build left them."""
     emulated: bool
     """Whether the host emulates the VMs' processors."""
     kubectl: str
@@ -151,7 +152,7 @@ class InnerCluster(pulumi.ComponentResource):
             access=self._access,
             image=self._args.image,
             emulated=self._args.emulated,
-            cloud_config_schema=self._args.cloud_config_schema,
+            cloud_init_schemas=self._args.cloud_init_schemas,
             network=network,
             keys=keys,
         )

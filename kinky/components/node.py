@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -17,6 +17,7 @@ from kinky.components.live_step import Properties
 from kinky.config.model import KinkyConfig
 from kinky.manifests import storage, user_data, virtual_machine
 from kinky.manifests.body import Body
+from kinky.render.cloud_config import CloudInitSchemas
 from kinky.render.node import render_node
 from kinky.topology.addresses import Addresses
 from kinky.topology.nodes import NodeSpec
@@ -35,7 +36,7 @@ class NodeArgs:
     image: str
     """Reference of the node image."""
     emulated: bool
-    cloud_config_schema: Mapping[str, Any] | None
+    cloud_init_schemas: CloudInitSchemas | None
     endpoint_ip: pulumi.Input[str]
     node_ips: Mapping[str, pulumi.Input[str]]
     """S-addresses of all nodes."""
@@ -74,7 +75,7 @@ class Node(pulumi.ComponentResource):
             **{node: args.node_ips[node] for node in sorted(known)},
         )
         rendered = resolved.apply(
-            partial(render_secret, args.config, args.node, tuple(args.nodes), args.cloud_config_schema)
+            partial(render_secret, args.config, args.node, tuple(args.nodes), args.cloud_init_schemas)
         )
         body = user_data.build_user_data_secret(
             args.config,
@@ -101,7 +102,7 @@ def render_secret(
     config: KinkyConfig,
     node: NodeSpec,
     nodes: tuple[NodeSpec, ...],
-    schema: Mapping[str, Any] | None,
+    upstream: CloudInitSchemas | None,
     resolved: Mapping[str, str],
 ) -> dict[str, str]:
     """Return name and content of a node's user-data Secret, once the host has given the addresses."""
@@ -110,7 +111,7 @@ def render_secret(
         endpoint_ip=resolved[endpoint],
         node_ips={name: address for name, address in resolved.items() if name != endpoint},
     )
-    rendered = render_node(config, node, nodes, addresses, upstream_schema=schema)
+    rendered = render_node(config, node, nodes, addresses, upstream=upstream)
     return {
         "name": names.user_data_secret(node.name, rendered.content_hash),
         "user_data": rendered.user_data,

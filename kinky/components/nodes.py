@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 
@@ -13,6 +12,7 @@ from kinky.components.live_step import Properties
 from kinky.components.network import Network
 from kinky.components.node import Node, NodeArgs
 from kinky.config.model import KinkyConfig
+from kinky.render.cloud_config import CloudInitSchemas
 from kinky.topology.nodes import NodeSpec
 
 
@@ -25,7 +25,7 @@ class NodesArgs:
     access: Properties
     image: str
     emulated: bool
-    cloud_config_schema: Mapping[str, Any] | None
+    cloud_init_schemas: CloudInitSchemas | None
     network: Network
     keys: steps.ClusterKeys
 
@@ -48,7 +48,7 @@ class Nodes(pulumi.ComponentResource):
                     access=args.access,
                     image=args.image,
                     emulated=args.emulated,
-                    cloud_config_schema=args.cloud_config_schema,
+                    cloud_init_schemas=args.cloud_init_schemas,
                     endpoint_ip=args.network.endpoint_ip,
                     node_ips=args.network.node_ips,
                     keys=args.keys,

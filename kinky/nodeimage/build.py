@@ -17,7 +17,7 @@ from kinky.nodeimage import containerdisk, crds, debian, disk, preload, recipe, 
 _NOT_BUILDING = ("floor.py", "qemu.py", "segment.py")
 """Modules that run an image; a change in them makes no other image."""
 
-_CLOUD_CONFIG_SCHEMA = "usr/lib/python3/dist-packages/cloudinit/config/schemas/schema-cloud-config-v1.json"
+_SCHEMAS = "usr/lib/python3/dist-packages/cloudinit/config/schemas"
 
 _NEEDED_BYTES = 6 << 30
 """Scratch for the root, the images twice and a raw disk; 4.3 GiB were seen."""
@@ -50,8 +50,13 @@ class NodeImage:
 
     @property
     def cloud_config_schema(self) -> Path:
-        """Return the schema of the cloud-init that the image runs."""
+        """Return the schema of cloud-config in the cloud-init that the image runs."""
         return self.directory / "manifests/cloud-config-schema.json"
+
+    @property
+    def network_data_schema(self) -> Path:
+        """Return that cloud-init's schema of network-data, version 2."""
+        return self.directory / "manifests/network-data-schema.json"
 
 
 def build_node_image(tools: recipe.Tools, *, modules: recipe.Tools, added: Path | None = None) -> NodeImage:
@@ -136,7 +141,8 @@ def _build(
         )
     (folder / "manifests").mkdir()
     crds.write_crds(folder / "manifests/external-secrets-crds.json", module=modules("external-secrets"))
-    shutil.copy(root / _CLOUD_CONFIG_SCHEMA, folder / "manifests/cloud-config-schema.json")
+    shutil.copy(root / _SCHEMAS / "schema-cloud-config-v1.json", folder / "manifests/cloud-config-schema.json")
+    shutil.copy(root / _SCHEMAS / "schema-network-config-v2.json", folder / "manifests/network-data-schema.json")
     shutil.rmtree(scratch)
     record = {
         "reference": reference,

@@ -2,7 +2,7 @@
 
 The node image runs cloud-init with the module `write_files` alone, so any other key would be ignored without a word:
 the schema here is stricter than cloud-init's own. That one comes with the Debian package and cannot be part of this
-repository; the node image's build leaves a copy, and `check_cloud_config` applies it too when it is given.
+repository; the node image's build leaves a copy, and the checks apply it too when it is given.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import jsonschema
@@ -80,7 +81,16 @@ _SECRET_PATTERNS: Final = (
 _BASE64_RUN: Final = re.compile(r"[A-Za-z0-9+/]{40,}={0,2}")
 
 
-def check_cloud_config(text: str, *, where: str, upstream_schema: Mapping[str, Any] | None = None) -> None:
+@dataclass(frozen=True, kw_only=True)
+class CloudInitSchemas:
+    """The JSON schemas of the cloud-init that the node image runs."""
+
+    cloud_config: Mapping[str, Any]
+    network_data: Mapping[str, Any]
+    """Version 2 of the format."""
+
+
+def check_cloud_config(text: str, *, where: str, upstream: CloudInitSchemas | None = None) -> None:
     """Parse a rendered cloud-config and check it against our schema, cloud-init's if given, and for secrets.
 
     Raises:
@@ -90,17 +100,21 @@ def check_cloud_config(text: str, *, where: str, upstream_schema: Mapping[str, A
         raise KinkyError(f'{where}: the first line is not "{HEADER}"', hint="cloud-init ignores user-data without it")
     document = _parse(text, where)
     problems = _schema_problems(document, CLOUD_CONFIG_SCHEMA)
-    if upstream_schema is not None:
-        problems += [f"cloud-init: {problem}" for problem in _schema_problems(document, upstream_schema)]
+    if upstream is not None:
+        problems += _upstream_problems(document, upstream.cloud_config)
     if not problems:
         written = [entry["path"] for entry in document["write_files"]]
         problems = [f"{path} is written twice" for path in sorted(set(written)) if written.count(path) > 1]
     _refuse(problems, text, where, kind="cloud-config")
 
 
-def check_network_data(text: str, *, where: str) -> None:
-    """Parse rendered network-data and check it against our schema and for secrets; raises KinkyError."""
-    _refuse(_schema_problems(_parse(text, where), NETWORK_DATA_SCHEMA), text, where, kind="network-data")
+def check_network_data(text: str, *, where: str, upstream: CloudInitSchemas | None = None) -> None:
+    """Parse rendered network-data and check it as a cloud-config is checked; raises KinkyError."""
+    document = _parse(text, where)
+    problems = _schema_problems(document, NETWORK_DATA_SCHEMA)
+    if upstream is not None:
+        problems += _upstream_problems(document, upstream.network_data)
+    _refuse(problems, text, where, kind="network-data")
 
 
 def find_secrets(text: str, *, depth: int = 2) -> tuple[str, ...]:
@@ -137,6 +151,10 @@ def _parse(text: str, where: str) -> Any:
 def _schema_problems(document: Any, schema: Mapping[str, Any]) -> list[str]:
     validator = jsonschema.validators.validator_for(schema)(schema)
     return [f"{error.json_path}: {_reason(error)}" for error in validator.iter_errors(document)]
+
+
+def _upstream_problems(document: Any, schema: Mapping[str, Any]) -> list[str]:
+    return [f"cloud-init: {problem}" for problem in _schema_problems(document, schema)]
 
 
 def _reason(error: jsonschema.ValidationError) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 
 from kinky import names
 from kinky.render import cloud_config, environment
+from kinky.render.cloud_config import CloudInitSchemas
 from kinky.topology.nodes import NodeSpec
 
 TEMPLATE: Final = "network-data.yaml.j2"
@@ -24,9 +25,9 @@ class NetworkArguments:
 ARGUMENTS: Final = {names.CONTROL_PLANE: NetworkArguments, names.WORKER: NetworkArguments}
 
 
-def render_network_data(node: NodeSpec) -> str:
+def render_network_data(node: NodeSpec, *, upstream: CloudInitSchemas | None = None) -> str:
     """Return the checked network-data of a node; raises KinkyError with the template's file and line."""
     template = f"{node.role}/{TEMPLATE}"
     text = environment.render(template, dataclasses.asdict(NetworkArguments(interface=INTERFACE)))
-    cloud_config.check_network_data(text, where=f"templates/{template}")
+    cloud_config.check_network_data(text, where=f"templates/{template}", upstream=upstream)
     return text

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from kinky import names
 from kinky.config.model import KinkyConfig
 from kinky.render import environment, network_data, user_data
+from kinky.render.cloud_config import CloudInitSchemas
 from kinky.topology.addresses import Addresses
 from kinky.topology.nodes import NodeSpec
 
@@ -31,13 +31,11 @@ def render_node(
     addresses: Addresses,
     *,
     generation: int = 1,
-    upstream_schema: Mapping[str, Any] | None = None,
+    upstream: CloudInitSchemas | None = None,
 ) -> RenderedNode:
     """Return user-data and network-data of a node; raises KinkyError with the template's file and line."""
-    user = user_data.render_user_data(
-        cfg, node, nodes, addresses, generation=generation, upstream_schema=upstream_schema
-    )
-    network = network_data.render_network_data(node)
+    user = user_data.render_user_data(cfg, node, nodes, addresses, generation=generation, upstream=upstream)
+    network = network_data.render_network_data(node, upstream=upstream)
     digest = names.content_hash(f"{user}\0{network}".encode())
     return RenderedNode(user_data=user, network_data=network, content_hash=digest[: names.HASH_LENGTH])
 

@@ -16,6 +16,7 @@ import yaml
 from kinky import names
 from kinky.config.model import KinkyConfig
 from kinky.render import cloud_config, environment, kubeadm, kubelet
+from kinky.render.cloud_config import CloudInitSchemas
 from kinky.topology.addresses import Addresses
 from kinky.topology.nodes import NodeSpec
 
@@ -59,18 +60,18 @@ def render_user_data(
     addresses: Addresses,
     *,
     generation: int = 1,
-    upstream_schema: Mapping[str, Any] | None = None,
+    upstream: CloudInitSchemas | None = None,
 ) -> str:
     """Return the checked cloud-config of a node; raises KinkyError with the template's file and line.
 
     Args:
         generation: of the key material; it makes the guest restart with new keys.
-        upstream_schema: cloud-init's own schema, when the node image's build has left one.
+        upstream: cloud-init's own schemas, when the node image's build has left them.
     """
     arguments = _build_arguments(cfg, node, nodes, addresses, generation=generation)
     template = f"{node.role}/{TEMPLATE}"
     text = environment.render(template, dataclasses.asdict(arguments))
-    cloud_config.check_cloud_config(text, where=f"templates/{template}", upstream_schema=upstream_schema)
+    cloud_config.check_cloud_config(text, where=f"templates/{template}", upstream=upstream)
     return text
 
 

@@ -9,7 +9,10 @@ from kinky.errors import KinkyError
 from kinky.render import cloud_config
 
 FILE = {"path": "/etc/kinky/node.json", "owner": "root:root", "permissions": "0644", "content": "{}\n"}
-UPSTREAM = {"type": "object", "properties": {"write_files": {"items": {"required": ["encoding"]}}}}
+UPSTREAM = cloud_config.CloudInitSchemas(
+    cloud_config={"type": "object", "properties": {"write_files": {"items": {"required": ["encoding"]}}}},
+    network_data={"type": "object", "required": ["renderer"]},
+)
 
 
 def config(*files: object, **keys: object) -> str:
@@ -63,7 +66,14 @@ def test_a_refusal_shows_no_content() -> None:
 
 def test_cloud_inits_own_schema_is_applied_when_it_is_there() -> None:
     with pytest.raises(KinkyError, match=r"cloud-init: .*'encoding' is a required property"):
-        cloud_config.check_cloud_config(config(FILE), where="x", upstream_schema=UPSTREAM)
+        cloud_config.check_cloud_config(config(FILE), where="x", upstream=UPSTREAM)
+
+
+def test_cloud_inits_own_schema_of_network_data_is_applied_too() -> None:
+    text = "version: 2\nethernets: {eth0: {dhcp4: true}}\n"
+    cloud_config.check_network_data(text, where="x")
+    with pytest.raises(KinkyError, match=r"cloud-init: .*'renderer' is a required property"):
+        cloud_config.check_network_data(text, where="x", upstream=UPSTREAM)
 
 
 def test_too_much_user_data_is_refused() -> None:
