@@ -96,7 +96,7 @@ def tool_path(program: str) -> Path:
     if program == "go":
         return go_path()
     tool = _owner(program)
-    return _find(tool, program) or _make(tool) / program
+    return _find(tool, program) or ensure_tool(tool) / program
 
 
 def module_path(name: str) -> Path:
@@ -154,7 +154,11 @@ def _on_path(program: str, tool: Tool) -> Path | None:
     return Path(found) if tool.version in words or tool.version.removeprefix("v") in words else None
 
 
-def _make(tool: Tool) -> Path:
+def ensure_tool(tool: Tool) -> Path:
+    """Folder with the programs of one tool, fetched or built first if need be; it need not be in tools.toml.
+
+    Raises KinkyError or CommandError if neither works.
+    """
     with process.file_lock(paths.tools_dir() / f"{tool.name}.lock"):
         if tool.cache.exists():
             return tool.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from kinky import retry
+from kinky import process, retry
 from kinky.bootstrap import certificates
 from tests.vault_server.client import VaultClient
 from tests.vault_server.faults import Faults
 from tests.vault_server.server import VaultServer
 from tests.vault_server.signer import AUDIENCE, ISSUER, SUBJECT, Signer
 
+ANOTHER = "KINKY_VAULT_PROGRAM"
+"""Variable with the path of another server, such as the one of tests/vault_real."""
 POLICY = 'path "secret/data/kinky/dev/*" { capabilities = ["read"] }'
 
 
@@ -97,6 +100,26 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _run_another(program: str, material: Path, scratch: Path) -> Iterator[Running]:
+    """Run another server of this API, which takes the same arguments as ours but has no faults."""
+    token = scratch / "token"
+    token.write_text(secrets.token_urlsafe(24))
+    log = scratch / "server.log"
+    files = ["--certificate", material / "tls.crt", "--key", material / "tls.key", "--root-token-file", token]
+    pid = process.spawn_detached([program, "--listen", "127.0.0.1:0", *files], log=log)
+    try:
+        address = read_address(log, is_alive=lambda: process.is_alive(pid, expect=str(token)))
+        yield Running(VaultClient(address, material / "ca.crt", token.read_text()), material / "ca.crt", address)
+    finally:
+        process.terminate(pid, expect=str(token))
+
+
+def _run(material: Path, scratch: Path) -> Iterator[Running]:
+    """Run the server that is looked at: ours, or the one that the environment names, to compare them."""
+    program = os.environ.get(ANOTHER)
+    yield from _run_another(program, material, scratch) if program else _run_ours(material, scratch)
+
+
 def _run_ours(material: Path, scratch: Path) -> Iterator[Running]:
     token = secrets.token_urlsafe(24)
     with VaultServer(
@@ -120,7 +143,7 @@ def read_address(log: Path, *, is_alive: Callable[[], bool]) -> str:
 @pytest.fixture(scope="module")
 def running(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A prepared server; the tests of a module share it."""
-    for started in _run_ours(material, tmp_path_factory.mktemp("server")):
+    for started in _run(material, tmp_path_factory.mktemp("server")):
         prepare(started)
         yield started
 
@@ -128,7 +151,7 @@ def running(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture
 def fresh(material: Path, tmp_path: Path) -> Iterator[Running]:
     """A server of the test's own, with nothing in it."""
-    yield from _run_ours(material, tmp_path)
+    yield from _run(material, tmp_path)
 
 
 @pytest.fixture

@@ -1,0 +1,84 @@
+"""A stack whose secrets store is a real server of Vault's API, and our own server beside it: `make e2e-slow`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from secrets import token_urlsafe
+
+import pytest
+
+from kinky import paths, process
+from tests import vault_real
+from tests.e2e import store_server
+from tests.e2e.person import SCAN_SECONDS, Person, borrow
+from tests.e2e.store_server import StoreServer
+from tests.unit.vault.conftest import ANOTHER, wait_for_engine
+
+pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
+
+STACK = "local-vault-real"
+"""Git knows no stack file of this name."""
+VALUE = token_urlsafe(24)
+"""Not in any file of the checkout: the scan would find it there."""
+
+
+@pytest.fixture(scope="module")
+def program() -> Path:
+    """The server as a program."""
+    return vault_real.build()
+
+
+@pytest.fixture(scope="module")
+def server(program: Path, person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
+    """The server, reached from both sides, with the engine that an operator has enabled."""
+    with store_server.serve(tmp_path_factory.mktemp("store"), program=(program,)) as running:
+        enabled = running.operator.call("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        assert enabled.status == 204
+        wait_for_engine(running.operator)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def owner(server: StoreServer, person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """The person of a stack with this store and a token for it."""
+    vault = {"address": server.address, "caFile": str(server.authority)}
+    changes = {"kinky:secretsStore": {"kind": "vault", "vault": vault}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VAULT_TOKEN_FILE", str(server.token))
+        with borrow(STACK, base="ci", scratch=tmp_path_factory.mktemp(STACK), changes=changes) as someone:
+            yield someone
+
+
+def test_our_own_server_answers_as_this_one(program: Path) -> None:
+    """The tests of the API, which our server passes in `make test`, asked of this one."""
+    modules = sorted((paths.project_root() / "tests/unit/vault").glob("test_api*.py"))
+    asked = [sys.executable, "-m", "pytest", "-q", *modules]
+    said = process.run(asked, reason="test", env={ANOTHER: str(program)}, cwd=paths.project_root(), timeout_seconds=600)
+    assert " passed" in said and "skipped" not in said
+
+
+def test_the_gate_opens_on_evidence(owner: Person) -> None:
+    owner.up()
+    shown = owner.show_gate()
+    assert shown.startswith("open since") and "CRITICAL" not in shown and shown.count("\nG") == 7
+    owner.kinky("preview", "--stack", STACK, "--expect-no-changes", limit_seconds=300)
+
+
+def test_a_value_goes_to_the_server_and_no_secret_elsewhere(owner: Person, server: StoreServer, tmp_path: Path) -> None:
+    file = tmp_path / "value"
+    file.write_text(VALUE)
+    owner.kinky("secrets", "set", "kept", "--file", str(file), "--stack", STACK)
+    assert server.operator.get(f"secret/data/kinky/{STACK}/kept").data["data"] == {"value": VALUE}
+    report = json.loads(owner.kinky("scan", "--json", "--stack", STACK, limit_seconds=SCAN_SECONDS))
+    assert report["unexpectedHits"] == report["missingHits"] == []
+
+
+def test_destroy_leaves_nothing_on_the_server(owner: Person, server: StoreServer) -> None:
+    owner.destroy()
+    assert owner.left_on_host() == set()
+    assert sorted(server.operator.get("sys/auth").data) == ["token/"]
+    assert server.operator.get(f"sys/policies/acl/kinky-{STACK}").status == 404
+    assert server.operator.list(f"secret/metadata/kinky/{STACK}").status == 404
