@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 import urllib3
 
 from kinky import paths, process, retry
@@ -25,6 +26,7 @@ from kinky.bootstrap import certificates
 from kinky.embedded import layout, machine
 from kinky.errors import HostError
 from kinky.progress import note
+from tests.e2e.person import Person, borrow
 from tests.vault_server.client import VaultClient
 from tests.vault_server.faults import Faults
 from tests.vault_server.server import listen
@@ -90,6 +92,17 @@ def serve_in(
             yield StoreServer(f"https://{address}:{PORT}", files["ca.crt"], files["token"], operator, faults)
         finally:
             process.terminate(pid, expect=str(files["token"]))
+
+
+@contextlib.contextmanager
+def lend_stack(stack: str, server: StoreServer, *, scratch: Path) -> Iterator[Person]:
+    """Lend the person of a stack like ci whose store is this server, with a token for it."""
+    vault = {"address": server.address, "caFile": str(server.authority)}
+    changes = {"kinky:secretsStore": {"kind": "vault", "vault": vault}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VAULT_TOKEN_FILE", str(server.token))
+        with borrow(stack, base="ci", scratch=scratch, changes=changes) as someone:
+            yield someone
 
 
 def _write_files(folder: Path, address: str) -> dict[str, Path]:

@@ -14,7 +14,7 @@ import pytest
 
 from kinky import process
 from tests.e2e import store_server
-from tests.e2e.person import SCAN_SECONDS, Person, borrow, wait_for
+from tests.e2e.person import SCAN_SECONDS, Person, wait_for
 from tests.e2e.store_server import StoreServer
 from tests.vault_server.faults import Fault
 
@@ -38,12 +38,8 @@ def server(person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture(scope="module")
 def owner(server: StoreServer, person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     """The person of a stack like the one of the other tests, with this store and a token for it."""
-    vault = {"address": server.address, "caFile": str(server.authority)}
-    changes = {"kinky:secretsStore": {"kind": "vault", "vault": vault}}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VAULT_TOKEN_FILE", str(server.token))
-        with borrow(STACK, base="ci", scratch=tmp_path_factory.mktemp(STACK), changes=changes) as someone:
-            yield someone
+    with store_server.lend_stack(STACK, server, scratch=tmp_path_factory.mktemp(STACK)) as someone:
+        yield someone
 
 
 def test_a_server_that_is_sealed_is_named_before_anything_is_touched(owner: Person, server: StoreServer) -> None:

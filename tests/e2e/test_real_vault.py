@@ -13,7 +13,7 @@ import pytest
 from kinky import paths, process
 from tests import vault_real
 from tests.e2e import store_server
-from tests.e2e.person import SCAN_SECONDS, Person, borrow
+from tests.e2e.person import SCAN_SECONDS, Person
 from tests.e2e.store_server import StoreServer
 from tests.unit.vault.conftest import ANOTHER, wait_for_engine
 
@@ -44,12 +44,8 @@ def server(program: Path, person: Person, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="module")
 def owner(server: StoreServer, person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     """The person of a stack with this store and a token for it."""
-    vault = {"address": server.address, "caFile": str(server.authority)}
-    changes = {"kinky:secretsStore": {"kind": "vault", "vault": vault}}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VAULT_TOKEN_FILE", str(server.token))
-        with borrow(STACK, base="ci", scratch=tmp_path_factory.mktemp(STACK), changes=changes) as someone:
-            yield someone
+    with store_server.lend_stack(STACK, server, scratch=tmp_path_factory.mktemp(STACK)) as someone:
+        yield someone
 
 
 def test_our_own_server_answers_as_this_one(program: Path) -> None:
