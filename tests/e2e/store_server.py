@@ -105,6 +105,15 @@ def lend_stack(stack: str, server: StoreServer, *, scratch: Path) -> Iterator[Pe
             yield someone
 
 
+def check_nothing_left(owner: Person, server: StoreServer) -> None:
+    """Assert that neither the host nor the server holds anything of a stack that was destroyed."""
+    stack = owner.stack.stack
+    assert owner.left_on_host() == set()
+    assert sorted(server.operator.get("sys/auth").data) == ["token/"]
+    assert server.operator.get(f"sys/policies/acl/kinky-{stack}").status == 404
+    assert server.operator.list(f"secret/metadata/kinky/{stack}").status == 404
+
+
 def _write_files(folder: Path, address: str) -> dict[str, Path]:
     authority = certificates.make_authority("store of the tests")
     request = certificates.LeafRequest(common_name="store", addresses=[address], server=True, life=timedelta(days=1))
