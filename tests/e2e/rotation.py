@@ -16,6 +16,34 @@ ROUNDS_OF_AUTHORITIES = ("trusted/", "sign-boot/", "signing/", "dropped/", "trus
 """The rounds in which the rotation of the authorities replaces all nodes of a role, in their order."""
 
 
+def check_encryption_key(person: Person) -> None:
+    """Rotate the encryption key though it is killed in each round, and assert that no Secret is lost."""
+    item = "encryption-key"
+    (before,) = fetch_keys(person, item).values()
+    secrets = read_secrets(person)
+    for reached in ROUNDS:
+        rotate_killed(person, item, reached)
+        keys = fetch_keys(person, item)
+        assert len(keys) == (1 if reached == ROUNDS[-1] else 2), (
+            "the old key goes only after every Secret was rewritten"
+        )
+    rotate(person, item)
+    (after,) = fetch_keys(person, item).values()
+    assert after != before
+    assert secrets.items() <= read_secrets(person).items()
+
+
+def check_service_account_key(person: Person, *, open_seconds: float) -> None:
+    """Rotate the ServiceAccount key, and assert that the store works with it within these seconds."""
+    item = "service-account-key"
+    before = fetch_keys(person, item)
+    rotate(person, item, "--drop-now")
+    after = fetch_keys(person, item)
+    assert len(after) == 1 and not set(after.values()) & set(before.values())
+    # A new token is accepted, and what runs with one has fetched another: the store is read with it.
+    person.kinky("gate", "open", "--stack", person.stack.stack, limit_seconds=open_seconds)
+
+
 def rotate(person: Person, item: str, *options: str) -> None:
     """Rotate a key to the end, and look that nothing is half done."""
     person.kinky("rotate", item, "--stack", person.stack.stack, *options, limit_seconds=ROTATION_SECONDS)

@@ -16,7 +16,14 @@ import pytest
 from kinky import names, process, retry
 from tests.e2e import gate
 from tests.e2e.person import UP_SECONDS, Person, is_ready, wait_for
-from tests.e2e.rotation import ROUNDS, ROUNDS_OF_AUTHORITIES, fetch_keys, read_secrets, rotate, rotate_killed
+from tests.e2e.rotation import (
+    ROUNDS_OF_AUTHORITIES,
+    check_encryption_key,
+    check_service_account_key,
+    fetch_keys,
+    rotate,
+    rotate_killed,
+)
 
 pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
 
@@ -70,29 +77,11 @@ def test_worker_certificates_are_rotated(person: Person) -> None:
 
 
 def test_s19_the_encryption_key_is_rotated_though_it_is_killed_in_each_round(person: Person) -> None:
-    item = "encryption-key"
-    (before,) = fetch_keys(person, item).values()
-    secrets = read_secrets(person)
-    for reached in ROUNDS:
-        rotate_killed(person, item, reached)
-        keys = fetch_keys(person, item)
-        assert len(keys) == (1 if reached == ROUNDS[-1] else 2), (
-            "the old key goes only after every Secret was rewritten"
-        )
-    rotate(person, item)
-    (after,) = fetch_keys(person, item).values()
-    assert after != before
-    assert secrets.items() <= read_secrets(person).items()
+    check_encryption_key(person)
 
 
 def test_the_service_account_key_is_rotated(person: Person) -> None:
-    item = "service-account-key"
-    before = fetch_keys(person, item)
-    rotate(person, item, "--drop-now")
-    after = fetch_keys(person, item)
-    assert len(after) == 1 and not set(after.values()) & set(before.values())
-    # A new token is accepted, and what runs with one has fetched another: the store is read with it.
-    person.kinky("gate", "open", "--stack", person.stack.stack, limit_seconds=600)
+    check_service_account_key(person, open_seconds=600)
 
 
 def test_the_authorities_are_rotated_though_it_is_killed_in_each_round(person: Person, tmp_path: Path) -> None:
