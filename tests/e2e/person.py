@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,11 @@ class Person:
     def destroy(self) -> None:
         """Run `kinky destroy` to its end."""
         self.kinky("destroy", "--stack", self.stack.stack, limit_seconds=DESTROY_SECONDS)
+
+    def forget(self) -> None:
+        """Drop what Pulumi holds of the stack: one that a failed test left would be believed later."""
+        with suppress(process.CommandError):  # There is none when a test failed before its first up.
+            self.pulumi("stack", "rm", self.stack.stack, "--yes", "--force", "--preserve-config")
 
     def environment(self) -> dict[str, str]:
         """Return what eval "$(kinky env)" sets."""
@@ -196,15 +201,16 @@ def meet(stack: str, scratch: Path) -> Person:
 
 @contextmanager
 def borrow(stack: str, *, base: str, scratch: Path, changes: dict[str, Any]) -> Iterator[Person]:
-    """Lend the person of a stack that is like another one but for these keys; its file goes at the end."""
+    """Lend the person of a stack that is like another one but for these keys; its file and its state go at the end."""
     file = ROOT / "stacks" / f"Pulumi.{stack}.yaml"
     content = yaml.safe_load((file.parent / f"Pulumi.{base}.yaml").read_text())
     content["config"] |= {"kinky:cluster": {"name": stack}, **changes}
     file.write_text(yaml.safe_dump(content))
-    try:
-        yield meet(stack, scratch)
-    finally:
-        file.unlink()
+    with ExitStack() as end:
+        end.callback(file.unlink)
+        someone = meet(stack, scratch)
+        end.callback(someone.forget)
+        yield someone
 
 
 def wait_for(what: str, check: Callable[[], Any], *, limit_seconds: float) -> None:
