@@ -33,7 +33,7 @@ def run_down(arguments: argparse.Namespace) -> int:
         stop_all_forwards()
         host.down(purge=True)
     for found in stacks:
-        _forget(found)
+        forget(found)
     for failure in failures:
         raise failure
     return 0
@@ -68,7 +68,7 @@ def _destroy(stack_file: StackFile) -> KinkyError | None:
     return None
 
 
-def _forget(stack_file: StackFile) -> None:
+def forget(stack_file: StackFile) -> None:
     """Drop the state of a stack whose host is gone: what it lists is gone too."""
     from kinky.bootstrap.residue import remove_local_state
     from kinky.cli.stack_engine import open_engine

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from kinky import names, paths, process, retry
+from kinky.cli.down import forget
 from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.errors import WaitError
 from kinky.topology.nodes import build_nodes
@@ -75,11 +76,6 @@ class Person:
     def destroy(self) -> None:
         """Run `kinky destroy` to its end."""
         self.kinky("destroy", "--stack", self.stack.stack, limit_seconds=DESTROY_SECONDS)
-
-    def forget(self) -> None:
-        """Drop what Pulumi holds of the stack: one that a failed test left would be believed later."""
-        with suppress(process.CommandError):  # There is none when a test failed before its first up.
-            self.pulumi("stack", "rm", self.stack.stack, "--yes", "--force", "--preserve-config")
 
     def environment(self) -> dict[str, str]:
         """Return what eval "$(kinky env)" sets."""
@@ -209,7 +205,8 @@ def borrow(stack: str, *, base: str, scratch: Path, changes: dict[str, Any]) -> 
     with ExitStack() as end:
         end.callback(file.unlink)
         someone = meet(stack, scratch)
-        end.callback(someone.forget)
+        # What a failed test leaves goes with its host, and `down` finds no file that names the stack.
+        end.callback(forget, someone.stack)
         yield someone
 
 
