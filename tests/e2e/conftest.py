@@ -7,12 +7,12 @@ numbered because the order is the story: half built; finished, replaced, destroy
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from kinky.process import CommandError
+from kinky.errors import KinkyError
 from tests.e2e.person import Person, machine_lists, meet
 
 STACK = os.environ.get("STACK", "dev")
@@ -22,6 +22,11 @@ QUESTIONS = (
     ("logs", "--selector", "kubevirt.io=virt-launcher", "--container", "guest-console-log", "--tail", "20", "--prefix"),
 )
 """What kubectl is asked on the host when a test fails."""
+INNER_QUESTIONS = (
+    ("get", "nodes,pods", "--all-namespaces", "--output", "wide"),
+    ("get", "events", "--all-namespaces", "--sort-by", ".lastTimestamp"),
+)
+"""What it is asked of the inner cluster."""
 
 
 @pytest.fixture(scope="session")
@@ -42,21 +47,24 @@ def person(lists_before: dict[str, set[str]], tmp_path_factory: pytest.TempPathF
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[pytest.TestReport]:
-    """Show the end of what kinky printed, and the host namespace, when a test fails: `down` will remove the rest."""
+    """Show the end of what kinky printed, the host namespace and the inner cluster, when a test fails."""
     report = yield
-    someone = getattr(item, "funcargs", {}).get("person")
+    given = getattr(item, "funcargs", {})
+    # Whose stack it is, where the test has one of its own.
+    someone = given.get("owner", given.get("person"))
     if report.failed and isinstance(someone, Person):
         for log in sorted(someone.scratch.glob("*.log")):
             report.sections.append((str(log), _tail(log)))
-        report.sections += [(" ".join(question), _ask(someone, question)) for question in QUESTIONS]
+        report.sections += [_ask(someone.host, question) for question in QUESTIONS]
+        report.sections += [_ask(someone.kubectl, question) for question in INNER_QUESTIONS]
     return report
 
 
-def _ask(someone: Person, question: tuple[str, ...]) -> str:
+def _ask(kubectl: Callable[..., str], question: tuple[str, ...]) -> tuple[str, str]:
     try:
-        return someone.host(*question)
-    except CommandError as error:
-        return str(error)
+        return " ".join(question), kubectl(*question)
+    except KinkyError as error:
+        return " ".join(question), str(error)
 
 
 def _tail(log: Path, lines: int = 60) -> str:
