@@ -100,7 +100,7 @@ def _container(cfg: KinkyConfig) -> Body:
             {"name": "KUBERNETES_SERVICE_HOST", "value": names.endpoint_host(cfg.cluster.name)},
             {"name": "KUBERNETES_SERVICE_PORT", "value": str(names.ENDPOINT_PORT)},
         ],
-        # The node waits for it: with less of a claim it starts after everything else that a busy control plane has to do.
+        # The node waits for it: with less of a claim it starts after all else that a busy control plane has to do.
         "resources": pods.requests(cpu="100m", memory="50Mi"),
         "securityContext": {"privileged": False, "capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}},
         "volumeMounts": [
