@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kinky.errors import KinkyError
+from kinky.process import CommandError
 from tests.e2e.person import Person, machine_lists, meet
 
 STACK = os.environ.get("STACK", "dev")
@@ -55,16 +55,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.failed and isinstance(someone, Person):
         for log in sorted(someone.scratch.glob("*.log")):
             report.sections.append((str(log), _tail(log)))
-        report.sections += [_ask(someone.host, question) for question in QUESTIONS]
-        report.sections += [_ask(someone.kubectl, question) for question in INNER_QUESTIONS]
+        for kubectl, questions in ((someone.host, QUESTIONS), (someone.kubectl, INNER_QUESTIONS)):
+            report.sections += [(" ".join(question), _ask(kubectl, question)) for question in questions]
     return report
 
 
-def _ask(kubectl: Callable[..., str], question: tuple[str, ...]) -> tuple[str, str]:
+def _ask(kubectl: Callable[..., str], question: tuple[str, ...]) -> str:
     try:
-        return " ".join(question), kubectl(*question)
-    except KinkyError as error:
-        return " ".join(question), str(error)
+        return kubectl(*question)
+    except CommandError as error:
+        return str(error)
 
 
 def _tail(log: Path, lines: int = 60) -> str:
