@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kinky import process
-from kinky.nodeimage.recipe import SystemImage
+from kinky.nodeimage.recipe import NFT, SystemImage
 
 EPOCH = "1970-01-01T00:00:00Z"
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -86,6 +86,10 @@ def _image_files(image: SystemImage, program: Path, *, root: Path) -> dict[str, 
     if any("iptables" in extra for extra in image.extras):
         # iptables loads its matches and targets by name at run time, so no program lists them.
         files.update({f"/{_XTABLES}/{module.name}": module.resolve() for module in (root / _XTABLES).glob("*.so")})
+    if set(NFT) & set(image.extras):
+        # Without names of protocols nft lists 6 where tcp was written. kube-proxy then takes each element of its maps
+        # for a stranger's and deletes it, whenever it looks at them as a whole: when it starts anew, and each hour.
+        files["/etc/protocols"] = root / "etc/protocols"
     if image.certificates:
         files["/etc/ssl/certs/ca-certificates.crt"] = root / "etc/ssl/certs/ca-certificates.crt"
     return files

@@ -15,7 +15,8 @@ Tools = Callable[[str], Path]
 NODE_PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "kubelet", "kubeadm")
 """Programs that run on the node itself; they land in /usr/bin."""
 
-_NFT = ("/usr/sbin/nft",)
+NFT = ("/usr/sbin/nft",)
+"""Programs that write nftables rules; an image with one gets the names of protocols too."""
 _IPTABLES = ("/usr/sbin/iptables", "/usr/sbin/iptables-save", "/usr/sbin/iptables-restore")
 _IP6TABLES = ("/usr/sbin/ip6tables", "/usr/sbin/ip6tables-save", "/usr/sbin/ip6tables-restore")
 
@@ -58,7 +59,7 @@ SYSTEM_IMAGES = (
     _kubernetes("kube-controller-manager"),
     _kubernetes("kube-scheduler"),
     # conntrack entries are changed through netlink; only rules need a program.
-    _kubernetes("kube-proxy", extras=_NFT),
+    _kubernetes("kube-proxy", extras=NFT),
     SystemImage(name="etcd", version="3.6.8", program="etcd", path="/usr/local/bin/etcd"),
     SystemImage(name="coredns", version="v1.14.2", program="coredns", path="/coredns", entrypoint=("/coredns",)),
     SystemImage(
@@ -68,7 +69,7 @@ SYSTEM_IMAGES = (
         path="/flanneld",
         entrypoint=("/flanneld",),
         # With nftables on, flannel still removes its old iptables rules first and exits where iptables is absent.
-        extras=(*_NFT, *_IPTABLES, *_IP6TABLES),
+        extras=(*NFT, *_IPTABLES, *_IP6TABLES),
     ),
     SystemImage(
         name="external-secrets",

@@ -14,7 +14,7 @@ from kinky import names, process
 from kinky.manifests.secrets_store import build_external_secret
 from kinky.retry import pause
 from kinky.topology.nodes import build_nodes
-from tests.e2e import engine_state, gate, identity
+from tests.e2e import engine_state, gate, identity, services
 from tests.e2e.person import SCAN_SECONDS, Person, is_ready, wait_for
 
 pytestmark = pytest.mark.host
@@ -58,13 +58,11 @@ def test_logs_and_exec_reach_the_workers(finished: Person) -> None:
 
 
 def test_workload_reads_its_value_from_the_store(finished: Person) -> None:
-    workload = finished.stack.config.workload
-    answer = finished.kubectl("get", "--raw", f"/api/v1/namespaces/{names.NAMESPACE_WORKLOAD}/services/web:http/proxy/")
-    secret = finished.host_secrets()[names.store_secret(finished.stack.cluster, "message")]
-    digests = {hashlib.sha256(base64.b64decode(value)).hexdigest() for value in secret.values()}
-    lines = dict(line.split("=", 1) for line in answer.splitlines())
-    assert lines["greeting"] == workload.greeting
-    assert lines["secret"] in digests
+    services.check_workload(finished)
+
+
+def test_services_answer_after_kube_proxy_was_started_anew(finished: Person) -> None:
+    services.check_after_restart(finished)
 
 
 def test_second_preview_and_up_change_nothing(finished: Person) -> None:
