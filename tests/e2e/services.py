@@ -6,6 +6,8 @@ import base64
 import hashlib
 
 from kinky import names
+from kinky.manifests import external_secrets, kube_proxy
+from kinky.manifests.body import app_selector
 from tests.e2e.person import Person, wait_for
 
 SYNCED = '"Caches are synced" controller="endpoint slice config"'
@@ -25,16 +27,21 @@ def check_workload(person: Person) -> None:
 
 def check_after_restart(person: Person) -> None:
     """Start kube-proxy anew, which then compares its rules as it does each hour, and assert that Services answer."""
-    kube_proxy = ("pods", "--namespace", names.NAMESPACE_SYSTEM, "--selector", "app.kubernetes.io/name=kube-proxy")
-    person.kubectl("delete", *kube_proxy, limit_seconds=180)
+    proxies = ("pods", "--namespace", names.NAMESPACE_SYSTEM, "--selector", select(kube_proxy.APP))
+    person.kubectl("delete", *proxies, limit_seconds=180)
 
     def compared() -> bool:
-        pods = person.kubectl("get", *kube_proxy, "--output", "name").split()
+        pods = person.kubectl("get", *proxies, "--output", "name").split()
         logs = [person.kubectl("logs", "--namespace", names.NAMESPACE_SYSTEM, pod) for pod in pods]
         return len(pods) == len(person.nodes()) and all(SYNCED in log for log in logs)
 
     wait_for("kube-proxy on each node", compared, limit_seconds=300)
     # Only a new connection goes by the rules, and a program that starts finds the API through its Service.
-    store = ("--namespace", names.NAMESPACE_KINKY, "--selector", "app.kubernetes.io/name=external-secrets")
-    person.kubectl("delete", "pods", *store, limit_seconds=180)
+    store = ("pods", "--namespace", names.NAMESPACE_KINKY, "--selector", select(external_secrets.APP))
+    person.kubectl("delete", *store, limit_seconds=180)
     person.kinky("gate", "open", "--stack", person.stack.stack, limit_seconds=600)
+
+
+def select(app: str) -> str:
+    """Return the selector of an inner application's pods, as kubectl takes it."""
+    return ",".join(f"{label}={value}" for label, value in app_selector(app).items())

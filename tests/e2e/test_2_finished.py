@@ -14,7 +14,7 @@ from kinky import names, process
 from kinky.manifests.secrets_store import build_external_secret
 from kinky.retry import pause
 from kinky.topology.nodes import build_nodes
-from tests.e2e import engine_state, gate, identity, services
+from tests.e2e import engine_state, gate, identity, leaks, services
 from tests.e2e.person import SCAN_SECONDS, Person, is_ready, wait_for
 
 pytestmark = pytest.mark.host
@@ -292,6 +292,6 @@ def test_s23_no_secret_is_on_a_disk_after_both_nodes_were_replaced(finished: Per
     finished.kinky("scan", "--stack", finished.stack.stack, limit_seconds=SCAN_SECONDS)
 
 
-def test_destroy_leaves_nothing_on_the_host(finished: Person) -> None:
-    finished.pulumi("destroy", "--yes", "--skip-preview")
+def test_destroy_writes_no_secret_and_leaves_nothing_on_the_host(finished: Person) -> None:
+    leaks.check_destroy(finished, finished.scratch / "destroy.log")
     assert finished.left_on_host() == set()
