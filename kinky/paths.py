@@ -45,6 +45,11 @@ def pulumi_backend_dir() -> Path:
     return _private(state_dir() / "pulumi")
 
 
+def pulumi_home() -> Path:
+    """Return the directory of Pulumi's own plugins and logs, whether or not it exists."""
+    return state_dir() / "pulumi-home"
+
+
 def passphrase_file() -> Path:
     """Return the path of the file that holds the stacks' passphrase, whether or not it exists."""
     return state_dir() / "passphrase"

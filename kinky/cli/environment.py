@@ -73,7 +73,7 @@ def build_environment(stack_file: StackFile, *, environ: Mapping[str, str]) -> d
     refuse(written, source=str(stack_file.path.relative_to(paths.project_root())))
     return {
         "PULUMI_STACK": stack_file.stack,
-        "PULUMI_HOME": environ.get("PULUMI_HOME") or str(paths.state_dir() / "pulumi-home"),
+        "PULUMI_HOME": environ.get("PULUMI_HOME") or str(paths.pulumi_home()),
         "PULUMI_BACKEND_URL": backend,
         **ensure_passphrase(
             stack_file.stack,

@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kinky.cli import options
-from kinky.cli.scan_secrets import read_local, read_of_store
+from kinky.cli.scan_secrets import read_local, read_secrets
 from kinky.cli.scan_sources import build_staged_source, list_sources
 from kinky.errors import KinkyError
 from kinky.progress import phase
 from kinky.scan import expected
-from kinky.scan.known import read_host_secrets
 from kinky.scan.pem import find_private_keys
 from kinky.scan.report import Report, judge
 from kinky.scan.scanner import Findings
@@ -65,8 +64,7 @@ def scan_stack(stack: str, extra: list[Path]) -> Report:
     access = find_host(stack_file.config)
     api = HostApi.connect(access)
     with phase("reading the secrets to look for"):
-        of_store, unknown = read_of_store(stack_file, access)
-        secrets = read_host_secrets(api) + of_store + read_local()
+        secrets, unknown = read_secrets(stack_file, access)
     return scan_sources(list_sources(stack_file, api, extra), secrets, unknown=unknown)
 
 

@@ -12,7 +12,7 @@ from kinky.cli.scan_sources import list_passphrases
 from kinky.cli.stack_file import StackFile
 from kinky.config.store import HOST_NAMESPACE
 from kinky.errors import KinkyError
-from kinky.scan.known import know, read_local_secrets
+from kinky.scan.known import know, read_host_secrets, read_local_secrets
 from kinky.scan.secret import KnownSecret, SecretClass
 from kinky.vault.token import find_tokens
 
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from kinky.kube.access import HostAccess
 
 Found = tuple[SecretClass, str, bytes]
+
+
+def read_secrets(stack_file: StackFile, access: HostAccess) -> tuple[list[KnownSecret], list[str]]:
+    """Read every secret of a stack and its operator, and tell what could not be read and why."""
+    from kinky.kube.host import HostApi
+
+    of_store, unknown = read_of_store(stack_file, access)
+    return [*read_host_secrets(HostApi.connect(access)), *of_store, *read_local()], unknown
 
 
 def read_local() -> list[KnownSecret]:

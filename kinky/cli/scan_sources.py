@@ -74,7 +74,7 @@ def _list_folders(*, skip: Collection[Path]) -> Iterator[Source]:
     left_out = {embedded / "containerd", *skip}
     for kind, folder in (
         (Kind.STATE, _state_backend()),
-        (Kind.PULUMI_HOME, state / "pulumi-home"),
+        (Kind.PULUMI_HOME, paths.pulumi_home()),
         (Kind.CLUSTER_FOLDER, state / "clusters"),
         (Kind.EMBEDDED_HOST, embedded),
     ):

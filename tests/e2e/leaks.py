@@ -6,12 +6,10 @@ from pathlib import Path
 
 from kinky import paths
 from kinky.cli.scan import scan_sources
-from kinky.cli.scan_secrets import read_local, read_of_store
-from kinky.kube.host import HostApi
+from kinky.cli.scan_secrets import read_secrets
 from kinky.program import find_host
 from kinky.scan.files import find_files
 from kinky.scan.kind import Kind
-from kinky.scan.known import read_host_secrets
 from kinky.scan.secret import SecretClass
 from kinky.scan.source import Source
 from tests.e2e.person import Person
@@ -19,14 +17,12 @@ from tests.e2e.person import Person
 
 def check_destroy(person: Person, log: Path) -> None:
     """Destroy the stack, and assert that what this printed and wrote holds none of the secrets that there were."""
-    access = find_host(person.stack.config)
-    of_store, unknown = read_of_store(person.stack, access)
-    secrets = [*read_host_secrets(HostApi.connect(access)), *of_store, *read_local()]
+    secrets, unknown = read_secrets(person.stack, find_host(person.stack.config))
     assert not unknown
     person.pulumi("destroy", "--yes", "--skip-preview", log=log)
     written = {
         Kind.STATE: paths.pulumi_backend_dir(),
-        Kind.PULUMI_HOME: paths.state_dir() / "pulumi-home",
+        Kind.PULUMI_HOME: paths.pulumi_home(),
         Kind.PATH: log,
         Kind.PASSPHRASE_FILE: paths.passphrase_file(),
     }

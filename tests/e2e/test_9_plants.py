@@ -74,7 +74,7 @@ def list_files(person: Person, named: Path) -> list[Path]:
     """Return the files to make: of Pulumi, of the stack, of the host, of the checkout, and two that are named."""
     return [
         paths.pulumi_backend_dir() / ".pulumi" / f"{NAME}.json",
-        paths.state_dir() / "pulumi-home" / f"{NAME}.log",
+        paths.pulumi_home() / f"{NAME}.log",
         paths.stack_dir(person.stack.config.cluster.name) / f"{NAME}.log",
         default_layout().logs / f"{NAME}.log",
         ROOT / f"{NAME}.txt",
