@@ -16,6 +16,14 @@ ROUNDS_OF_AUTHORITIES = ("trusted/", "sign-boot/", "signing/", "dropped/", "trus
 """The rounds in which the rotation of the authorities replaces all nodes of a role, in their order."""
 
 
+def check_worker_certificates(person: Person) -> None:
+    """Rotate the workers' certificates, and assert that none is as before."""
+    before = fetch_keys(person, "worker-certificates")
+    rotate(person, "worker-certificates")
+    after = fetch_keys(person, "worker-certificates")
+    assert after.keys() == before.keys() and not set(after.values()) & set(before.values())
+
+
 def check_encryption_key(person: Person) -> None:
     """Rotate the encryption key though it is killed in each round, and assert that no Secret is lost."""
     item = "encryption-key"

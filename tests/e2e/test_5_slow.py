@@ -20,6 +20,7 @@ from tests.e2e.rotation import (
     ROUNDS_OF_AUTHORITIES,
     check_encryption_key,
     check_service_account_key,
+    check_worker_certificates,
     fetch_keys,
     rotate,
     rotate_killed,
@@ -69,10 +70,7 @@ def test_s15_a_node_that_registers_anew_takes_no_workload_until_the_gate_lets_it
 
 
 def test_worker_certificates_are_rotated(person: Person) -> None:
-    before = fetch_keys(person, "worker-certificates")
-    rotate(person, "worker-certificates")
-    after = fetch_keys(person, "worker-certificates")
-    assert after.keys() == before.keys() and not set(after.values()) & set(before.values())
+    check_worker_certificates(person)
     wait_for("the log of a pod through its kubelet", lambda: read_log(person), limit_seconds=300)
 
 

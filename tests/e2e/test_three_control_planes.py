@@ -17,6 +17,7 @@ from tests.e2e.rotation import (
     ROUNDS_OF_AUTHORITIES,
     check_encryption_key,
     check_service_account_key,
+    check_worker_certificates,
     fetch_keys,
     rotate,
     rotate_killed,
@@ -76,6 +77,15 @@ def test_one_dies_and_the_api_stays(owner: Person, place: int) -> None:
         "jsonpath={.status.conditions[?(@.type=='Ready')].status}",
     )
     wait_for(f"the API server of {node}", lambda: owner.host(*ready) == "True", limit_seconds=RETURN_SECONDS)
+
+
+def test_what_restarts_no_control_plane_is_rotated(owner: Person) -> None:
+    before = fetch_keys(owner, "store-credential")
+    rotate(owner, "store-credential")
+    after = fetch_keys(owner, "store-credential")
+    assert before and not set(after.values()) & set(before.values())
+    check_worker_certificates(owner)
+    gate.wait_works(owner)
 
 
 def test_the_encryption_key_is_rotated_though_it_is_killed_in_each_round(owner: Person) -> None:
