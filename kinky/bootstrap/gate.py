@@ -15,7 +15,7 @@ from kinky.bootstrap.credential import connect_inner
 from kinky.bootstrap.forming import wait_schema
 from kinky.bootstrap.forward import ensure_recorded_forward
 from kinky.bootstrap.store_proof import ProofSpec, StoreRecord, prove_store
-from kinky.bootstrap.wall import write_wall
+from kinky.bootstrap.wall import is_granted, write_wall
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
@@ -141,7 +141,7 @@ def close_gate(access: HostAccess, cluster: str, server: str) -> GateState:
 
 def fetch_state(inner: InnerApi) -> GateState:
     """Fetch the state: open is what has the right to be, whatever the record says; the record tells why."""
-    granted = inner.fetch(resources.ROLE_BINDINGS, names.GATE, namespace=names.NAMESPACE_KINKY) is not None
+    granted = is_granted(inner)
     state = OPEN if granted else CLOSED
     body = inner.fetch(resources.CONFIG_MAPS, names.GATE, namespace=names.NAMESPACE_KINKY)
     if body is None:

@@ -11,7 +11,7 @@ from kinky.kube import resources
 from kinky.kube.connection import JsonObject
 from kinky.kube.inner import InnerApi
 from kinky.kube.resources import Resource
-from kinky.manifests.gate import build_closed_state, build_gate
+from kinky.manifests.gate import OPEN, STATE_KEY, build_closed_state, build_gate
 
 KINDS: Final[Mapping[str, Resource]] = {
     kind.kind: kind
@@ -45,7 +45,7 @@ def write_wall(inner: InnerApi) -> None:
 def fetch_faults(inner: InnerApi) -> list[str]:
     """Return what is missing of the wall, or not as it is declared, each as a sentence.
 
-    A wall with a hole is a gate that does not close.
+    A wall with a hole is a gate that does not close; without its grant, one that nobody has closed refuses every pod.
     """
     faults: list[str] = []
     for body in build_gate()[1:]:
@@ -55,9 +55,17 @@ def fetch_faults(inner: InnerApi) -> list[str]:
         faults += (
             [f"{what} is not there"] if present is None else [f"{what}: {each}" for each in _compare(body, present)]
         )
-    if inner.fetch(resources.CONFIG_MAPS, names.GATE, namespace=names.NAMESPACE_KINKY) is None:
+    record = inner.fetch(resources.CONFIG_MAPS, names.GATE, namespace=names.NAMESPACE_KINKY)
+    if record is None:
         faults.append(f"{resources.CONFIG_MAPS.kind} {names.GATE} is not there")
+    elif (record.get("data") or {}).get(STATE_KEY) == OPEN and not is_granted(inner):
+        faults.append(f"{resources.ROLE_BINDINGS.kind} {names.GATE} is not there, which opens the gate")
     return faults
+
+
+def is_granted(inner: InnerApi) -> bool:
+    """Tell whether the gate is open: the account has the right that the policy asks for."""
+    return inner.fetch(resources.ROLE_BINDINGS, names.GATE, namespace=names.NAMESPACE_KINKY) is not None
 
 
 def _compare(body: JsonObject, present: JsonObject) -> Iterator[str]:

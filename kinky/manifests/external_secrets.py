@@ -24,6 +24,8 @@ from kinky.manifests.body import (
 
 APP: Final = "external-secrets"
 HEALTH_PORT: Final = 8082
+WRITE_ROLE: Final = "kinky:external-secrets:write"
+"""May write Secrets where a RoleBinding says so. Everywhere, it could make itself a token of any ServiceAccount."""
 
 ARGUMENTS: Final = (
     "--concurrent=1",
@@ -52,8 +54,15 @@ def build_external_secrets(cfg: KinkyConfig) -> tuple[Body, ...]:
             role="kinky:external-secrets",
             subject=service_account_subject(APP, namespace),
         ),
+        build_cluster_role(WRITE_ROLE, app=APP, rules=[_secrets("create", "update", "patch", "delete")]),
+        build_write_right(namespace),
         _deployment(),
     )
+
+
+def build_write_right(namespace: str) -> Body:
+    """Return the RoleBinding by which External Secrets may write Secrets in one namespace."""
+    return _bind(WRITE_ROLE, namespace, {"kind": "ClusterRole", "name": WRITE_ROLE})
 
 
 def build_token_right(account: str, namespace: str) -> tuple[Body, Body]:
@@ -73,14 +82,18 @@ def build_token_right(account: str, namespace: str) -> tuple[Body, Body]:
                 }
             ],
         },
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "RoleBinding",
-            "metadata": inner_metadata(name, app=APP, namespace=namespace),
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
-            "subjects": [service_account_subject(APP, names.NAMESPACE_KINKY)],
-        },
+        _bind(name, namespace, {"kind": "Role", "name": name}),
     )
+
+
+def _bind(name: str, namespace: str, role: Body) -> Body:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": inner_metadata(name, app=APP, namespace=namespace),
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", **role},
+        "subjects": [service_account_subject(APP, names.NAMESPACE_KINKY)],
+    }
 
 
 def _rules() -> list[Body]:
@@ -92,9 +105,14 @@ def _rules() -> list[Body]:
         # Its controller is always started, though no generator is ever used.
         {"apiGroups": ["generators.external-secrets.io"], "resources": ["generatorstates"], "verbs": read},
         {"apiGroups": [""], "resources": ["namespaces", "configmaps"], "verbs": read},
-        {"apiGroups": [""], "resources": ["secrets"], "verbs": [*read, "create", *change, "delete"]},
+        # It watches the Secrets of all namespaces, whichever it writes.
+        _secrets(*read),
         {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
     ]
+
+
+def _secrets(*verbs: str) -> Body:
+    return {"apiGroups": [""], "resources": ["secrets"], "verbs": list(verbs)}
 
 
 def _deployment() -> Body:

@@ -15,6 +15,7 @@ from kinky.manifests.body import (
     inner_metadata,
     pod_metadata,
 )
+from kinky.manifests.external_secrets import build_write_right
 from kinky.manifests.secrets_store import build_external_secret
 from kinky.manifests.store_values import WORKLOAD_KEY, WORKLOAD_VALUE
 
@@ -31,6 +32,7 @@ def build_workload(cfg: KinkyConfig) -> tuple[Body, ...]:
     return (
         build_namespace(namespace, app=APP),
         build_service_account(APP, namespace, mount_token=False),
+        build_write_right(namespace),
         build_external_secret(cfg, WORKLOAD_VALUE, WORKLOAD_KEY, namespace=namespace),
         _deployment(cfg),
         _service(cfg),

@@ -198,7 +198,8 @@ def test_s11_without_the_binding_of_its_policy_the_refusals_are_missed(finished:
 def test_s16_a_gate_whose_right_is_gone_is_closed_and_opens_on_evidence(finished: Person) -> None:
     stack = finished.stack.stack
     finished.kubectl("delete", "rolebinding", names.GATE, "--namespace", names.NAMESPACE_KINKY)
-    assert finished.show_gate().startswith("closed ")
+    shown = finished.show_gate()
+    assert shown.startswith("closed ") and f"CRITICAL: RoleBinding {names.GATE} is not there" in shown
     wait_for("a closed gate", lambda: gate.DENIED in gate.try_pod(finished), limit_seconds=60)
     finished.kinky("gate", "open", "--stack", stack, limit_seconds=600)
     assert gate.DENIED not in gate.try_pod(finished)

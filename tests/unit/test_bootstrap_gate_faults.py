@@ -45,6 +45,7 @@ def test_s16_a_lost_right_closes_and_is_given_again_on_evidence_only(operator: O
     api = InnerApi(inner)  # type: ignore[arg-type]
     lost = gate.fetch_state(api)
     assert (lost.state, lost.reason) == ("closed", "the record says open")
+    assert wall.fetch_faults(api) == ["RoleBinding kinky-gate is not there, which opens the gate"]
     operator.limit = operator.copies
     with pytest.raises(WaitError, match="G2: "):
         open_gate(by_hand=True)

@@ -171,7 +171,24 @@ def test_external_secrets_runs_its_reading_parts_only() -> None:
         "ServiceAccount",
         "ClusterRole",
         "ClusterRoleBinding",
+        "RoleBinding",
         "Deployment",
+    }
+
+
+def test_external_secrets_writes_no_secret_beside_the_two_namespaces() -> None:
+    bodies = (*external_secrets.build_external_secrets(config()), *workload.build_workload(config()))
+    roles = {body["metadata"]["name"]: body["rules"] for body in bodies if body["kind"] == "ClusterRole"}
+    writing = {
+        name
+        for name, rules in roles.items()
+        for rule in rules
+        if "secrets" in rule["resources"] and {"create", "update", "patch", "delete", "*"} & set(rule["verbs"])
+    }
+    bindings = [body for body in bodies if body["kind"].endswith("RoleBinding") and body["roleRef"]["name"] in writing]
+    assert {(body["kind"], body["metadata"].get("namespace")) for body in bindings} == {
+        ("RoleBinding", "kinky-system"),
+        ("RoleBinding", "web"),
     }
 
 
