@@ -14,7 +14,7 @@ from typing import Any, Final
 from kinky.errors import KinkyError
 
 CONNECT_SECONDS: Final = 5.0
-ANSWER_SECONDS: Final = 30.0
+ANSWER_SECONDS: Final = 20.0
 """A server that unseals or elects a leader answers late; one that takes longer counts as silent."""
 LONGEST_TEXT: Final = 200
 
