@@ -41,10 +41,13 @@ def ensure_passphrase(
         if not environ[VALUE].strip():
             raise ConfigError(f'stack "{stack}": {VALUE} is empty, which protects nothing', hint=_HINT)
         return {}
-    own = paths.passphrase_file()
-    if (given := environ.get(FILE)) and Path(given) != own:
+    own, given = paths.passphrase_file(), environ.get(FILE)
+    if given and Path(given) != own:
         _check_file(stack, Path(given))
         return {}
+    if given and not embedded:
+        # It was made unasked, for stacks that die with this machine: whoever clears that away would lose this state.
+        raise ConfigError(f'stack "{stack}": {FILE} names the file of the embedded host\'s stacks: {own}', hint=_HINT)
     if not embedded:
         raise ConfigError(f'stack "{stack}": no passphrase: {FILE} is not set', hint=_HINT)
     path = _ensure_file(own)

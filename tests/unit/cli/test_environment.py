@@ -99,9 +99,12 @@ def test_passphrase_of_another_stack_is_the_operators() -> None:
 
 
 def test_passphrase_of_the_embedded_host_does_not_serve_other_stacks() -> None:
-    variables = ensure()
-    with pytest.raises(ConfigError):
-        ensure(embedded=False, environ=variables)
+    told = refuse(ensure(), embedded=False)
+    assert told == (
+        'stack "dev": PULUMI_CONFIG_PASSPHRASE_FILE names the file of the embedded host\'s stacks: '
+        f"{paths.passphrase_file()}\n"
+        "hint: write the passphrase into a file of mode 0600 and export PULUMI_CONFIG_PASSPHRASE_FILE=<that file>"
+    )
 
 
 def given(tmp_path: Path, content: str, *, mode: int = 0o600) -> dict[str, str]:
