@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from kinky import names
-from kinky.bootstrap.secrets_store import TOKEN_HOURS_LIMIT, TOKEN_SECRET
+from kinky.bootstrap.secrets_store import TOKEN_SECRET
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.connection import JsonObject
@@ -133,7 +133,7 @@ def check_token_life(inner: InnerApi, *, hours: int) -> str | Pending:
     expires = parse_expiry(found.get("token", b""))
     if expires is None:
         raise HostError(f"Secret {names.NAMESPACE_KINKY}/{TOKEN_SECRET} holds no token with an expiry")
-    left, most = expires - datetime.now(UTC), timedelta(hours=min(hours, TOKEN_HOURS_LIMIT))
+    left, most = expires - datetime.now(UTC), timedelta(hours=hours)
     if left <= timedelta(0):
         raise HostError(f"the store's token has expired at {expires:%Y-%m-%dT%H:%M:%SZ}", hint="pulumi up renews it")
     if left > most + LIFE_TOLERANCE:

@@ -24,7 +24,6 @@ from kinky.kube.objects import build_secret
 
 TOKEN_SECRET = "host-store-token"  # noqa: S105 - a name, not a token
 TOKEN_PLACE = f"{names.NAMESPACE_KINKY}/{TOKEN_SECRET}"
-TOKEN_HOURS_LIMIT = 168
 EXPIRES_ANNOTATION = "kinky.dev/expires-at"
 FINGERPRINT_ANNOTATION = "kinky.dev/fingerprint"
 READER_ANNOTATION = "kinky.dev/reader-uid"
@@ -123,9 +122,8 @@ def issue_store_token(access: HostAccess, cluster: str, inner: InnerApi, *, hour
     host = HostApi.connect(access)
     reader = _fetch_reader_uid(host, cluster)
     anchor = _make_anchor(host, cluster)
-    seconds = min(hours, TOKEN_HOURS_LIMIT) * 3600
     token, expires = host.request_token(
-        names.store_reader(cluster), namespace=host.namespace, seconds=seconds, anchor=anchor
+        names.store_reader(cluster), namespace=host.namespace, seconds=hours * 3600, anchor=anchor
     )
     server_side = fetch_store_server(access)
     record = TokenRecord(TOKEN_PLACE, build_value_fingerprint([token.encode()]), format_time(expires))
@@ -178,7 +176,7 @@ def revoke_older_tokens(host: HostApi, inner: InnerApi, cluster: str) -> int:
 
 def is_token_renewal_due(expires_at: str, hours: int) -> bool:
     """Tell whether less than half of the token's life is left."""
-    half = timedelta(hours=min(hours, TOKEN_HOURS_LIMIT)) / 2
+    half = timedelta(hours=hours) / 2
     # A little less than half: the host counts the life from before its answer arrives.
     return datetime.now(UTC) + half - timedelta(minutes=1) > parse_time(expires_at)
 

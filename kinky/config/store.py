@@ -52,7 +52,7 @@ class SecretsStore(Section):
 
     kind: Literal["hostNamespace", "embedded", "vault"] = HOST_NAMESPACE
     """Secrets of the host namespace, of the inner cluster itself (an ephemeral one only), or of a Vault server."""
-    token_hours: Annotated[int, within(1, 8760)] = 168
+    token_hours: Annotated[int, within(1, 168)] = 168
     """With kind hostNamespace: hours for which the token that reads the store is valid; `pulumi up` renews it."""
     refresh_seconds: Annotated[int, within(5, 86400)] = 30
     """Seconds after which the inner cluster reads the store again."""

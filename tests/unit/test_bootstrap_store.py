@@ -114,12 +114,6 @@ def test_token_is_kept_until_half_life_or_another_reader(host: FakeConnection, i
     assert host.calls.count(asked) == 3
 
 
-def test_token_never_lives_longer_than_a_week(host: FakeConnection, inner: FakeConnection) -> None:
-    expires = secrets_store.ensure_store_token(ACCESS, "dev", "https://x", hours=8760).expires_at
-    assert datetime.fromisoformat(expires) < datetime.now(UTC) + timedelta(days=7, seconds=1)
-    assert not secrets_store.is_token_renewal_due(expires, 8760)
-
-
 def test_reader_that_is_missing(host: FakeConnection, inner: FakeConnection) -> None:
     del host.objects["/api/v1/namespaces/ns/serviceaccounts/dev-store-reader"]
     with pytest.raises(HostError, match="ServiceAccount ns/dev-store-reader is not there"):
