@@ -10,20 +10,29 @@ from kinky.cli.scan_secrets import read_secrets
 from kinky.program import find_host
 from kinky.scan.files import find_files
 from kinky.scan.kind import Kind
-from kinky.scan.secret import SecretClass
+from kinky.scan.secret import KnownSecret, SecretClass
 from kinky.scan.source import Source
-from tests.e2e.person import Person
+from tests.e2e.person import VERBOSE, Person
 
 
-def check_destroy(person: Person, log: Path) -> None:
-    """Destroy the stack, and assert that what this printed and wrote holds none of the secrets that there were."""
+def read_all(person: Person) -> list[KnownSecret]:
+    """Return all secrets that the stack has now."""
     secrets, unknown = read_secrets(person.stack, find_host(person.stack.config))
     assert not unknown
-    person.pulumi("destroy", "--yes", "--skip-preview", log=log)
+    return secrets
+
+
+def check_destroy(person: Person, first: list[KnownSecret], log: Path) -> None:
+    """Destroy the stack, and assert that no secret of its last or first days is in what the end has written.
+
+    Nor in what any command of the person's has printed, which lies beside this log.
+    """
+    secrets = [*first, *read_all(person)]
+    person.pulumi("destroy", "--yes", "--skip-preview", *VERBOSE, log=log)
     written = {
         Kind.STATE: paths.pulumi_backend_dir(),
         Kind.PULUMI_HOME: paths.pulumi_home(),
-        Kind.PATH: log,
+        Kind.PATH: log.parent,
         Kind.PASSPHRASE_FILE: paths.passphrase_file(),
     }
     report = scan_sources([build_source(kind, place) for kind, place in written.items()], secrets)

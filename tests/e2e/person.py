@@ -36,6 +36,8 @@ KINDS = (
     "virtualmachines,virtualmachineinstances,pods,services,secrets,configmaps,persistentvolumeclaims,"
     "serviceaccounts,roles,rolebindings,networkpolicies"
 )
+VERBOSE = ("-v=9", "--logtostderr")
+"""Options by which Pulumi prints all that it knows."""
 PROCESS_MARKS = ("qemu", "virt-", "libvirt", "kube", "containerd", "etcd", "pulumi", "kinky.em", "kinky.boot")
 """What the command line of anything holds that a cluster is made of."""
 LITTERED = ("/tmp", "/var/tmp", "/run", "/var/lib", "/var/log", "/etc")

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from pathlib import Path
-from secrets import token_hex, token_urlsafe
+from secrets import token_hex
 
 import pytest
 
 from kinky import names, process
-from kinky.manifests.secrets_store import build_external_secret
 from kinky.retry import pause
+from kinky.scan.secret import KnownSecret
 from kinky.topology.nodes import build_nodes
-from tests.e2e import engine_state, gate, identity, leaks, services
-from tests.e2e.person import SCAN_SECONDS, Person, is_ready, wait_for
+from tests.e2e import engine_state, gate, identity, leaks, services, values
+from tests.e2e.person import SCAN_SECONDS, VERBOSE, Person, is_ready, wait_for
 
 pytestmark = pytest.mark.host
 
@@ -36,9 +35,15 @@ def finished(person: Person) -> Person:
 
 
 @pytest.fixture(scope="module")
+def first_secrets(finished: Person) -> list[KnownSecret]:
+    """The secrets that it began with; some are replaced later."""
+    return leaks.read_all(finished)
+
+
+@pytest.fixture(scope="module")
 def refreshed(finished: Person) -> Person:
     """The same after one real refresh, which has read everything back into the state; what it printed is kept."""
-    finished.pulumi("refresh", "--yes", "--skip-preview", log=finished.scratch / REFRESH_LOG)
+    finished.pulumi("refresh", "--yes", "--skip-preview", *VERBOSE, log=finished.scratch / REFRESH_LOG)
     return finished
 
 
@@ -71,23 +76,13 @@ def test_second_preview_and_up_change_nothing(finished: Person) -> None:
 
 
 def test_value_of_the_operator_reaches_the_inner_cluster_past_pulumi(finished: Person, tmp_path: Path) -> None:
-    stack, value = finished.stack.stack, token_urlsafe(24)
-    file, manifest = tmp_path / "value", tmp_path / "external-secret.json"
-    file.write_text(value)
-    body = build_external_secret(finished.stack.config, "e2e", "value", namespace=names.NAMESPACE_KINKY)
-    manifest.write_text(json.dumps(body))
-    finished.kinky("secrets", "set", "e2e", "--stack", stack, "--file", str(file))
-    finished.kubectl("apply", "--filename", str(manifest))
-    wanted = base64.b64encode(value.encode()).decode()
-    get = ("get", "secret", "e2e", "--namespace", names.NAMESPACE_KINKY, "--ignore-not-found")
-    read = (*get, "--output", "jsonpath={.data.value}")
-    wait_for("the value in the inner cluster", lambda: finished.kubectl(*read) == wanted, limit_seconds=180)
-    finished.kinky("preview", "--stack", stack, "--expect-no-changes", limit_seconds=300)
-    listed = {each["name"]: each for each in json.loads(finished.kinky("secrets", "list", "--stack", stack, "--json"))}
+    stack = finished.stack.stack
+    with values.seed(finished, "e2e", tmp_path) as value:
+        finished.kinky("preview", "--stack", stack, "--expect-no-changes", limit_seconds=300)
+        told = json.loads(finished.kinky("secrets", "list", "--stack", stack, "--json"))
+    listed = {each["name"]: each for each in told}
     assert listed["e2e"]["keys"] == {"value": hashlib.sha256(value.encode()).hexdigest()[: names.FINGERPRINT_LENGTH]}
     assert {name for name, each in listed.items() if each["madeBy"] == "program"} >= {"canary"}
-    finished.kubectl("delete", "--filename", str(manifest))
-    finished.kinky("secrets", "rm", "e2e", "--stack", stack)
     assert "e2e" not in finished.host("get", "secrets,roles,rolebindings", "--output", "name")
 
 
@@ -214,7 +209,9 @@ def test_s16_a_gate_whose_record_is_gone_is_told(finished: Person) -> None:
     gate.wait_works(finished)
 
 
-def test_no_secret_is_where_it_may_not_be(finished: Person, refreshed: Person) -> None:
+def test_no_secret_is_where_it_may_not_be(
+    finished: Person, refreshed: Person, first_secrets: list[KnownSecret]
+) -> None:
     printed = [str(refreshed.scratch / name) for name in ("kinky.log", "interrupted.log", REFRESH_LOG)]
     finished.kinky("scan", "--stack", finished.stack.stack, *printed, limit_seconds=SCAN_SECONDS)
 
@@ -293,6 +290,8 @@ def test_s23_no_secret_is_on_a_disk_after_both_nodes_were_replaced(finished: Per
     finished.kinky("scan", "--stack", finished.stack.stack, limit_seconds=SCAN_SECONDS)
 
 
-def test_destroy_writes_no_secret_and_leaves_nothing_on_the_host(finished: Person) -> None:
-    leaks.check_destroy(finished, finished.scratch / "destroy.log")
+def test_destroy_writes_no_secret_and_leaves_nothing_on_the_host(
+    finished: Person, first_secrets: list[KnownSecret]
+) -> None:
+    leaks.check_destroy(finished, first_secrets, finished.scratch / "destroy.log")
     assert finished.left_on_host() == set()

@@ -1,0 +1,58 @@
+"""A stack that is thrown away, with its secrets store inside the cluster itself: `make e2e-slow`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kinky import names
+from tests.e2e import values
+from tests.e2e.person import SCAN_SECONDS, Person, borrow
+from tests.e2e.rotation import rotate
+
+pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
+
+STACK = "local-embedded"
+"""Git knows no stack file of this name."""
+CHOICES = {
+    "kinky:cluster": {"name": STACK, "ephemeral": True},
+    "kinky:secretsStore": {"kind": "embedded"},
+}
+
+
+@pytest.fixture(scope="module")
+def owner(person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """The person of a stack with these choices."""
+    with borrow(STACK, base="dev", scratch=tmp_path_factory.mktemp(STACK), changes=CHOICES) as someone:
+        yield someone
+
+
+def test_the_gate_opens_on_evidence_and_up_says_what_this_store_is_not(owner: Person) -> None:
+    owner.up()
+    assert "the store dies with the cluster" in (owner.scratch / "kinky.log").read_text()
+    shown = owner.show_gate()
+    assert shown.startswith("open since") and "CRITICAL" not in shown and shown.count("\nG") == 7
+    owner.kinky("preview", "--stack", STACK, "--expect-no-changes", limit_seconds=300)
+
+
+def test_a_value_goes_inside_and_nothing_of_it_is_on_the_host(owner: Person, tmp_path: Path) -> None:
+    before = owner.left_on_host()
+    with values.seed(owner, "e2e", tmp_path):
+        assert "e2e" in owner.kubectl("get", "secrets", "--namespace", names.NAMESPACE_STORE, "--output", "name")
+        assert owner.left_on_host() == before
+        report = json.loads(owner.kinky("scan", "--json", "--stack", STACK, limit_seconds=SCAN_SECONDS))
+        assert report["unexpectedHits"] == report["missingHits"] == []
+    assert not {name for name in before if "-store-" in name or "-token-" in name}
+
+
+def test_external_secrets_has_no_token_that_lasts(owner: Person) -> None:
+    assert "host-store-token" not in owner.kubectl("get", "secrets", "--all-namespaces", "--output", "name")
+    rotate(owner, "store-credential")
+
+
+def test_the_end_leaves_nothing_on_the_host(owner: Person) -> None:
+    owner.destroy()
+    assert owner.left_on_host() == set()
