@@ -148,7 +148,7 @@ def _refresh_authority(access: HostAccess, cluster: str, directory: Path) -> Non
 
 
 def describe_operator() -> str:
-    """Describe who asks, as the inner cluster's audit log will show it."""
+    """Describe who asks, as the inner API sees them."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

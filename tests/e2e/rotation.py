@@ -12,15 +12,19 @@ ROTATION_SECONDS = 9000.0
 """Three rounds over up to three control planes, each of which may take a quarter of an hour."""
 ROUNDS = ("known/", "writes/", "dropped/")
 """The rounds in which the rotation of the encryption key replaces all control planes, in their order."""
+ROUNDS_OF_SERVICE_ACCOUNT_KEY = ("published/", "signing/")
+"""The rounds before the drop; what is called without `--drop-now` would then wait for a year."""
 ROUNDS_OF_AUTHORITIES = ("trusted/", "sign-boot/", "signing/", "dropped/", "trust-boot/")
 """The rounds in which the rotation of the authorities replaces all nodes of a role, in their order."""
 
 
 def check_worker_certificates(person: Person) -> None:
-    """Rotate the workers' certificates, and assert that none is as before."""
-    before = fetch_keys(person, "worker-certificates")
-    rotate(person, "worker-certificates")
-    after = fetch_keys(person, "worker-certificates")
+    """Rotate the workers' certificates though it is killed on the way, and assert that none is as before."""
+    item = "worker-certificates"
+    before = fetch_keys(person, item)
+    rotate_killed(person, item, "replace/")
+    rotate(person, item)
+    after = fetch_keys(person, item)
     assert after.keys() == before.keys() and not set(after.values()) & set(before.values())
 
 
@@ -42,9 +46,14 @@ def check_encryption_key(person: Person) -> None:
 
 
 def check_service_account_key(person: Person, *, open_seconds: float) -> None:
-    """Rotate the ServiceAccount key, and assert that the store works with it within these seconds."""
+    """Rotate the ServiceAccount key though it is killed in the rounds before the old one is dropped.
+
+    The store must then work with it within these seconds.
+    """
     item = "service-account-key"
     before = fetch_keys(person, item)
+    for reached in ROUNDS_OF_SERVICE_ACCOUNT_KEY:
+        rotate_killed(person, item, reached)
     rotate(person, item, "--drop-now")
     after = fetch_keys(person, item)
     assert len(after) == 1 and not set(after.values()) & set(before.values())

@@ -69,7 +69,7 @@ def test_s15_a_node_that_registers_anew_takes_no_workload_until_the_gate_lets_it
     person.kubectl("delete", "pod", "s11", "--namespace", gate.NAMESPACE)
 
 
-def test_worker_certificates_are_rotated(person: Person) -> None:
+def test_worker_certificates_are_rotated_though_it_is_killed(person: Person) -> None:
     check_worker_certificates(person)
     wait_for("the log of a pod through its kubelet", lambda: read_log(person), limit_seconds=300)
 
@@ -78,7 +78,7 @@ def test_s19_the_encryption_key_is_rotated_though_it_is_killed_in_each_round(per
     check_encryption_key(person)
 
 
-def test_the_service_account_key_is_rotated(person: Person) -> None:
+def test_the_service_account_key_is_rotated_though_it_is_killed(person: Person) -> None:
     check_service_account_key(person, open_seconds=600)
 
 
