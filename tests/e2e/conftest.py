@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kinky.process import CommandError
+from tests.e2e import leaks
 from tests.e2e.person import Person, machine_lists, meet
 
 STACK = os.environ.get("STACK", "dev")
@@ -58,6 +59,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         for kubectl, questions in ((someone.host, QUESTIONS), (someone.kubectl, INNER_QUESTIONS)):
             report.sections += [(" ".join(question), _ask(kubectl, question)) for question in questions]
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much `kinky scan` has searched for how many secrets."""
+    for line in leaks.FIGURES:
+        terminalreporter.write_line(line)
 
 
 def _ask(kubectl: Callable[..., str], question: tuple[str, ...]) -> str:

@@ -1,8 +1,10 @@
-"""The real end of a stack under the scanner's eyes: its secrets are gone afterwards, so they are remembered before."""
+"""`kinky scan` on a living stack, and the real end of one, before which its secrets are remembered."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from kinky import paths
 from kinky.cli.scan import scan_sources
@@ -12,7 +14,26 @@ from kinky.scan.files import find_files
 from kinky.scan.kind import Kind
 from kinky.scan.secret import KnownSecret, SecretClass
 from kinky.scan.source import Source
-from tests.e2e.person import VERBOSE, Person
+from tests.e2e.person import SCAN_SECONDS, VERBOSE, Person
+
+FIGURES: list[str] = []
+"""What each scan of this run has counted, for the summary."""
+
+
+def check_scan(person: Person, *named: Path) -> dict[str, Any]:
+    """Assert that no secret is where it may not be, also in these files, and none is missed; return the report."""
+    asked = ("scan", "--json", "--stack", person.stack.stack, *map(str, named))
+    report: dict[str, Any] = json.loads(person.kinky(*asked, limit_seconds=SCAN_SECONDS))
+    keep_figures(person, report)
+    assert report["unexpectedHits"] == report["missingHits"] == []
+    return report
+
+
+def keep_figures(person: Person, report: dict[str, Any]) -> None:
+    """Remember for the summary what a scan has counted."""
+    counts = f"{report['artefacts']} artefacts, {report['bytes']} bytes, {report['secrets']} secrets"
+    hits = f"{len(report['unexpectedHits'])} unexpected hits, {len(report['missingHits'])} missing hits"
+    FIGURES.append(f"scan of {person.stack.stack}: {counts}: {hits}")
 
 
 def read_all(person: Person) -> list[KnownSecret]:
@@ -36,6 +57,7 @@ def check_destroy(person: Person, first: list[KnownSecret], log: Path) -> None:
         Kind.PASSPHRASE_FILE: paths.passphrase_file(),
     }
     report = scan_sources([build_source(kind, place) for kind, place in written.items()], secrets)
+    keep_figures(person, report.to_json())
     assert report.unexpected == ()
     assert all(report.tallies[kind].bytes for kind in written)
     # What is where it must be is found: this scan is not blind.

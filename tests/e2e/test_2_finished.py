@@ -14,7 +14,7 @@ from kinky.retry import pause
 from kinky.scan.secret import KnownSecret
 from kinky.topology.nodes import build_nodes
 from tests.e2e import engine_state, gate, identity, leaks, services, values
-from tests.e2e.person import SCAN_SECONDS, VERBOSE, Person, is_ready, wait_for
+from tests.e2e.person import VERBOSE, Person, is_ready, wait_for
 
 pytestmark = pytest.mark.host
 
@@ -212,8 +212,7 @@ def test_s16_a_gate_whose_record_is_gone_is_told(finished: Person) -> None:
 def test_no_secret_is_where_it_may_not_be(
     finished: Person, refreshed: Person, first_secrets: list[KnownSecret]
 ) -> None:
-    printed = [str(refreshed.scratch / name) for name in ("kinky.log", "interrupted.log", REFRESH_LOG)]
-    finished.kinky("scan", "--stack", finished.stack.stack, *printed, limit_seconds=SCAN_SECONDS)
+    leaks.check_scan(finished, *(refreshed.scratch / name for name in ("kinky.log", "interrupted.log", REFRESH_LOG)))
 
 
 def test_s13_a_store_that_is_down_stops_no_pod_and_no_worker_that_returns(finished: Person) -> None:
@@ -287,7 +286,7 @@ def test_nothing_changed_by_replacement(finished: Person) -> None:
 
 
 def test_s23_no_secret_is_on_a_disk_after_both_nodes_were_replaced(finished: Person) -> None:
-    finished.kinky("scan", "--stack", finished.stack.stack, limit_seconds=SCAN_SECONDS)
+    leaks.check_scan(finished)
 
 
 def test_destroy_writes_no_secret_and_leaves_nothing_on_the_host(

@@ -5,7 +5,6 @@ The server is the one of `tests/vault_server`, which verifies signatures and enf
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_urlsafe
@@ -13,8 +12,8 @@ from secrets import token_urlsafe
 import pytest
 
 from kinky import process
-from tests.e2e import store_server
-from tests.e2e.person import SCAN_SECONDS, Person, wait_for
+from tests.e2e import leaks, store_server
+from tests.e2e.person import Person, wait_for
 from tests.e2e.store_server import StoreServer
 from tests.vault_server.faults import Fault
 
@@ -88,8 +87,7 @@ def test_s18_the_server_learns_the_new_key_before_anything_signs_with_it(owner: 
 
 
 def test_no_value_of_the_server_and_no_token_for_it_is_where_it_may_not_be(owner: Person) -> None:
-    report = json.loads(owner.kinky("scan", "--json", "--stack", STACK, limit_seconds=SCAN_SECONDS))
-    assert report["unexpectedHits"] == report["missingHits"] == []
+    report = leaks.check_scan(owner)
     assert not [text for text in report["unread"] if text.startswith("the values of the store")]
 
 

@@ -9,8 +9,8 @@ import re
 import pytest
 
 from kinky import names, retry
-from tests.e2e import gate
-from tests.e2e.person import SCAN_SECONDS, UP_SECONDS, Person, wait_for
+from tests.e2e import gate, leaks
+from tests.e2e.person import UP_SECONDS, Person, wait_for
 
 pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
 
@@ -51,8 +51,7 @@ def test_up_that_is_killed_in_each_step_is_taken_up_by_the_next(person: Person) 
 
 
 def test_what_was_printed_until_it_died_holds_no_secret(person: Person) -> None:
-    printed = [str(log) for log in sorted(person.scratch.glob("*.log"))]
-    person.kinky("scan", "--stack", person.stack.stack, *printed, limit_seconds=SCAN_SECONDS)
+    leaks.check_scan(person, *sorted(person.scratch.glob("*.log")))
 
 
 def test_the_end_leaves_nothing_on_the_host_though_it_was_killed(person: Person) -> None:

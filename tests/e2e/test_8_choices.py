@@ -14,7 +14,8 @@ import pytest
 from kinky import names, paths, process
 from kinky.embedded.toolchain import tool_path
 from kinky.kube.host import CONSOLE_CONTAINER
-from tests.e2e.person import SCAN_SECONDS, Person, borrow, meet
+from tests.e2e import leaks
+from tests.e2e.person import Person, borrow, meet
 
 pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
 
@@ -102,7 +103,7 @@ def test_kinky_does_not_rotate_the_key_of_a_kms(owner: Person) -> None:
 
 
 def test_etcd_holds_values_of_the_kms_and_none_in_the_clear(owner: Person) -> None:
-    owner.kinky("scan", "--stack", STACK, limit_seconds=SCAN_SECONDS)
+    leaks.check_scan(owner)
 
 
 def test_consoles_are_logged_again_without_a_conflict(owner: Person) -> None:

@@ -20,6 +20,7 @@ from kinky.kube.host import HostApi
 from kinky.program import find_host
 from kinky.scan import disks
 from kinky.scan.kind import Kind
+from tests.e2e import leaks
 from tests.e2e.person import KINKY, ROOT, SCAN_SECONDS, UP_SECONDS, VERBOSE, Person, wait_for
 
 pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
@@ -49,6 +50,7 @@ def test_s2_a_planted_secret_is_found_in_each_kind_of_artefact(person: Person, t
         plant_in_guests(person, value)
         plant_behind_credentials(person, value)
         report = json.loads(person.ask("scan", "--json", str(named), limit_seconds=SCAN_SECONDS))
+    leaks.keep_figures(person, report)
     assert all(NAME in hit["secret"] for hit in report["unexpectedHits"])
     found = {hit["kind"] for hit in report["unexpectedHits"]}
     assert found == {str(kind) for kind in set(Kind) - ELSEWHERE}

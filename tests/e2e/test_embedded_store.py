@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kinky import names
-from tests.e2e import values
-from tests.e2e.person import SCAN_SECONDS, Person, borrow
+from tests.e2e import leaks, values
+from tests.e2e.person import Person, borrow
 from tests.e2e.rotation import rotate
 
 pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
@@ -43,8 +42,7 @@ def test_a_value_goes_inside_and_nothing_of_it_is_on_the_host(owner: Person, tmp
     with values.seed(owner, "e2e", tmp_path):
         assert "e2e" in owner.kubectl("get", "secrets", "--namespace", names.NAMESPACE_STORE, "--output", "name")
         assert owner.left_on_host() == before
-        report = json.loads(owner.kinky("scan", "--json", "--stack", STACK, limit_seconds=SCAN_SECONDS))
-        assert report["unexpectedHits"] == report["missingHits"] == []
+        leaks.check_scan(owner)
     assert not {name for name in before if "-store-" in name or "-token-" in name}
 
 

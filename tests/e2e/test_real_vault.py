@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,8 @@ import pytest
 
 from kinky import paths, process
 from tests import vault_real
-from tests.e2e import store_server
-from tests.e2e.person import SCAN_SECONDS, Person
+from tests.e2e import leaks, store_server
+from tests.e2e.person import Person
 from tests.e2e.store_server import StoreServer
 from tests.unit.vault.conftest import ANOTHER, wait_for_engine
 
@@ -68,8 +67,7 @@ def test_a_value_goes_to_the_server_and_no_secret_elsewhere(owner: Person, serve
     file.write_text(VALUE)
     owner.kinky("secrets", "set", "kept", "--file", str(file), "--stack", STACK)
     assert server.operator.get(f"secret/data/kinky/{STACK}/kept").data["data"] == {"value": VALUE}
-    report = json.loads(owner.kinky("scan", "--json", "--stack", STACK, limit_seconds=SCAN_SECONDS))
-    assert report["unexpectedHits"] == report["missingHits"] == []
+    leaks.check_scan(owner)
 
 
 def test_destroy_leaves_nothing_on_the_server(owner: Person, server: StoreServer) -> None:
