@@ -86,6 +86,17 @@ def build_cluster_role_binding(name: str, *, app: str, role: str, subject: Body)
     }
 
 
+def build_role_binding(name: str, namespace: str, *, app: str, role: Body, subject: Body) -> Body:
+    """Return an inner RoleBinding of one subject; `role` is the kind and the name of a Role or a ClusterRole."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": inner_metadata(name, app=app, namespace=namespace),
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", **role},
+        "subjects": [subject],
+    }
+
+
 def service_account_subject(name: str, namespace: str) -> Body:
     """Return a ServiceAccount as the subject of a binding."""
     return {"kind": "ServiceAccount", "name": name, "namespace": namespace}

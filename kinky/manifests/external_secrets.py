@@ -16,6 +16,7 @@ from kinky.manifests.body import (
     app_selector,
     build_cluster_role,
     build_cluster_role_binding,
+    build_role_binding,
     build_service_account,
     inner_metadata,
     pod_metadata,
@@ -87,13 +88,8 @@ def build_token_right(account: str, namespace: str) -> tuple[Body, Body]:
 
 
 def _bind(name: str, namespace: str, role: Body) -> Body:
-    return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": inner_metadata(name, app=APP, namespace=namespace),
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", **role},
-        "subjects": [service_account_subject(APP, names.NAMESPACE_KINKY)],
-    }
+    subject = service_account_subject(APP, names.NAMESPACE_KINKY)
+    return build_role_binding(name, namespace, app=APP, role=role, subject=subject)
 
 
 def _rules() -> list[Body]:

@@ -17,7 +17,9 @@ from kinky.manifests.body import (
     build_cluster_role_binding,
     build_config_map,
     build_namespace,
+    build_role_binding,
     inner_metadata,
+    service_account_subject,
 )
 
 APP: Final = "gate"
@@ -47,13 +49,13 @@ def build_gate() -> tuple[Body, ...]:
 
 def build_grant() -> Body:
     """Return what opens the gate: the binding by which the account has the right."""
-    return {
-        "apiVersion": RBAC_VERSION,
-        "kind": "RoleBinding",
-        "metadata": inner_metadata(names.GATE, app=APP, namespace=names.NAMESPACE_KINKY),
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": names.GATE},
-        "subjects": [{"kind": "ServiceAccount", "name": names.GATE, "namespace": names.NAMESPACE_KINKY}],
-    }
+    return build_role_binding(
+        names.GATE,
+        names.NAMESPACE_KINKY,
+        app=APP,
+        role={"kind": "Role", "name": names.GATE},
+        subject=service_account_subject(names.GATE, names.NAMESPACE_KINKY),
+    )
 
 
 def build_closed_state() -> Body:
