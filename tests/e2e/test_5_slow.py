@@ -79,7 +79,7 @@ def test_s19_the_encryption_key_is_rotated_though_it_is_killed_in_each_round(per
 
 
 def test_the_service_account_key_is_rotated_though_it_is_killed(person: Person) -> None:
-    check_service_account_key(person, open_seconds=600)
+    check_service_account_key(person)
 
 
 def test_the_authorities_are_rotated_though_it_is_killed_in_each_round(person: Person, tmp_path: Path) -> None:

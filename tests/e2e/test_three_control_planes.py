@@ -93,7 +93,7 @@ def test_the_encryption_key_is_rotated_though_it_is_killed_in_each_round(owner: 
 
 
 def test_the_service_account_key_is_rotated_though_it_is_killed(owner: Person) -> None:
-    check_service_account_key(owner, open_seconds=1200)
+    check_service_account_key(owner)
 
 
 def test_the_authorities_are_rotated_though_it_is_killed_in_each_round(owner: Person) -> None:

@@ -15,16 +15,17 @@ import pytest
 from kinky.bootstrap.certificates import build_fingerprint, fetch_not_after, split_certificates
 from kinky.bootstrap.keys import AUTHORITIES
 from kinky.bootstrap.rotation import authority_proof
-from kinky.bootstrap.rotation.published_authorities import EXTENSION_CONFIG_MAP, EXTENSION_FILES, ROOT_CONFIG_MAP
+from kinky.bootstrap.rotation.published_authorities import EXTENSION_CONFIG_MAP, EXTENSION_FILES
+from kinky.bootstrap.rotation.renewed_pods import ROOT_CONFIG_MAP
 from kinky.kube.access import InnerAccess
 from kinky.kube.connection import ApiError, JsonObject, Reply
 from kinky.kube.inner import InnerApi
 from kinky.retry import Pending
 from tests.unit.fake_cluster import NODES, PKI, VMS, FakeCluster
 from tests.unit.fake_party import Party, read_name, sign, verifies
+from tests.unit.fake_pods import SYSTEM, add_pod
 from tests.unit.fake_store import SECRETS, decode
 
-SYSTEM = "/api/v1/namespaces/kube-system"
 EXTENSION = f"{SYSTEM}/configmaps/{EXTENSION_CONFIG_MAP}"
 NAMESPACES = ("kube-system", "kinky-system", "web")
 
@@ -97,22 +98,7 @@ class Authorities:
         self.check()
 
     def add_pod(self, node: str) -> None:
-        name = f"flannel-{node}"
-        self.pods[f"{SYSTEM}/pods/{name}"] = self.published()
-        self.cluster.inner.add(
-            f"{SYSTEM}/pods",
-            name,
-            metadata={
-                "namespace": "kube-system",
-                "uid": f"pod-{len(self.cluster.inner.calls)}-{node}",
-                "ownerReferences": [{"kind": "DaemonSet", "name": "flannel", "controller": True}],
-            },
-            spec={
-                "nodeName": node,
-                "volumes": [{"projected": {"sources": [{"configMap": {"name": ROOT_CONFIG_MAP}}]}}],
-            },
-            status={"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
-        )
+        self.pods[add_pod(self.cluster, node)] = self.published()
 
     def check(self) -> None:
         """Have each meet each, also what would boot or start from what there is now; once for the same state."""

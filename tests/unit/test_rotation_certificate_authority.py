@@ -14,11 +14,12 @@ import pytest
 from kinky.bootstrap import authorities, node_credentials
 from kinky.bootstrap.certificates import build_fingerprint, split_certificates
 from kinky.bootstrap.keys import AUTHORITIES, FILES
-from kinky.bootstrap.rotation import certificate_authority, published_authorities
+from kinky.bootstrap.rotation import certificate_authority, renewed_pods
 from kinky.bootstrap.rotation.status import fetch_status
 from kinky.errors import HostError, WaitError
-from tests.unit.fake_authorities import EXTENSION, SYSTEM, Authorities, watch_authorities
+from tests.unit.fake_authorities import EXTENSION, Authorities, watch_authorities
 from tests.unit.fake_cluster import ACCESS, PKI, RECORD, FakeCluster, start_cluster
+from tests.unit.fake_pods import SYSTEM
 from tests.unit.fake_store import decode
 
 ITEM = "ca"
@@ -97,7 +98,7 @@ def test_signing_before_all_trust_would_be_noticed(made: Authorities, monkeypatc
 def test_pods_that_read_the_trust_once_are_started_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without it a pod of the one control plane would not know the new certificate of another."""
     made = start(monkeypatch, tmp_path, planes=3)
-    monkeypatch.setattr(certificate_authority, "renew_pods", lambda *_arguments: "left alone")
+    monkeypatch.setattr(certificate_authority, "build_renewals", lambda *_arguments, **_named: [])
     with pytest.raises(AssertionError, match="meets a pod"):
         made.cluster.rotate(ITEM)
 
@@ -286,4 +287,4 @@ def test_a_namespace_that_ends_is_told_nothing(made: Authorities) -> None:
     with pytest.raises(WaitError) as caught:
         made.cluster.rotate(ITEM)
     assert "1 of 4 namespaces are told other authorities: late" in str(caught.value)
-    assert published_authorities.ROOT_CONFIG_MAP == "kube-root-ca.crt"
+    assert renewed_pods.ROOT_CONFIG_MAP == "kube-root-ca.crt"

@@ -8,7 +8,7 @@ import pytest
 
 from kinky.bootstrap import keys, owner, store_proof, store_values
 from kinky.bootstrap.credential import connect_inner
-from kinky.bootstrap.rotation.published_authorities import ROOT_CONFIG_MAP
+from kinky.bootstrap.rotation.renewed_pods import ROOT_CONFIG_MAP
 from kinky.bootstrap.stores.embedded import EmbeddedStore
 from kinky.bootstrap.stores.opening import describe_store, open_store
 from kinky.config.load import load_config

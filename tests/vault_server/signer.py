@@ -18,12 +18,16 @@ AUDIENCE = "openbao"
 
 
 class Signer:
-    """One private key, on P-256 or of RSA."""
+    """One private key, on P-256 or of RSA; a new one where no P-256 key is given as PEM."""
 
-    def __init__(self, algorithm: str = "ES256") -> None:
+    def __init__(self, algorithm: str = "ES256", *, key: bytes | None = None) -> None:
         self.algorithm = algorithm
         self._key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-        if algorithm == "RS256":
+        if key is not None:
+            loaded = serialization.load_pem_private_key(key, password=None)
+            assert isinstance(loaded, ec.EllipticCurvePrivateKey)
+            self._key = loaded
+        elif algorithm == "RS256":
             self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         else:
             self._key = ec.generate_private_key(ec.SECP256R1())

@@ -31,12 +31,8 @@ from kinky.bootstrap.rotation.authority_proof import (
 )
 from kinky.bootstrap.rotation.journal import Journal
 from kinky.bootstrap.rotation.plan import SubStep
-from kinky.bootstrap.rotation.published_authorities import (
-    PODS_LIMIT_SECONDS,
-    PUBLISH_LIMIT_SECONDS,
-    renew_pods,
-    wait_published,
-)
+from kinky.bootstrap.rotation.published_authorities import PUBLISH_LIMIT_SECONDS, wait_published
+from kinky.bootstrap.rotation.renewed_pods import build_renewals
 from kinky.bootstrap.rotation.replacement import build_replacements
 from kinky.bootstrap.rotation.site import Site
 from kinky.kube import resources
@@ -114,26 +110,19 @@ def find_faults(site: Site) -> list[str]:
 
 
 def _build_published(site: Site, journal: Journal, name: str, what: str) -> list[SubStep]:
-    """Build the sub-steps after which every pod of the control planes has started with these authorities."""
-    steps = [
+    """Build the sub-steps after which every pod of the control planes has started with these authorities.
+
+    Those of the workers start with them because their nodes are replaced afterwards.
+    """
+    return [
         SubStep(
             name=name,
             title=f"pods are told {what}",
             run=lambda running: wait_published(site, running),
             limit_seconds=site.scale(PUBLISH_LIMIT_SECONDS),
-        )
+        ),
+        *build_renewals(site, journal, site.control_planes, round_name=name, what=what),
     ]
-    for node in site.control_planes:
-        step = f"{name}/{node}"
-        steps.append(
-            SubStep(
-                name=step,
-                title=f"pods of {node} start with {what}",
-                run=partial(renew_pods, site, journal, step, node),
-                limit_seconds=site.scale(PODS_LIMIT_SECONDS),
-            )
-        )
-    return steps
 
 
 def _build_workers(

@@ -3,6 +3,9 @@
 An API server accepts the tokens of every public key that it has. So all of them get the new public key before any signs
 with the new key, and keep the old one as long as a token that it has signed may live. A server outside that verifies
 the tokens is told in the same order; when it cannot be told now, nothing is begun.
+
+The kubelet gives a pod another token within an hour only. So KinKy's own pods are made anew once all sign with the new
+key: networking and External Secrets go on also where the old key is dropped at once, which the store's proof shows.
 """
 
 from __future__ import annotations
@@ -23,13 +26,15 @@ from kinky.bootstrap.evidence import parse_key_id
 from kinky.bootstrap.keys import PUBLIC_KEY_FILE, SIGNING_KEY_FILE, fetch_public_keys, replace_key_files
 from kinky.bootstrap.rotation.journal import Journal
 from kinky.bootstrap.rotation.plan import NotYet, SubStep
+from kinky.bootstrap.rotation.proved_store import build_proof
+from kinky.bootstrap.rotation.renewed_pods import build_renewals
 from kinky.bootstrap.rotation.replacement import Proof, build_replacements
 from kinky.bootstrap.rotation.site import Site
 from kinky.bootstrap.stores.store import StoreServer
 from kinky.errors import HostError, KinkyError
 from kinky.kube import resources
 from kinky.kube.inner import InnerApi
-from kinky.names import NAMESPACE_SYSTEM
+from kinky.names import NAMESPACE_SYSTEM, NAMESPACES_OF_OURS
 from kinky.progress import Phase
 from kinky.retry import Pending
 
@@ -71,9 +76,19 @@ def build_steps(site: Site, journal: Journal) -> list[SubStep]:
             run=lambda _: _change(site, _sign, new_key_of=ITEM),
         ),
         *replaced("signing", "it signs with the new key", lambda inner: _check_signing(site, inner)),
+        *build_renewals(
+            site,
+            journal,
+            (*site.control_planes, *site.workers),
+            round_name="pods",
+            what="a token of the new key",
+            namespaces=NAMESPACES_OF_OURS,
+        ),
+        build_proof(site, name="prove", title="the store works, both keys accepted"),
         SubStep(name=_DROP, title="the old public key is dropped from the host", run=lambda _: _drop(site, journal)),
         *told("tell-alone", "the new key alone"),
         *replaced("dropped", "it accepts the new key alone", lambda inner: _check_published(site, inner)),
+        build_proof(site, name="prove-alone", title="the store works with the new key alone"),
     ]
 
 
@@ -127,8 +142,8 @@ def _drop(site: Site, journal: Journal) -> str | NotYet:
         return NotYet(
             until=format_time(until),
             why=f"the new key signs since {since}; tokens of the old one are accepted for {_describe(left)} more.\n"
-            f"Call it again after {format_time(until)}, or now with --drop-now: pods get a new token within an hour,\n"
-            "and only what has kept an older one since its start is refused then",
+            f"Call it again after {format_time(until)}, or earlier with --drop-now: KinKy's own pods have new tokens,\n"
+            "others get one within an hour, and after it only what has kept an older one since its start is refused",
         )
     lasting = [] if site.drop_now else _find_lasting(site)
     if lasting:

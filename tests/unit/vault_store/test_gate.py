@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 
 import pytest
-import urllib3
 
 from kinky.bootstrap import store_proof
 from kinky.errors import HostError, KinkyError
@@ -14,42 +12,10 @@ from kinky.kube.inner import InnerApi
 from kinky.manifests import secrets_store
 from kinky.vault.connection import VaultSilentError
 from tests.unit.fake_api import FakeConnection
-from tests.unit.fake_store import CANARIES, INNER_SECRETS, set_store, write_metrics
+from tests.unit.fake_store import CANARIES, set_store, write_metrics
 from tests.unit.vault_store.conftest import ACCESS, Site
+from tests.unit.vault_store.external_secrets import ExternalSecrets
 from tests.vault_server.faults import Fault
-
-
-class ExternalSecrets:
-    """Reads what its ExternalSecrets ask for, whenever somebody sleeps."""
-
-    def __init__(self, site: Site, inner: FakeConnection) -> None:
-        self.site = site
-        self.inner = inner
-        self.now = 0.0
-
-    def sleep(self, seconds: float) -> None:
-        self.now += max(seconds, 0.01)
-        for path, asked in [*self.inner.objects.items()]:
-            if path.startswith(CANARIES):
-                self._sync(str(asked["metadata"]["name"]), asked)
-
-    def _sync(self, name: str, asked: dict[str, object]) -> None:
-        ready = self._read(name)
-        status = {"type": "Ready", "status": "True" if ready else "False", "reason": "SecretSynced"}
-        if asked is self.inner.objects.get(f"{CANARIES}/{name}"):
-            asked["status"] = {"conditions": [status]}
-
-    def _read(self, name: str) -> bool:
-        remote = self.inner.objects[f"{CANARIES}/{name}"]["spec"]["data"][0]["remoteRef"]
-        try:
-            answer = self.site.log_in().get(f"secret/data/{remote['key']}")
-        except (AssertionError, urllib3.exceptions.HTTPError):
-            return False
-        if answer.status != 200:
-            return False
-        value = str(answer.data["data"][remote["property"]]).encode()
-        self.inner.add(INNER_SECRETS, name, data={remote["property"]: base64.b64encode(value).decode()})
-        return True
 
 
 @pytest.fixture

@@ -12,10 +12,14 @@ from kinky.bootstrap.rotation.items import BUILDERS
 from kinky.bootstrap.rotation.journal import Journal
 from kinky.bootstrap.stores.vault_reader import VaultReader
 from kinky.errors import HostError, KinkyError
+from kinky.manifests import secrets_store
 from tests.unit.fake_authorities import watch_authorities
-from tests.unit.fake_cluster import FakeCluster, start_cluster
-from tests.unit.vault_store.conftest import Site
+from tests.unit.fake_cluster import PKI, FakeCluster, start_cluster
+from tests.unit.fake_store import CANARIES, decode
+from tests.unit.vault_store.conftest import TOKENS, Site
+from tests.unit.vault_store.external_secrets import ExternalSecrets
 from tests.vault_server.faults import Fault
+from tests.vault_server.signer import Signer
 
 ITEM = "service-account-key"
 
@@ -26,7 +30,26 @@ def cluster(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fake
     made = start_cluster(monkeypatch, tmp_path)
     made.config = made.config.model_copy(update={"secrets_store": site.config.secrets_store})
     site.store.server.set_up(held(made))
+    external = ExternalSecrets(site, made.inner)
+    monkeypatch.setattr(made, "operator", external)
+    monkeypatch.setattr("time.monotonic", lambda: external.now)
+    _, canary = secrets_store.build_store(made.config, server=None, ca_bundle=None)
+    made.inner.add(CANARIES, "canary", spec=canary["spec"])
+    made.inner.answers[("POST", TOKENS)] = site.issue
+    boot = made.boot
+
+    def boot_too(node: str) -> None:
+        boot(node)
+        site.signer = read_signer(made)
+
+    site.signer = read_signer(made)
+    monkeypatch.setattr(made, "boot", boot_too)
     return made
+
+
+def read_signer(cluster: FakeCluster) -> Signer:
+    """What the only API server signs with after a boot: External Secrets logs in with that."""
+    return Signer(key=decode(cluster.host, PKI)["sa.key"])
 
 
 def held(cluster: FakeCluster) -> list[bytes]:
