@@ -69,7 +69,7 @@ class Renewal:
         if alone:
             return Pending(f"delete these yourself, nothing would make them again: {', '.join(alone)}")
         waiting = [_describe(pod) for pod in pods if pod in left or not _runs(pod)]
-        # What another kind has made may come back on another node, where it has started later than this began, too.
+        # What another kind has made may come back on another node, and is as new there.
         daemons = {maker for maker in old.values() if maker.startswith(f"{resources.DAEMON_SETS.kind} ")}
         waiting += sorted(daemons - {_find_maker(pod) for pod in pods})
         if waiting:
