@@ -45,9 +45,13 @@ class Tokens:
 
     def issue(self, node: str) -> None:
         """Have a node's pod start; of several API servers the one that was replaced longest ago signs."""
-        others = [server for name, server in self.cluster.servers.items() if name not in (node, *self.cluster.down)]
-        server = min(others or self.cluster.servers.values(), key=lambda each: float(each.started))
-        self.signed_by[add_pod(self.cluster, node)] = server.signs
+        planes = self.cluster.site.control_planes
+        others = [name for name in planes if name not in (node, *self.cluster.down)]
+        signer = min(others or planes, key=self._find_last_boot)
+        self.signed_by[add_pod(self.cluster, node)] = self.cluster.servers[signer].signs
+
+    def _find_last_boot(self, node: str) -> int:
+        return max((at for at, booted in enumerate(self.cluster.boots) if booted == node), default=-1)
 
     def inner_changed(self, method: str, path: str) -> None:
         """Make anew at once what was deleted, as its controller does."""
