@@ -25,7 +25,9 @@ class FakeConnection:
 
     def add(self, path: str, name: str, **fields: Any) -> JsonObject:
         """Store an object as if another client had made it."""
-        metadata = {"name": name, "uid": f"uid-{name}"} | fields.pop("metadata", {})
+        metadata = {"name": name, "uid": f"uid-{name}"}
+        namespace = path.partition("/namespaces/")[2].partition("/")[0]
+        metadata |= ({"namespace": namespace} if namespace else {}) | fields.pop("metadata", {})
         self.objects[f"{path}/{name}"] = body = {"metadata": metadata, **fields}
         return body
 

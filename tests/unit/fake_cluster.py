@@ -30,7 +30,7 @@ from kinky.kube.inner import InnerApi
 from kinky.retry import Pending
 from tests.unit.fake_api import answer_node
 from tests.unit.fake_server import Server, build_kid, count, read_key_names, read_public
-from tests.unit.fake_store import INNER_SECRETS, SECRETS, Operator, build_token, decode, start_operator
+from tests.unit.fake_store import SECRETS, Operator, build_token, decode, start_operator
 from tests.unit.fake_wall import add_wall
 from tests.unit.fuse import Fuse, FusedConnection, Killed
 
@@ -281,11 +281,6 @@ def _add_inner_answers(made: FakeCluster) -> None:
         spec = {"containers": [{"command": command}]}
         made.inner.add("/api/v1/namespaces/kube-system/pods", f"kube-controller-manager-{node}", spec=spec)
     for number in range(3):
-        made.inner.add(
-            "/api/v1/namespaces/web/secrets", f"own-{number}", metadata={"namespace": "web"}, data={"a": "eA=="}
-        )
-    for path, body in made.inner.objects.items():
-        if path.startswith(f"{INNER_SECRETS}/"):
-            body["metadata"]["namespace"] = "kinky-system"
+        made.inner.add("/api/v1/namespaces/web/secrets", f"own-{number}", data={"a": "eA=="})
     made.host.after, made.inner.before, made.inner.after = made.host_changed, made.inner_asked, made.inner_changed
     made.inner_changed("PUT", "")

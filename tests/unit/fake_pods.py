@@ -22,7 +22,6 @@ def add_pod(cluster: FakeCluster, node: str) -> str:
         f"{SYSTEM}/pods",
         name,
         metadata={
-            "namespace": "kube-system",
             "uid": f"pod-{len(cluster.inner.calls)}-{node}",
             "ownerReferences": [{"kind": "DaemonSet", "name": "flannel", "controller": True}],
         },

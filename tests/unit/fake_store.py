@@ -54,7 +54,7 @@ class Operator:
         encoded = {key: base64.b64encode(value).decode() for key, value in nonce.items()}
         if nonce and encoded != held and self.copies < self.limit:
             self.copies += 1
-            self.inner.add(INNER_SECRETS, "canary", metadata={"namespace": "kinky-system"}, data=encoded)
+            self.inner.add(INNER_SECRETS, "canary", data=encoded)
 
 
 def start_operator(host: FakeConnection, inner: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> Operator:

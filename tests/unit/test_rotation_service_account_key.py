@@ -200,7 +200,7 @@ def test_tokens_without_an_end_are_named(cluster: FakeCluster, monkeypatch: pyte
     header = base64.urlsafe_b64encode(b'{"kid": "old"}').decode()
     token = base64.b64encode(f"{header}.e30.x".encode()).decode()
     kind = service_account_key.LASTING_TYPE
-    cluster.inner.add(LASTING, "robot", metadata={"namespace": "web"}, type=kind, data={"token": token})
+    cluster.inner.add(LASTING, "robot", type=kind, data={"token": token})
     cluster.inner_changed("POST", LASTING)
     cluster.rotate(ITEM)
     pass_time(monkeypatch, 366)

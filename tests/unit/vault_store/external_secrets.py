@@ -41,5 +41,5 @@ class ExternalSecrets:
             return False
         value = str(answer.data["data"][remote["property"]]).encode()
         encoded = {remote["property"]: base64.b64encode(value).decode()}
-        self.inner.add(INNER_SECRETS, name, metadata={"namespace": "kinky-system"}, data=encoded)
+        self.inner.add(INNER_SECRETS, name, data=encoded)
         return True
