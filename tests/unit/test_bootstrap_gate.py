@@ -56,7 +56,7 @@ def add_owner(
     inner: FakeConnection, kind: Resource, name: str, spec: Any, status: Any, *, namespace: str = "shop"
 ) -> str:
     path = kind.build_path(namespace)
-    inner.add(path, name, metadata={"namespace": namespace}, spec=spec, status=status)
+    inner.add(path, name, spec=spec, status=status)
     return f"{path}/{name}"
 
 
