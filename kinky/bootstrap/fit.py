@@ -7,6 +7,7 @@ with rights in one namespace must not be refused for not seeing the nodes.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from kinky.bootstrap import clock
 from kinky.bootstrap.fit_network import check_overlaps, fetch_host_networks
 from kinky.bootstrap.fit_quota import check_quotas, parse_quantity
 from kinky.bootstrap.fit_rights import fetch_missing
@@ -107,6 +108,8 @@ def _is_answering(api: HostApi, findings: Findings) -> bool:
 
 def _read_host(cfg: KinkyConfig, api: HostApi, owner: str | None, findings: Findings) -> HostFit | None:
     """Run all checks that need an answering host."""
+    difference = clock.describe_difference(api)
+    findings.refuse([difference] if difference else [], clock.HINT)
     try:
         served = api.is_served(resources.VIRTUAL_MACHINES)
         if not served:

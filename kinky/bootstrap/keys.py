@@ -20,6 +20,7 @@ from kinky.bootstrap.certificates import (
     make_key,
     split_public_keys,
 )
+from kinky.bootstrap.clock import check_clock
 from kinky.bootstrap.encryption_config import make_encryption_key, parse_provider, render_encryption_config
 from kinky.errors import HostError
 from kinky.kube import resources
@@ -80,10 +81,11 @@ def fetch_cluster_keys(access: HostAccess, cluster: str) -> KeyRecord | None:
 
 
 def fetch_authority(api: HostApi, cluster: str) -> Pair:
-    """Read the cluster CA with its key, to sign with; raises HostError when it is not there."""
+    """Read the cluster CA with its key, to sign with; raises HostError when it is not there, or our clock is wrong."""
     files = _fetch_files(api, cluster)
     if files is None:
         raise _absent(api, cluster, "sign a certificate")
+    check_clock(api)
     return Pair(files["ca.crt"], files["ca.key"])
 
 

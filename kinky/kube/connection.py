@@ -8,6 +8,8 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -77,6 +79,8 @@ class Connection:
         self._configuration = client.configuration
         self._pool = client.rest_client.pool_manager
         self.target = target
+        self.clock_ahead = timedelta(0)
+        """How far our clock was ahead of the server's at its last answer; zero for one that does not tell."""
 
     @property
     def server(self) -> str:
@@ -117,6 +121,7 @@ class Connection:
             reply = Reply(status=int(answer.status), body=bytes(answer.data or b""))
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise UnavailableError(f"{self.target}: cannot {what}: {_short_reason(error)}") from None
+        self.clock_ahead = _measure_ahead(answer.headers.get("Date"))
         if 200 <= reply.status < 300 or reply.status in allowed:
             return reply
         raise _refusal(self.target, what, reply)
@@ -129,6 +134,15 @@ class Connection:
             if setting["in"] == "header" and setting["value"]:
                 headers[setting["key"]] = setting["value"]
         return headers
+
+
+def _measure_ahead(date: str | None) -> timedelta:
+    """Compare our clock with an answer's header Date, which has whole seconds (RFC 9110, section 6.6.1)."""
+    try:
+        told = parsedate_to_datetime(date or "")
+    except ValueError:
+        return timedelta(0)
+    return datetime.now(UTC) - told.astimezone(UTC)
 
 
 def _short_reason(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from kinky.kube.connection import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Connection, JsonObject
 from kinky.kube.resources import SECRETS, SELF_REVIEWS, SERVICE_ACCOUNTS, Resource
@@ -27,6 +27,11 @@ class ObjectApi:
     def server(self) -> str:
         """URL of the API server."""
         return self._connection.server
+
+    @property
+    def clock_ahead(self) -> timedelta:
+        """How far our clock was ahead of the server's at its last answer."""
+        return self._connection.clock_ahead
 
     def fetch_user(self) -> str:
         """Fetch the name under which the API knows us: proof that the answer is an authenticated one."""

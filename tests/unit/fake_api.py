@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from kinky.kube import resources
@@ -22,6 +23,7 @@ class FakeConnection:
         self.denied: set[tuple[str, str]] = set()
         """Verb and plural that access reviews deny."""
         self.down = False
+        self.clock_ahead = timedelta(0)
 
     def add(self, path: str, name: str, **fields: Any) -> JsonObject:
         """Store an object as if another client had made it."""

@@ -1,5 +1,6 @@
 """Fit: each thing that can be wrong with a host, told before anything is touched."""
 
+from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -64,6 +65,16 @@ def test_a_host_that_fits(host: FakeConnection) -> None:
     assert fit.check_fit(make_config(), ACCESS, owner="me") == fit.HostFit(accelerator="kvm", warnings=())
     assert host.objects == before
     assert {method for method, path in host.calls if not path.endswith("accessreviews")} == {"GET"}
+
+
+@pytest.mark.parametrize(("minutes", "told"), [(10, "10 min ahead of"), (-10, "10 min behind")])
+def test_a_clock_that_is_not_the_host_s(host: FakeConnection, minutes: int, told: str) -> None:
+    host.clock_ahead = timedelta(minutes=minutes)
+    assert refuse(make_config()) == (
+        "the host cluster does not fit: 1 problem; nothing was touched\n"
+        f"  the clock of this machine is {told} the host's, at most 5 min are allowed\n"
+        "hint: set the clock that is wrong: timedatectl set-ntp true"
+    )
 
 
 def test_host_that_does_not_answer(host: FakeConnection) -> None:

@@ -4,6 +4,9 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -25,6 +28,8 @@ class Server:
     def __init__(self) -> None:
         self.answers: dict[tuple[str, str], tuple[int, object]] = {}
         self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.date: str | None = None
+        """What the header Date says; None for the time of now."""
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -39,6 +44,9 @@ class Server:
                 self.wfile.write(content)
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return super().date_time_string(timestamp) if outer.date is None else outer.date
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -120,6 +128,26 @@ def test_allowed_status_is_returned(server: Server, connection: Connection) -> N
     server.answers[("GET", "/readyz")] = (500, b"not yet")
     reply = connection.call("GET", "/readyz", what="get /readyz", allowed=(500,))
     assert (reply.status, reply.body) == (500, b"not yet")
+
+
+@pytest.mark.parametrize("status", [200, 403])
+@pytest.mark.parametrize("minutes", [-10, 0, 10])
+def test_each_answer_tells_how_the_clocks_differ(
+    server: Server, connection: Connection, minutes: int, status: int
+) -> None:
+    server.date = format_datetime(datetime.now(UTC) - timedelta(minutes=minutes), usegmt=True)
+    server.answers[("GET", "/x")] = (status, {})
+    with suppress(ApiError):
+        connection.call("GET", "/x", what="get x")
+    assert abs(connection.clock_ahead - timedelta(minutes=minutes)) < timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Nov 2026 99:00:00 GMT"])
+def test_a_server_that_tells_no_time_is_taken_for_right(server: Server, connection: Connection, date: str) -> None:
+    server.date = date
+    server.answers[("GET", "/x")] = (200, {})
+    connection.call("GET", "/x", what="get x")
+    assert connection.clock_ahead == timedelta(0)
 
 
 def test_a_body_that_is_no_json_is_still_an_error(server: Server, connection: Connection) -> None:
