@@ -10,22 +10,30 @@ from tests.e2e.person import Person, wait_for
 
 ROTATION_SECONDS = 9000.0
 """Three rounds over up to three control planes, each of which may take a quarter of an hour."""
-ROUNDS = ("known/", "writes/", "dropped/")
-"""The rounds in which the rotation of the encryption key replaces all control planes, in their order."""
-ROUNDS_OF_SERVICE_ACCOUNT_KEY = ("published/", "signing/", "pods/")
-"""The rounds before the drop; what is called without `--drop-now` would then wait for a year."""
-ROUNDS_OF_AUTHORITIES = ("trusted/", "sign-boot/", "signing/", "dropped/", "trust-boot/")
-"""The rounds in which the rotation of the authorities replaces all nodes of a role, in their order."""
+KILLED_IN = {
+    "store-credential": ("prove", "prove-alone"),
+    "worker-certificates": ("replace/",),
+    "encryption-key": ("known/", "writes/", "dropped/"),
+    # The rounds before the drop; what is called without `--drop-now` would then wait for a year.
+    "service-account-key": ("published/", "signing/", "pods/"),
+    "ca": ("trusted/", "sign-boot/", "signing/", "dropped/", "trust-boot/"),
+}
+"""How the names of the sub-steps begin in which a rotation is killed, in their order."""
 
 
-def check_worker_certificates(person: Person) -> None:
-    """Rotate the workers' certificates though it is killed on the way, and assert that none is as before."""
-    item = "worker-certificates"
+def check_rotation(person: Person, item: str, *options: str) -> None:
+    """Rotate a key though it is killed on the way, and assert that nothing of it is as before.
+
+    Args:
+        options: What the last call is given besides, which runs to the end.
+    """
     before = fetch_keys(person, item)
-    rotate_killed(person, item, "replace/")
-    rotate(person, item)
+    for reached in KILLED_IN[item]:
+        rotate_killed(person, item, reached)
+    rotate(person, item, *options)
     after = fetch_keys(person, item)
-    assert after.keys() == before.keys() and not set(after.values()) & set(before.values())
+    assert before and after.keys() == before.keys()
+    assert not set(after.values()) & set(before.values())
 
 
 def check_encryption_key(person: Person) -> None:
@@ -33,31 +41,17 @@ def check_encryption_key(person: Person) -> None:
     item = "encryption-key"
     (before,) = fetch_keys(person, item).values()
     secrets = read_secrets(person)
-    for reached in ROUNDS:
+    rounds = KILLED_IN[item]
+    for reached in rounds:
         rotate_killed(person, item, reached)
         keys = fetch_keys(person, item)
-        assert len(keys) == (1 if reached == ROUNDS[-1] else 2), (
+        assert len(keys) == (1 if reached == rounds[-1] else 2), (
             "the old key goes only after every Secret was rewritten"
         )
     rotate(person, item)
     (after,) = fetch_keys(person, item).values()
     assert after != before
     assert secrets.items() <= read_secrets(person).items()
-
-
-def check_service_account_key(person: Person) -> None:
-    """Rotate the ServiceAccount key though it is killed in the rounds before the old one is dropped.
-
-    The store must then work with the new one alone.
-    """
-    item = "service-account-key"
-    before = fetch_keys(person, item)
-    for reached in ROUNDS_OF_SERVICE_ACCOUNT_KEY:
-        rotate_killed(person, item, reached)
-    rotate(person, item, "--drop-now")
-    after = fetch_keys(person, item)
-    assert len(after) == 1 and not set(after.values()) & set(before.values())
-    person.kinky("gate", "open", "--stack", person.stack.stack, limit_seconds=600)
 
 
 def rotate(person: Person, item: str, *options: str) -> None:
@@ -69,12 +63,13 @@ def rotate(person: Person, item: str, *options: str) -> None:
 
 def rotate_killed(person: Person, item: str, reached: str) -> None:
     """Begin to rotate a key, or go on, and kill that in the sub-step whose name begins like this."""
-    with person.start(person.scratch / "killed.log", "rotate", item):
-        wait_for(
-            f"sub-step {reached}",
-            lambda: fetch_step(person, item).startswith(reached),
-            limit_seconds=ROTATION_SECONDS,
-        )
+    with person.start(person.scratch / "killed.log", "rotate", item) as running:
+
+        def is_reached() -> bool:
+            assert running.poll() is None, f"the rotation has ended, and sub-step {reached} was not seen"
+            return fetch_step(person, item).startswith(reached)
+
+        wait_for(f"sub-step {reached}", is_reached, limit_seconds=ROTATION_SECONDS)
 
 
 def fetch_status(person: Person, item: str) -> dict[str, Any]:

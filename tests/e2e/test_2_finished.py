@@ -15,6 +15,7 @@ from kinky.scan.secret import KnownSecret
 from kinky.topology.nodes import build_nodes
 from tests.e2e import engine_state, gate, identity, leaks, services, values
 from tests.e2e.person import VERBOSE, Person, is_ready, wait_for
+from tests.e2e.rotation import check_rotation
 
 pytestmark = pytest.mark.host
 
@@ -242,7 +243,7 @@ def test_s17_a_token_that_was_ended_is_told_and_a_new_one_heals(finished: Person
     assert finished.host("get", *anchors, "--output", "name")
     finished.host("delete", *anchors)
     wait_for("CRITICAL", lambda: "CRITICAL: the secrets store" in finished.show_gate(), limit_seconds=TOLD_SECONDS)
-    finished.kinky("rotate", "store-credential", "--stack", finished.stack.stack, limit_seconds=1200)
+    check_rotation(finished, "store-credential")
     gate.wait_works(finished)
     assert len(finished.host("get", *anchors, "--output", "name").split()) == 1
 
