@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 AUTHORITY_LIFE = timedelta(days=3650)
 CLOCK_TOLERANCE = timedelta(minutes=5)
-"""Certificates are valid from a little before now, because a guest's clock may be behind the operator's."""
+"""By how much clocks may differ: certificates are valid from this long before now, as a guest's may be behind."""
 COMMON_NAME_LIMIT = 64
 _PUBLIC_END = b"-----END PUBLIC KEY-----\n"
 _CERTIFICATE_END = b"-----END CERTIFICATE-----\n"

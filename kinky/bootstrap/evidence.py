@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from kinky import names
+from kinky.bootstrap.certificates import CLOCK_TOLERANCE
 from kinky.bootstrap.secrets_store import TOKEN_SECRET
 from kinky.errors import HostError
 from kinky.kube import resources
@@ -23,8 +24,8 @@ from kinky.retry import Pending
 
 PLAIN_PREFIXES = ("", "identity")
 WRITTEN_ANNOTATION = "kinky.dev/written-at"
-LIFE_TOLERANCE = timedelta(minutes=5)
-"""The two machines' clocks may differ by this much."""
+LIFE_TOLERANCE = CLOCK_TOLERANCE
+"""A token may seem to live this much longer, as the two machines' clocks may differ."""
 
 _COUNTER = re.compile(r"^apiserver_storage_transformation_operations_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$")
 _CONFIG = re.compile(
