@@ -154,6 +154,10 @@ class Person:
         """Return what `kinky gate show` prints, whatever its exit code; empty when the inner API is away."""
         return self.ask("gate", "show")
 
+    def open_gate(self) -> None:
+        """Have `kinky gate open` prove the secrets store and open the gate."""
+        self.kinky("gate", "open", "--stack", self.stack.stack, limit_seconds=600)
+
     def ask(self, *command: str, limit_seconds: float = 120) -> str:
         """Return what a command of kinky prints about the stack, whatever its exit code."""
         asked = ["sh", "-c", '"$@" || true', "sh", KINKY, *command, "--stack", self.stack.stack]

@@ -39,7 +39,7 @@ def check_after_restart(person: Person) -> None:
     # Only a new connection goes by the rules, and a program that starts finds the API through its Service.
     store = ("pods", "--namespace", names.NAMESPACE_KINKY, "--selector", select(external_secrets.APP))
     person.kubectl("delete", *store, limit_seconds=180)
-    person.kinky("gate", "open", "--stack", person.stack.stack, limit_seconds=600)
+    person.open_gate()
 
 
 def select(app: str) -> str:

@@ -168,7 +168,7 @@ def test_s11_s12_a_closed_gate_refuses_every_way_and_an_opened_one_makes_up_for_
         assert gate.fetch_pods(finished) == []
         test_workload_reads_its_value_from_the_store(finished)
     finally:
-        finished.kinky("gate", "open", "--stack", stack, limit_seconds=600)
+        finished.open_gate()
     wanted = {"ReplicaSet", "DaemonSet", "Job"}
     wait_for("a pod of each owner", lambda: wanted <= gate.fetch_owner_kinds(finished), limit_seconds=NUDGED_SECONDS)
     finished.kubectl("delete", "deployment,daemonset,job", "s11", "--namespace", gate.NAMESPACE)
@@ -188,16 +188,15 @@ def test_s11_without_the_binding_of_its_policy_the_refusals_are_missed(finished:
         finished.kinky("gate", "close", "--stack", stack)
         gate.check_refusals(finished)
     finally:
-        finished.kinky("gate", "open", "--stack", stack, limit_seconds=600)
+        finished.open_gate()
 
 
 def test_s16_a_gate_whose_right_is_gone_is_closed_and_opens_on_evidence(finished: Person) -> None:
-    stack = finished.stack.stack
     finished.kubectl("delete", "rolebinding", names.GATE, "--namespace", names.NAMESPACE_KINKY)
     shown = finished.show_gate()
     assert shown.startswith("closed ") and f"CRITICAL: RoleBinding {names.GATE} is not there" in shown
     wait_for("a closed gate", lambda: gate.DENIED in gate.try_pod(finished), limit_seconds=60)
-    finished.kinky("gate", "open", "--stack", stack, limit_seconds=600)
+    finished.open_gate()
     assert gate.DENIED not in gate.try_pod(finished)
 
 
@@ -206,7 +205,7 @@ def test_s16_a_gate_whose_record_is_gone_is_told(finished: Person) -> None:
     finished.kubectl("delete", "configmap", names.GATE, "--namespace", names.NAMESPACE_KINKY)
     with pytest.raises(process.CommandError, match=f"CRITICAL: ConfigMap {names.GATE} is not there"):
         finished.kinky("gate", "show", "--stack", stack)
-    finished.kinky("gate", "open", "--stack", stack, limit_seconds=600)
+    finished.open_gate()
     gate.wait_works(finished)
 
 

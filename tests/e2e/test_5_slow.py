@@ -72,7 +72,7 @@ def test_s19_the_encryption_key_is_rotated_though_it_is_killed_in_each_round(per
 
 def test_the_service_account_key_is_rotated_though_it_is_killed(person: Person) -> None:
     check_rotation(person, "service-account-key", "--drop-now")
-    person.kinky("gate", "open", "--stack", person.stack.stack, limit_seconds=600)
+    person.open_gate()
 
 
 def test_the_authorities_are_rotated_though_it_is_killed_in_each_round(person: Person, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_the_authorities_are_rotated_though_it_is_killed_in_each_round(person: P
     with pytest.raises(process.CommandError, match=r"Unauthorized|must be logged in"):
         person.kubectl(*use)
     wait_for("the log of a pod through its kubelet", lambda: read_log(person), limit_seconds=300)
-    person.kinky("gate", "open", "--stack", person.stack.stack, limit_seconds=600)
+    person.open_gate()
 
 
 def test_pulumi_has_nothing_to_change_after_rotations(person: Person) -> None:

@@ -83,7 +83,7 @@ def test_s18_the_server_learns_the_new_key_before_anything_signs_with_it(owner: 
     owner.kinky("rotate", "service-account-key", "--drop-now", "--stack", STACK, limit_seconds=3600)
     (after,) = server.operator.get(path).data["jwt_validation_pubkeys"]
     assert after != before
-    owner.kinky("gate", "open", "--stack", STACK, limit_seconds=600)
+    owner.open_gate()
 
 
 def test_no_value_of_the_server_and_no_token_for_it_is_where_it_may_not_be(owner: Person) -> None:

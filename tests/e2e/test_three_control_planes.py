@@ -83,7 +83,7 @@ def test_the_encryption_key_is_rotated_though_it_is_killed_in_each_round(owner: 
 
 def test_the_service_account_key_is_rotated_though_it_is_killed(owner: Person) -> None:
     check_rotation(owner, "service-account-key", "--drop-now")
-    owner.kinky("gate", "open", "--stack", owner.stack.stack, limit_seconds=600)
+    owner.open_gate()
 
 
 def test_the_authorities_are_rotated_though_it_is_killed_in_each_round(owner: Person) -> None:
