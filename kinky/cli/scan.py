@@ -53,15 +53,15 @@ def run_scan(arguments: argparse.Namespace) -> int:
 
 def scan_stack(stack: str, extra: list[Path]) -> Report:
     """Look for all secrets of the stack in everything that is at hand; raises KinkyError when the host is not."""
+    from kinky.cli.inner import find_stack_host
     from kinky.cli.stack_file import read_stack_file
     from kinky.kube.host import HostApi
-    from kinky.program import find_host
 
     for path in extra:
         if not path.exists():
             raise KinkyError(f"no such file or folder: {path}", hint="name what is there, or nothing")
     stack_file = read_stack_file(stack)
-    access = find_host(stack_file.config)
+    access = find_stack_host(stack_file)
     api = HostApi.connect(access)
     with phase("reading the secrets to look for"):
         secrets, unknown = read_secrets(stack_file, access)

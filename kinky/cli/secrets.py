@@ -152,10 +152,6 @@ def _add_name(parser: argparse.ArgumentParser) -> None:
 
 def _open_store(stack_file: StackFile) -> Store:
     """Open the store of a stack whose cluster is there."""
-    from kinky.bootstrap.store_values import check_cluster
-    from kinky.cli.inner import find_store
-    from kinky.program import find_host
+    from kinky.cli.inner import find_stack_host, find_store
 
-    access = find_host(stack_file.config)
-    check_cluster(access, stack_file.cluster)
-    return find_store(stack_file, access)
+    return find_store(stack_file, find_stack_host(stack_file))

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import yaml
 
-from kinky.config.load import NAMESPACE
+from kinky.config.change import find_marks
+from kinky.config.load import NAMESPACE, model_at
 from kinky.config.model import KinkyConfig
 
 Schema = dict[str, Any]
@@ -38,6 +39,9 @@ A stack's file is `stacks/Pulumi.<stack>.yaml`. Everything is below `config:`, e
 `kinky:`, and only `kinky:cluster` with a `name` is required. `stacks/Pulumi.dev.yaml` is a commented example. Editors
 that read the first line of a stack's file complete and check its keys with `stacks/schema.json`. `kinky` and `pulumi`
 report all problems of a file together before anything is touched.
+
+The last column tells how an existing cluster takes another value. A change that needs a new cluster is refused before
+anything is touched.
 """
 
 
@@ -108,22 +112,30 @@ def _resolve(model: Schema, schema: Schema) -> Schema:
 def _sections() -> Iterator[str]:
     model = KinkyConfig.model_json_schema(by_alias=True)
     for key, section in _top_level():
-        yield from _section(f"{NAMESPACE}{key}", section)
+        yield from _section((key,), section)
         for name, field in section["properties"].items():
             nested = [choice for choice in field.get("anyOf", ()) if "$ref" in choice]
             for choice in nested:
-                yield from _section(f"{NAMESPACE}{key} {name}", _resolve(model, choice))
+                yield from _section((key, name), _resolve(model, choice))
 
 
-def _section(title: str, section: Schema) -> Iterator[str]:
-    yield f"## {title}\n"
+def _section(key: tuple[str, ...], section: Schema) -> Iterator[str]:
+    yield f"## {NAMESPACE}{' '.join(key)}\n"
     yield f"{section['description']}{' A list; each item has:' if section.get('list') else ''}\n"
-    yield "| Key | Value | Default | Meaning |"
-    yield "|---|---|---|---|"
+    yield "| Key | Value | Default | Meaning | Change takes effect |"
+    yield "|---|---|---|---|---|"
     for name, field in section["properties"].items():
-        cells = (f"`{name}`", _value(field), _default(field), field["description"])
+        cells = (f"`{name}`", _value(field), _default(field), field["description"], _change((*key, name)))
         yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
     yield ""
+
+
+def _change(key: tuple[str, ...]) -> str:
+    """Return how an existing cluster takes another value."""
+    model = model_at(key[:-1])
+    fields = {} if model is None else {field.alias or name: field for name, field in model.model_fields.items()}
+    (mark,) = find_marks(fields[key[-1]])
+    return f"{mark.how}: {mark.because}" if mark.because else mark.how
 
 
 def _default(field: Schema) -> str:

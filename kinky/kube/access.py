@@ -18,6 +18,12 @@ class HostAccess:
     context: str | None
     """Context inside the file; None is the file's current context."""
     namespace: str
+    cluster: str
+    """Name of the inner cluster: objects of any other one are left alone."""
+    host_uid: str = ""
+    """Identity of the host cluster, as `HostApi.fetch_host_uid` found it; empty before it is known."""
+    cluster_id: str = ""
+    """Identity of the inner cluster, which its record on the host holds too; empty before it is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +39,14 @@ class InnerAccess:
     """Client certificate and key in one PEM file, mode 0600."""
 
 
-def resolve_access(*, kubeconfig: str | None, context: str | None, namespace: str) -> HostAccess:
+def resolve_access(*, kubeconfig: str | None, context: str | None, namespace: str, cluster: str) -> HostAccess:
     """Find the kubeconfig of the host cluster; raises HostError when there is none."""
     candidates = [Path(kubeconfig)] if kubeconfig else list(_default_kubeconfigs())
     found = [path.expanduser().absolute() for path in candidates if path.expanduser().is_file()]
     if not found:
         raise _no_kubeconfig(kubeconfig, candidates)
     joined = os.pathsep.join(str(path) for path in found)
-    return HostAccess(kubeconfig=joined, context=context, namespace=namespace)
+    return HostAccess(kubeconfig=joined, context=context, namespace=namespace, cluster=cluster)
 
 
 def _default_kubeconfigs() -> Iterator[Path]:

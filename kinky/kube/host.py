@@ -2,8 +2,8 @@
 
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
-from kinky.kube.connection import Connection, JsonObject, open_host
-from kinky.kube.objects import ObjectApi
+from kinky.kube.connection import JsonObject, open_host
+from kinky.kube.ownership import OwnedObjects
 from kinky.kube.records import EventRecord, PodStatus, QuotaStatus, VmiStatus, VmStatus
 from kinky.kube.resources import Resource
 
@@ -15,18 +15,13 @@ WHOLE_LOG_SECONDS = 120.0
 """The kubelet keeps at most 10 MiB of a log at hand, which an emulated host takes its time to send."""
 
 
-class HostApi(ObjectApi):
+class HostApi(OwnedObjects):
     """The host cluster, seen from one namespace of it."""
-
-    def __init__(self, connection: Connection, *, namespace: str) -> None:
-        """Use the connection for objects of this namespace."""
-        super().__init__(connection)
-        self.namespace = namespace
 
     @classmethod
     def connect(cls, access: HostAccess) -> "HostApi":
         """Open the API; raises HostError when the kubeconfig cannot be used. Sends nothing yet."""
-        return cls(open_host(access), namespace=access.namespace)
+        return cls(open_host(access), access)
 
     def fetch_version(self) -> str:
         """Fetch the Kubernetes version of the host."""

@@ -16,7 +16,7 @@ from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from kinky.retry import Pending, wait_until
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 
 KUBECTL = """#!{python}
 import socket, sys, time
@@ -58,7 +58,7 @@ def access(tmp_path: Path) -> Iterator[HostAccess]:
         context = {"name": "c", "context": {"cluster": "c", "user": "c"}}
         body = {"clusters": [cluster], "users": [{"name": "c", "user": {}}], "contexts": [context]}
         path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "c", **body}))
-        yield HostAccess(kubeconfig=str(path), context=None, namespace="ns")
+        yield HostAccess(kubeconfig=str(path), context=None, namespace="ns", cluster="dev")
         server.shutdown()
         thread.join()
 

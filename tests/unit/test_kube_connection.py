@@ -79,7 +79,7 @@ def write_kubeconfig(path: Path, url: str) -> HostAccess:
             }
         )
     )
-    return HostAccess(kubeconfig=str(path), context=None, namespace="ns")
+    return HostAccess(kubeconfig=str(path), context=None, namespace="ns", cluster="dev")
 
 
 @pytest.fixture
@@ -191,14 +191,14 @@ def test_damaged_kubeconfig_is_a_users_error(tmp_path: Path, content: str, messa
     path = tmp_path / "kubeconfig.yaml"
     path.write_text(content)
     with pytest.raises(HostError, match=message) as caught:
-        open_host(HostAccess(kubeconfig=str(path), context=None, namespace="ns"))
+        open_host(HostAccess(kubeconfig=str(path), context=None, namespace="ns", cluster="dev"))
     assert str(path) in str(caught.value)
     assert caught.value.hint
 
 
 def test_unknown_context_is_named(server: Server, tmp_path: Path) -> None:
     access = write_kubeconfig(tmp_path / "k", server.url)
-    wrong = HostAccess(kubeconfig=access.kubeconfig, context="nowhere", namespace="ns")
+    wrong = HostAccess(kubeconfig=access.kubeconfig, context="nowhere", namespace="ns", cluster="dev")
     with pytest.raises(KinkyError, match="nowhere"):
         open_host(wrong)
 

@@ -68,7 +68,7 @@ class Lab:
                 }
             )
         )
-        return HostAccess(kubeconfig=str(path), context=None, namespace="ns")
+        return HostAccess(kubeconfig=str(path), context=None, namespace="ns", cluster="dev")
 
 
 def encode(content: bytes) -> str:
