@@ -74,6 +74,21 @@ def run(
     return _text(result.stdout)
 
 
+def ask(
+    argv: Sequence[Argument], *, env: Mapping[str, str] | None = None, timeout_seconds: float
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program whose arguments and output may be secret; the caller reports how it ended.
+
+    Args:
+        env: Variables added to this process's environment.
+
+    Raises:
+        OSError: It could not start.
+    """
+    command = [os.fspath(part) for part in argv]
+    return _execute(command, timeout_seconds=timeout_seconds, env=env, cwd=None, stdin=None, output=None, log=None)
+
+
 def spawn_detached(
     argv: Sequence[Argument],
     *,
