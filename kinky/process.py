@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from kinky.errors import CommandError
+from kinky.given_paths import resolve_variables
 from kinky.retry import Pending, wait_until
 
 Argument = str | Path
@@ -113,7 +114,8 @@ def spawn_detached(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**inherited, **(env or {})},
+                # Its working directory is another one, so that no path in a variable may be relative.
+                env={**inherited, **resolve_variables(inherited), **(env or {})},
                 pass_fds=tuple(pass_fds),
                 # "/" keeps no directory busy, so that a checkout can be moved while the program runs.
                 cwd="/",
