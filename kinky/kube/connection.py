@@ -5,18 +5,20 @@ urllib3 is imported inside functions: kubectl runs `kinky credential` before eac
 
 import json
 import re
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess, InnerAccess
 from kinky.kube.host_kubeconfig import read_host_kubeconfig
-from kinky.kube.transport import HostTransport, InnerTransport, Transport
+from kinky.kube.tls import build_context
+from kinky.kube.transport import HostTransport, InnerTransport, Transport, build_pool
 from kinky.proxies import describe_way
 
 JsonObject = dict[str, Any]
@@ -128,6 +130,41 @@ class Connection:
         if 200 <= reply.status < 300 or reply.status in allowed:
             return reply
         raise _refusal(self.target, what, reply)
+
+    def find_certificate_fault(self, authorities: bytes) -> str:
+        """Return why a client that has only these CAs and the URL would not trust the server; empty when it would.
+
+        Nothing of the identity is sent.
+
+        Raises:
+            UnavailableError: The server did not answer.
+        """
+        import urllib3
+
+        proxy, host = self._transport.proxy, urlsplit(self.server).hostname or ""
+        try:
+            pool = build_pool(build_context(authorities), proxy=proxy)
+        except ssl.SSLError:
+            return "the CA is not a certificate"
+        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=CALL_TIMEOUT_SECONDS)
+        try:
+            pool.request("GET", f"{self.server}/version", timeout=timeout, retries=False)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                return _find_fault(str(error), host)
+            raise UnavailableError(
+                f"{self.target}: cannot look at the certificate: {_short_reason(error)}{describe_way(proxy)}"
+            ) from None
+        return ""
+
+
+def _find_fault(text: str, host: str) -> str:
+    """Tell in a few words why a certificate is not trusted."""
+    if "mismatch" in text or "doesn't match" in text:
+        return f"its certificate is not for {host}"
+    if "expired" in text:
+        return "its certificate has expired"
+    return "its certificate is not of this CA"
 
 
 def _measure_ahead(date: str | None) -> timedelta:
