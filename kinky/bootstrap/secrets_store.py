@@ -82,7 +82,7 @@ def check_store_server(api: HostApi) -> str:
     at; it is the address that the host's own pods use.
 
     Returns:
-        What could not be looked at, for a warning; or nothing.
+        A warning of the part that could not be looked at; or nothing.
 
     Raises:
         UnreachableHostError: nothing tells how they reach it, or they would not trust it.

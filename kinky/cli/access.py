@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from kinky import paths
 from kinky.cli import options
 from kinky.errors import KinkyError
+from kinky.given_paths import resolve_given
 
 if TYPE_CHECKING:
     from kinky.cli.stack_file import StackFile
@@ -23,7 +24,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     if command == "credential":
         parser = options.command_parser(command, description="Print an ExecCredential for kubectl. Keep it secret.")
         parser.add_argument("--cluster", required=True, help="name of the inner cluster")
-        parser.add_argument("--host-kubeconfig", required=True, help="kubeconfig of the host cluster")
+        parser.add_argument(
+            "--host-kubeconfig", required=True, type=resolve_given, help="kubeconfig of the host cluster"
+        )
         parser.add_argument("--host-context", help="context in it (default: its current context)")
         parser.add_argument("--host-namespace", required=True, help="namespace of the inner cluster's VMs")
         options.set_run(parser, run_credential)
@@ -50,7 +53,9 @@ def run_credential(arguments: argparse.Namespace) -> int:
     from kinky.kube.access import HostAccess
 
     access = HostAccess(
-        kubeconfig=arguments.host_kubeconfig, context=arguments.host_context, namespace=arguments.host_namespace
+        kubeconfig=str(arguments.host_kubeconfig),
+        context=arguments.host_context,
+        namespace=arguments.host_namespace,
     )
     ensure_recorded_forward(arguments.cluster, wait_seconds=FORWARD_WAIT_SECONDS)
     print(fetch_exec_credential(access, arguments.cluster))

@@ -25,7 +25,7 @@ _SOURCES_LOCK = threading.Lock()
 
 @dataclass(frozen=True, kw_only=True)
 class ExecCredential:
-    """What a program printed."""
+    """A credential that a program printed."""
 
     token: str = field(repr=False)
     certificate: bytes
@@ -97,7 +97,7 @@ def _run(plugin: ExecPlugin) -> bytes:
 
 
 def _parse(plugin: ExecPlugin, output: bytes) -> ExecCredential:
-    """Parse what the program printed; no message quotes it."""
+    """Parse the program's output; no message quotes it."""
     try:
         answer = parse_yaml(output)
     except ValueError:

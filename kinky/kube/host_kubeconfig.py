@@ -20,7 +20,7 @@ from kinky.proxies import Proxy, find_proxy, parse_proxy
 
 HINT = "correct it there, or choose another with host.kubeconfig and host.context in the stack file"
 EXEC_EXTENSION = "client.authentication.k8s.io/exec"
-_KINDS = {"clusters": "cluster", "users": "user", "contexts": "context"}
+_KINDS = {"contexts": "context", "clusters": "cluster", "users": "user"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ def read_host_kubeconfig(access: HostAccess) -> HostKubeconfig:
     """
     problems: list[str] = []
     document = _load(access.kubeconfig)
-    contexts, clusters, users = (_index(document, plural, problems) for plural in _KINDS_IN_ORDER)
+    contexts, clusters, users = (_index(document, plural, problems) for plural in _KINDS)
     name = access.context or str(document.get("current-context") or "")
     chosen = contexts.get(name)
     if chosen is None:
@@ -61,9 +61,6 @@ def read_host_kubeconfig(access: HostAccess) -> HostKubeconfig:
     if problems or found is None:
         raise _refuse(access.kubeconfig, problems)
     return found
-
-
-_KINDS_IN_ORDER = ("contexts", "clusters", "users")
 
 
 def _load(path: str) -> Mapping[str, Any]:
@@ -111,7 +108,7 @@ def _follow(context: Section, key: str, entries: Mapping[str, Section], problems
 
 
 def _read(path: str, context: str, cluster: Section, user: Section, problems: list[str]) -> HostKubeconfig | None:
-    """Read server and caller; what is wrong with them is in `problems` afterwards."""
+    """Read server and caller; their faults are in `problems` afterwards."""
     server = _read_server(cluster)
     if cluster.flag("insecure-skip-tls-verify"):
         cluster.refuse("insecure-skip-tls-verify", "does not verify the server (insecure-skip-tls-verify)")

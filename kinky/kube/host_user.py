@@ -1,4 +1,4 @@
-"""The user of a host's kubeconfig: credentials in the order that client-go gives them, and whom the caller acts as."""
+"""The user of a host's kubeconfig: credentials in the order of client-go, and the user that the caller acts as."""
 
 import base64
 import json
@@ -63,7 +63,7 @@ def read_user(user: Section, *, cluster: Mapping[str, Any], path: str) -> HostUs
 
     Args:
         user: The section.
-        cluster: What a program that prints a credential may be told of the cluster.
+        cluster: The cluster, as a program that prints a credential may see it.
         path: Path of the kubeconfig, for messages.
     """
     _check_methods(user)
