@@ -5,7 +5,7 @@ Everything that one of the three would read in another way is refused by its nam
 
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,6 +44,7 @@ def read_host_kubeconfig(access: HostAccess) -> HostKubeconfig:
 
     Raises:
         HostError: The file cannot be used; the details name every reason with its place in the file.
+        KinkyError: A variable names a proxy that cannot be used.
     """
     problems: list[str] = []
     document = _load(access.kubeconfig)
@@ -60,7 +61,7 @@ def read_host_kubeconfig(access: HostAccess) -> HostKubeconfig:
     found = _read(access.kubeconfig, name, cluster, user, problems) if cluster and user else None
     if problems or found is None:
         raise _refuse(access.kubeconfig, problems)
-    return found
+    return found if found.proxy else replace(found, proxy=find_proxy(found.server))
 
 
 def _load(path: str) -> Mapping[str, Any]:
@@ -115,7 +116,7 @@ def _read(path: str, context: str, cluster: Section, user: Section, problems: li
     authorities = cluster.content("certificate-authority")
     if authorities is not None and cluster.has("certificate-authority", "certificate-authority-data"):
         _check_authorities(cluster, authorities)
-    proxy = _read_proxy(cluster, server)
+    proxy = _read_proxy(cluster)
     described = _describe_cluster(cluster, server, authorities or b"")
     caller = read_user(user, cluster=described, path=path)
     if problems or caller is None:
@@ -171,22 +172,22 @@ def _check_authorities(cluster: Section, authorities: bytes) -> None:
         cluster.refuse(data if cluster.has(data) else "certificate-authority", "holds no certificate")
 
 
-def _read_proxy(cluster: Section, server: str) -> Proxy | None:
-    """Read the proxy: the cluster's own, which also leads to a loopback address, else the environment's."""
+def _read_proxy(cluster: Section) -> Proxy | None:
+    """Read the cluster's own proxy, which goes before the environment's, and also leads to a loopback address."""
     named = cluster.text("proxy-url")
+    scheme, separator, _ = named.partition("://")
+    if not named:
+        return None
+    if not separator:
+        cluster.refuse("proxy-url", "has no scheme; write http://HOST:PORT")
+        return None
+    if scheme.startswith("socks5"):
+        cluster.refuse("proxy-url", "is a socks5 proxy, which is not supported; use an http or https proxy")
+        return None
     try:
-        if not named:
-            return find_proxy(server) if server else None
-        scheme, separator, _ = named.partition("://")
-        if not separator:
-            cluster.refuse("proxy-url", "has no scheme; write http://HOST:PORT")
-            return None
-        if scheme.startswith("socks5"):
-            cluster.refuse("proxy-url", "is a socks5 proxy, which is not supported; use an http or https proxy")
-            return None
         return parse_proxy(named, source=f"{cluster.place}.proxy-url")
     except KinkyError as error:
-        cluster.problems.append(f"{error.message}; {error.hint}" if error.hint else error.message)
+        cluster.problems.append(f"{error.message}; {error.hint}")
         return None
 
 
