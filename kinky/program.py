@@ -26,6 +26,7 @@ from kinky.config.model import KinkyConfig
 from kinky.config.problem import refuse
 from kinky.embedded.toolchain import tool_path
 from kinky.errors import HostError, KinkyError
+from kinky.given_paths import resolve_given
 from kinky.kube.access import HostAccess, resolve_access
 from kinky.kube.host import HostApi
 from kinky.manifests.body import Body
@@ -120,7 +121,7 @@ def describe_stack() -> str:
 
 def find_host(config: KinkyConfig) -> HostAccess:
     """Find the host's kubeconfig; raises HostError when there is none, or more than one file."""
-    kubeconfig = config.host.kubeconfig
+    kubeconfig = config.host.kubeconfig and str(resolve_given(config.host.kubeconfig, base=paths.project_root()))
     if config.host.embedded:
         kubeconfig = str(paths.host_kubeconfig())
         # Nothing in the stack file would help: this file appears when the host starts.

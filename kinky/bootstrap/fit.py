@@ -12,7 +12,7 @@ from kinky.bootstrap.fit_network import check_overlaps, fetch_host_networks
 from kinky.bootstrap.fit_quota import check_quotas, parse_quantity
 from kinky.bootstrap.fit_record import check_record
 from kinky.bootstrap.fit_rights import fetch_missing
-from kinky.bootstrap.secrets_store import UnreachableHostError, fetch_host_url
+from kinky.bootstrap.secrets_store import UnreachableHostError, check_store_server
 from kinky.config.model import KinkyConfig
 from kinky.config.store import HOST_NAMESPACE
 from kinky.errors import HostError
@@ -158,11 +158,12 @@ def _check_namespace(cfg: KinkyConfig, api: HostApi, findings: Findings) -> bool
 
 
 def _check_store_path(cfg: KinkyConfig, api: HostApi, findings: Findings) -> None:
-    """Check that pods can be told how to reach a store that is on the host."""
+    """Check that pods can be told how to reach a store that is on the host, and would trust it."""
     if cfg.secrets_store.kind != HOST_NAMESPACE:
         return
     try:
-        fetch_host_url(api)
+        unseen = check_store_server(api)
+        findings.warnings += [unseen] if unseen else []
     except UnreachableHostError as error:
         findings.refuse([error.message], str(error.hint))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from kinky import paths
 from kinky.cli import options
 from kinky.errors import KinkyError
+from kinky.given_paths import resolve_given
 
 if TYPE_CHECKING:
     from kinky.cli.stack_file import StackFile
@@ -23,7 +24,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     if command == "credential":
         parser = options.command_parser(command, description="Print an ExecCredential for kubectl. Keep it secret.")
         parser.add_argument("--cluster", required=True, help="name of the inner cluster")
-        parser.add_argument("--host-kubeconfig", required=True, help="kubeconfig of the host cluster")
+        parser.add_argument(
+            "--host-kubeconfig", required=True, type=resolve_given, help="kubeconfig of the host cluster"
+        )
         parser.add_argument("--host-context", help="context in it (default: its current context)")
         parser.add_argument("--host-namespace", required=True, help="namespace of the inner cluster's VMs")
         options.set_run(parser, run_credential)
@@ -52,7 +55,7 @@ def run_credential(arguments: argparse.Namespace) -> int:
 
     access = with_kept(
         HostAccess(
-            kubeconfig=arguments.host_kubeconfig,
+            kubeconfig=str(arguments.host_kubeconfig),
             context=arguments.host_context,
             namespace=arguments.host_namespace,
             cluster=arguments.cluster,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn
 from kinky.cli import options
 from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.errors import KinkyError
+from kinky.given_paths import resolve_given
 from kinky.progress import note
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     put = actions.add_parser("set", help="write a value from standard input or a file, over the one that is there")
     _add_name(put)
     put.add_argument("--key", default=DEFAULT_KEY, help="key in the value (default: %(default)s)")
-    put.add_argument("--file", type=Path, help="file with the value, byte for byte (default: standard input)")
+    put.add_argument("--file", type=resolve_given, help="file with the value, byte for byte (default: standard input)")
     options.add_stack(put)
     options.set_run(put, run_set)
     listed = actions.add_parser("list", help="show names, keys, ages and fingerprints")

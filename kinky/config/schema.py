@@ -42,6 +42,44 @@ report all problems of a file together before anything is touched.
 
 The last column tells how an existing cluster takes another value. A change that needs a new cluster is refused before
 anything is touched.
+
+## Relative paths
+
+| Where the path is | It starts at |
+|---|---|
+| a stack's file: `host.kubeconfig`, `image.archive`, `secretsStore.vault.caFile` | the checkout |
+| an argument, such as `--file` or `--add` | the folder of the caller |
+| a variable, such as `KUBECONFIG`, `KINKY_STATE_DIR`, `PULUMI_CONFIG_PASSPHRASE_FILE` | the folder of the caller |
+
+A `~` is the home directory in all of them. `kinky env` prints the variables with absolute paths, because Pulumi runs
+its programs in other folders. Plain `pulumi` without `kinky env` starts at the checkout everywhere.
+
+## The kubeconfig of the host
+
+`kinky`, `kubectl` and Pulumi's Kubernetes provider read this file, and they must act as one identity. So KinKy follows
+the rules of client-go, and refuses the rest by the name of the key before anything is sent:
+
+| Key | Treatment |
+|---|---|
+| `server` | `https://` only; without a scheme, `kubectl` takes it for `http` |
+| `insecure-skip-tls-verify`, `auth-provider` | refused |
+| paths of certificates, keys and tokens, an `exec` command with a `/` | absolute only, see below |
+| a key beside the same key with `-data`, a token beside `username`, one name twice | refused, as by `kubectl` |
+| `proxy-url` | an `http` or `https` proxy; it goes before the variables |
+| `as`, `as-uid`, `as-groups`, `as-user-extra` | all calls act as that user |
+| `tokenFile` | goes before `token`; it is read again for each call |
+| `exec` | versions `v1` and `v1beta1`, without a terminal; its failure ends the command |
+| a user that is absent, or has no credential | refused: it would act as `system:anonymous` |
+
+A relative path in this file means the folder of the file for `kubectl`, and the checkout for Pulumi's provider.
+`kubectl config view --raw --flatten` prints the file with the certificates and keys in the place of their paths.
+
+## Proxies
+
+`HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count in both spellings, by the rules of Go's library, for the host's API and
+for a secrets store's server. A proxy without a scheme is an `http` proxy. This machine itself (`localhost`,
+`127.0.0.0/8`, `::1`) is never asked through a proxy; `kinky up` and `kinky env` add it to `NO_PROXY` and `no_proxy`,
+because Pulumi's own parts talk over it. The inner API is never asked through a proxy. An error names the proxy in use.
 """
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kinky import paths
 from kinky.errors import HostError
+from kinky.given_paths import resolve_given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +42,8 @@ class InnerAccess:
 
 def resolve_access(*, kubeconfig: str | None, context: str | None, namespace: str, cluster: str) -> HostAccess:
     """Find the kubeconfig of the host cluster; raises HostError when there is none."""
-    candidates = [Path(kubeconfig)] if kubeconfig else list(_default_kubeconfigs())
-    found = [path.expanduser().absolute() for path in candidates if path.expanduser().is_file()]
+    candidates = [resolve_given(kubeconfig)] if kubeconfig else list(_default_kubeconfigs())
+    found = [path for path in candidates if path.is_file()]
     if not found:
         raise _no_kubeconfig(kubeconfig, candidates)
     joined = os.pathsep.join(str(path) for path in found)
@@ -56,9 +57,9 @@ def _default_kubeconfigs() -> Iterator[Path]:
     its host when it runs again in the same shell.
     """
     inner = paths.state_dir() / "clusters"
-    named = [Path(part) for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
-    outside = [path for path in named if not path.absolute().is_relative_to(inner)]
-    yield from outside or [Path("~/.kube/config")]
+    named = [resolve_given(part) for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    outside = [path for path in named if not path.is_relative_to(inner)]
+    yield from outside or [resolve_given("~/.kube/config")]
 
 
 def _no_kubeconfig(asked: str | None, candidates: list[Path]) -> HostError:

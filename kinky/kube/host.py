@@ -37,12 +37,15 @@ class HostApi(OwnedObjects):
         served = [] if reply.status == 404 else reply.parse().get("resources") or []
         return any(item.get("name") == resource.plural for item in served)
 
-    def is_allowed(self, verb: str, resource: Resource, *, subresource: str = "") -> bool:
-        """Ask the API whether the operator may do this in the namespace, or to the namespace."""
+    def is_allowed(
+        self, verb: str, resource: Resource, *, subresource: str = "", namespace: str = "", name: str = ""
+    ) -> bool:
+        """Ask the API whether the operator may do this in the namespace (or another), or to the namespace."""
         attributes = {"verb": verb, "group": resource.group, "resource": resource.plural}
+        attributes |= {"name": name} if name else {}
         attributes |= {"subresource": subresource} if subresource else {}
         if resource.namespaced:
-            attributes |= {"namespace": self.namespace}
+            attributes |= {"namespace": namespace or self.namespace}
         elif resource == resources.NAMESPACES and verb != "create":
             # For the API a namespace lies in itself, so a Role in it can give rights on it.
             attributes |= {"namespace": self.namespace, "name": self.namespace}
@@ -57,6 +60,14 @@ class HostApi(OwnedObjects):
             },
         )
         return bool((reply.parse().get("status") or {}).get("allowed"))
+
+    def find_certificate_fault(self, authorities: bytes) -> str:
+        """Return why a client with these CAs would not trust this server; empty when it would.
+
+        Raises:
+            UnavailableError: the server did not answer.
+        """
+        return self._connection.find_certificate_fault(authorities)
 
     def fetch_here(self, resource: Resource, name: str) -> JsonObject | None:
         """Fetch one object of the namespace."""
