@@ -43,7 +43,7 @@ class OneDenied(FakeConnection):
 @pytest.mark.parametrize("server", [LOOPBACK, "https://localhost:6443", "https://[::1]:6443", "https://127.9.9.9"])
 def test_fault_23_a_loopback_address_needs_the_hosts_service(server: str) -> None:
     connection = OneDenied(server=server)
-    assert fetch_missing(HostApi(connection, namespace="ns"), make_config()) == [MISSING]  # type: ignore[arg-type]
+    assert fetch_missing(HostApi(connection, ACCESS), make_config()) == [MISSING]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_fault_23_without_that_condition_it_is_not_asked_for(server: str, kind: 
     store: dict[str, Any] = {"kind": kind} | ({"vault": {"address": "https://v.test"}} if kind == "vault" else {})
     config = make_config(cluster={"name": "dev", "ephemeral": True}, secretsStore=store)
     connection = OneDenied(server=server)
-    assert fetch_missing(HostApi(connection, namespace="ns"), config) == []  # type: ignore[arg-type]
+    assert fetch_missing(HostApi(connection, ACCESS), config) == []  # type: ignore[arg-type]
     assert not [need for need, _ in build_rights(config, server=server) if need.namespace]
 
 
