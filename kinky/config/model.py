@@ -10,16 +10,20 @@ from kinky import names
 from kinky.config.section import Section
 from kinky.config.store import SecretsStore, VaultServer
 from kinky.config.values import (
+    AnnotationKey,
     Cidr,
     Cores,
+    CpuModel,
     DiskGib,
-    EmptyOrName,
+    EmptyOrLabel,
     ImageReference,
+    Label,
     LabelKey,
     LabelValue,
     LocalPort,
     Name,
     NodePort,
+    ObjectName,
     OneFamily,
     Port,
     Rule,
@@ -70,7 +74,7 @@ class Host(Section):
     """Path of the host's kubeconfig; `null` means $KUBECONFIG or ~/.kube/config."""
     context: Text | None = None
     """Context in that kubeconfig; `null` means its current context."""
-    namespace: EmptyOrName = ""
+    namespace: EmptyOrLabel = ""
     """Namespace for everything that KinKy makes; empty means `kinky-` and the cluster's name."""
     create_namespace: bool = True
     """Whether KinKy makes the namespace, and removes it at the end; rights: end of docs/configuration.md."""
@@ -108,7 +112,7 @@ class ControlPlane(Section):
     """Size of the disk for containers and logs of each, in GiB; empty again after a restart of the VM."""
     etcd_gib: DiskGib = 2
     """Size of the etcd volume of each, in GiB."""
-    etcd_storage_class: Subdomain | None = None
+    etcd_storage_class: ObjectName | None = None
     """StorageClass of the etcd volumes; `null` means the host's default."""
     etcd_retain: bool = False
     """Whether the etcd volumes stay on the host when the stack is destroyed."""
@@ -117,7 +121,7 @@ class ControlPlane(Section):
 class Pool(Section):
     """Workers that are alike."""
 
-    pool: Name
+    pool: Label
     """Name of the pool, unique in the cluster; the middle part of its nodes' names."""
     replicas: Annotated[int, within(0, 5000)] = 1
     """Number of nodes."""
@@ -155,9 +159,9 @@ class Access(Section):
     """`forward` goes through the host's API and needs nothing else of the host."""
     local_port: LocalPort | None = None
     """Local port of the forward; `null` means one from 16443 on that follows from the cluster's name."""
-    node_port: NodePort | None = None
-    """Port of the endpoint on the host's nodes in mode nodePort; `null` lets the host choose."""
-    load_balancer_annotations: dict[LabelKey, str] = Field(default_factory=dict)
+    node_port: Port | None = None
+    """Port of the endpoint on the host's nodes in mode nodePort, in the host's range; `null` lets the host choose."""
+    load_balancer_annotations: dict[AnnotationKey, str] = Field(default_factory=dict)
     """Annotations of the endpoint Service in mode loadBalancer."""
 
 
@@ -168,7 +172,7 @@ class VirtualMachine(Section):
     """Firmware that boots the node image; it can be booted by both."""
     serial_console_log: Literal["always", "bootstrap", "never"] = "bootstrap"
     """When the host keeps what VMs print on the console; `bootstrap`: not of VMs that start once the gate is open."""
-    cpu_model: Text | None = None
+    cpu_model: CpuModel | None = None
     """Processor model of the VMs; `null` means the host's default."""
     termination_grace_seconds: Annotated[int, within(0, 3600)] = 30
     """Seconds that a VM has for its shutdown."""
