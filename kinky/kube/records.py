@@ -222,19 +222,36 @@ class NodeStatus:
 
 
 @dataclass(frozen=True)
+class QuotaScope:
+    """One condition that an object must meet to be counted."""
+
+    name: str
+    operator: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class QuotaStatus:
     """One ResourceQuota: what the namespace may use, and uses."""
 
     name: str
     hard: dict[str, str]
     used: dict[str, str]
+    scopes: tuple[QuotaScope, ...] = ()
+    """All must hold for an object to count; a quota without one counts all."""
 
     @classmethod
     def parse(cls, body: JsonObject) -> "QuotaStatus":
         """Parse a ResourceQuota as the API returned it."""
-        status = body.get("status") or {}
-        hard = status.get("hard") or (body.get("spec") or {}).get("hard") or {}
-        return cls(name=body["metadata"]["name"], hard=dict(hard), used=dict(status.get("used") or {}))
+        spec, status = body.get("spec") or {}, body.get("status") or {}
+        scopes = [QuotaScope(str(name), "Exists", ()) for name in spec.get("scopes") or []]
+        scopes += [
+            QuotaScope(str(item["scopeName"]), str(item["operator"]), tuple(item.get("values") or ()))
+            for item in (spec.get("scopeSelector") or {}).get("matchExpressions") or []
+        ]
+        hard = status.get("hard") or spec.get("hard") or {}
+        used = dict(status.get("used") or {})
+        return cls(name=body["metadata"]["name"], hard=dict(hard), used=used, scopes=tuple(scopes))
 
 
 def _describe_conditions(status: JsonObject) -> list[str]:
