@@ -16,6 +16,7 @@ from kinky.bootstrap.fit_network import (
     list_host_networks,
     list_service_ranges,
 )
+from kinky.bootstrap.fit_nodes import KVM_DEVICE
 from kinky.bootstrap.fit_reading import Reading, fetch_reading
 from kinky.bootstrap.fit_rights import fetch_missing
 from kinky.bootstrap.fit_room import check_room
@@ -33,7 +34,6 @@ from kinky.kube.quantities import parse_quantity
 from kinky.kube.virt_settings import VirtSettings
 
 KVM, EMULATION, UNKNOWN = "kvm", "emulation", "unknown"
-KVM_DEVICE = "devices.kubevirt.io/kvm"
 UNATTESTED = (
     "host.encryptionAtRest = unknown: the keys of the inner cluster may lie in the host's etcd in the clear; "
     "a copy of that etcd opens the inner cluster"

@@ -117,8 +117,10 @@ RIGHTS_HEAD = """\
 
 What your own account on the host needs; `up` asks the host for each right before anything is touched, and names those
 that are missing. With `createNamespace: false` a Role in the namespace gives all but the last row. What KinKy
-reads besides (nodes, pods of all namespaces, the KubeVirt object and the Service `default/kubernetes`; quotas and
-events of the namespace) tells more before `up` and after a failure; without these rights `up` warns, and goes on.
+reads besides tells more before `up` and after a failure; without these rights `up` warns in one line, and goes on. It
+is: nodes, pods of all namespaces, Service networks, StorageClasses, volumes, priority classes, the KubeVirt object and
+the Service `default/kubernetes`; Services of all namespaces with `access.nodePort`; quotas, limit ranges and events of
+the namespace.
 
 | Where | Kind | Verbs | Needed when |
 |---|---|---|---|"""

@@ -1,6 +1,7 @@
 """Whether the host has what the VMs need that are still to be made: quotas, limits, nodes, volumes, ports."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from kinky import names
@@ -51,8 +52,17 @@ def check_room(api: HostApi, cfg: KinkyConfig, reading: Reading, findings: Findi
     sizes = {node: Decimal(gib * GIB) for node, gib in claims.items()}
     problems = check_limit_ranges(reading.limit_ranges or [], launchers, sizes)
     findings.refuse(problems, LIMITS_HINT, certain=knows)
-    problems = check_nodes(reading.nodes or [], reading.settings, launchers, cpu_model=cfg.virtual_machine.cpu_model)
-    findings.refuse(problems, NODES_HINT, certain=knows)
+    now = datetime.now(UTC) - api.clock_ahead
+    problems, doubts = check_nodes(
+        reading.nodes or [],
+        reading.settings,
+        launchers,
+        cpu_model=cfg.virtual_machine.cpu_model,
+        now=now,
+        knows_launchers=knows,
+    )
+    findings.refuse(problems, NODES_HINT)
+    findings.warnings += doubts
     if reading.storage_classes is not None:
         problems, doubts = check_storage(api, cfg, reading.storage_classes, list(claims.values()))
         findings.refuse(problems, STORAGE_HINT)

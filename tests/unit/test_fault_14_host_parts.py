@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,19 @@ def test_fault_14_no_node_can_run_a_vm(host: FakeConnection, change: dict[str, A
     assert fits(make_config()) == (), "VMs that run already are left alone"
 
 
+def test_fault_25_a_virt_handler_that_is_about_to_start_is_waited_for(host: FakeConnection) -> None:
+    metadata = host.objects[NODE]["metadata"]
+    metadata["labels"]["kubevirt.io/schedulable"] = "false"
+    assert "n: has no label kubevirt.io/schedulable=true" in refuse(make_config())
+    metadata["annotations"] = {"kubevirt.io/heartbeat": (datetime.now(UTC) - timedelta(minutes=10)).isoformat()}
+    assert "n: has no label kubevirt.io/schedulable=true" in refuse(make_config()), "it has died"
+    metadata["annotations"]["kubevirt.io/heartbeat"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    (warning,) = fits(make_config())
+    assert "a virt-handler is about to start" in warning
+    host.objects[NODE]["spec"]["unschedulable"] = True
+    assert "n: is cordoned" in refuse(make_config())
+
+
 def test_fault_14_one_node_that_can_is_enough(host: FakeConnection) -> None:
     node = host.objects[NODE]
     host.add("/api/v1/nodes", "m", metadata={"labels": {}}, spec={"unschedulable": True}, status={})
@@ -200,6 +214,21 @@ def test_fault_14_the_nodes_that_kubevirt_s_settings_ask_for(host: FakeConnectio
 def test_fault_14_no_node_has_room_for_the_largest_vm(host: FakeConnection, item: str, amount: str, told: str) -> None:
     host.objects[NODE]["status"]["allocatable"][item] = amount
     assert told in refuse(make_config())
+
+
+def test_fault_14_a_device_that_no_node_has_is_told_once(host: FakeConnection) -> None:
+    host.objects[NODE]["status"]["allocatable"]["devices.kubevirt.io/kvm"] = "0"
+    message = refuse(make_config())
+    assert "no node offers devices.kubevirt.io/kvm" in message
+    assert "1 problem" in message
+
+
+def test_fault_14_what_does_not_rest_on_kubevirt_s_settings_is_refused_without_them(host: FakeConnection) -> None:
+    host.answer("GET", "/apis/kubevirt.io/v1/kubevirts", FORBIDDEN, status=403)
+    host.objects[NODE]["status"]["allocatable"]["memory"] = "1Gi"
+    assert any("fits no node of the host" in warning for warning in fits(make_config()))
+    host.objects[NODE]["spec"]["unschedulable"] = True
+    assert "n: is cordoned" in refuse(make_config())
 
 
 def test_fault_14_a_processor_model_on_no_node(host: FakeConnection) -> None:
