@@ -42,13 +42,11 @@ def check_storage(
     volumes = _fetch_volumes(api)
     if volumes is None:
         return [], [f"{text}; your rights do not let you see whether there are volumes made by hand"]
-    free = sorted((size for size in (_find_free_gib(body, name) for body in volumes) if size), reverse=True)
-    enough = len(free) >= len(gib) and all(
-        have >= want for have, want in zip(free, sorted(gib, reverse=True), strict=False)
-    )
-    return (
-        ([], []) if enough else ([f"{text}, and {len(free)} volumes made by hand are free, {len(gib)} are needed"], [])
-    )
+    size = max(gib)
+    free = sum(_find_free_gib(body, name) >= size for body in volumes)
+    if free >= len(gib):
+        return [], []
+    return [f"{text}; free volumes made by hand with {size} GiB: {free}, needed: {len(gib)}"], []
 
 
 def _describe(cfg: KinkyConfig, classes: Sequence[JsonObject], name: str, found: JsonObject | None) -> str:

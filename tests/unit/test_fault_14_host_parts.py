@@ -69,7 +69,7 @@ def test_fault_09_volumes_made_by_hand_need_no_storage_class(host: FakeConnectio
     lose_default(host)
     add_volume(host, "small", storage_class="", size="1Gi")
     add_volume(host, "used", storage_class="", phase="Bound")
-    assert "1 volumes made by hand are free, 1 are needed" in refuse(make_config())
+    assert "free volumes made by hand with 2 GiB: 0, needed: 1" in refuse(make_config())
     add_volume(host, "fine", storage_class="")
     assert fits(make_config()) == ()
     add_volume(host, "by-hand", storage_class="manual")
