@@ -13,7 +13,7 @@ PACKAGE = ROOT / "kinky"
 
 # From the lowest. A layer may import those above it in this list; members of one layer do not know each other.
 LAYERS = (
-    {"", "apt", "errors", "names", "paths", "process", "progress", "retry"},
+    {"", "apt", "errors", "names", "os_errors", "paths", "process", "progress", "retry"},
     {"config"},
     {"topology", "kube", "vault"},
     {"render", "manifests"},
