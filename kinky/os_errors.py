@@ -13,11 +13,11 @@ from kinky.errors import HostError
 
 _NO_ACCESS: Final = (errno.EACCES, errno.EPERM)
 _NO_LOCKS: Final = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _NO_FOLDER: Final = (errno.ENOTDIR, errno.EEXIST)
 _TOO_MANY: Final = (errno.EMFILE, errno.ENFILE)
 _OTHERS: Final = (errno.EROFS, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ESTALE, errno.EIO, errno.ENOTEMPTY)
-OF_THE_MACHINE: Final = frozenset({*_NO_ACCESS, *_NO_LOCKS, *_FULL, *_NO_FOLDER, *_TOO_MANY, *_OTHERS})
+OF_THE_MACHINE: Final = frozenset({*_NO_ACCESS, *_NO_LOCKS, *FULL, *_NO_FOLDER, *_TOO_MANY, *_OTHERS})
 """Reasons that a user can remove; any other one that nobody expected is a fault of KinKy."""
 
 
@@ -49,7 +49,7 @@ def _hint(number: int, place: Path | None, variable: str | None, *, shared: bool
     if number in _TOO_MANY:
         return "raise the limit, as with: ulimit -n 4096"
     other = f"set {variable} to another directory" if variable else "choose another directory"
-    if number in _FULL:
+    if number in FULL:
         return f"free some space, or {other}"
     if number in _NO_LOCKS:
         return f"{other}, on a local file system"

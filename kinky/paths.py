@@ -59,6 +59,16 @@ def host_kubeconfig() -> Path:
     return host_dir() / "kubeconfig.yaml"
 
 
+def host_keys_dir() -> Path:
+    """Return the directory of the embedded host's certificates and keys, whether or not it exists."""
+    return state_dir() / "host" / "kubernetes" / "pki"
+
+
+def reports_dir() -> Path:
+    """Return the private directory of reports on unexpected errors."""
+    return _private(state_dir() / "reports")
+
+
 def pulumi_backend_dir() -> Path:
     """Return the private directory of the local Pulumi state backend."""
     return _private(state_dir() / "pulumi")
@@ -144,6 +154,14 @@ def explain(error: OSError, path: Path | None = None) -> HostError:
     )
 
 
+def explain_no_home() -> HostError:
+    """Return the error for a user who has no home directory, as in some containers and services."""
+    return HostError(
+        f"no home directory is known: HOME is not set, and user {os.geteuid()} has none",
+        hint=f"export HOME, or {STATE_VARIABLE} and {CACHE_VARIABLE}",
+    )
+
+
 def _base(own: str, *, mode: int) -> Path:
     """Return the directory that a variable names, made if need be; a private one must also be writable."""
     path = _locate(own)
@@ -172,10 +190,7 @@ def _locate(own: str) -> Path:
         # The XDG specification says that a relative path is to be ignored.
         root = Path(base) if Path(base).is_absolute() else Path.home() / fallback
     except RuntimeError:
-        raise HostError(
-            f"no home directory is known for {chosen or 'you'}: HOME is not set",
-            hint=f"export HOME, or {STATE_VARIABLE} and {CACHE_VARIABLE}",
-        ) from None
+        raise explain_no_home() from None
     return root / "kinky"
 
 

@@ -7,6 +7,7 @@ because arguments are printed when something fails.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shlex
@@ -66,7 +67,7 @@ def run(
         at_fault = error.filename or command[0]
         raise CommandError(
             f"command could not start: {shlex.join(command)}",
-            details=[f"needed to: {reason}", f"reason: {at_fault}: {error.strerror}"],
+            details=[f"needed to: {reason}", f"reason: {_why(error, at_fault)}"],
             hint=hint,
         ) from error
     if result.returncode != 0:
@@ -259,6 +260,11 @@ def _failure(
     if log is not None:
         details.append(f"full output: {log}")
     return CommandError(f"command {ended}: {shlex.join(command)}", details=details, hint=hint)
+
+
+def _why(error: OSError, path: str) -> str:
+    """Return why a program could not start; of one that we may not run, whose it is."""
+    return paths.explain(error, Path(path)).message if error.errno == errno.EACCES else f"{path}: {error.strerror}"
 
 
 def _text(output: bytes) -> str:

@@ -97,7 +97,9 @@ def _ask(check: Callable[[], T | Pending], tolerate: tuple[type[Exception], ...]
     except tolerate as error:
         if isinstance(error, KinkyError) and not any(issubclass(kind, KinkyError) for kind in tolerate):
             raise
-        return Pending(f"{type(error).__name__}: {error}")
+        # A library may quote anything in its text.
+        told = str(error) if isinstance(error, KinkyError) else getattr(error, "strerror", None)
+        return Pending(f"{type(error).__name__}: {told}" if told else type(error).__name__)
 
 
 def _wait_within(every_seconds: float, deadline_seconds: float) -> Callable[[tenacity.RetryCallState], float]:

@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from kinky import paths
+from kinky import names, paths
 from kinky.errors import ConfigError
 
-VALUE: Final = "PULUMI_CONFIG_PASSPHRASE"
-FILE: Final = "PULUMI_CONFIG_PASSPHRASE_FILE"
+VALUE: Final = names.PASSPHRASE_VARIABLE
+FILE: Final = names.PASSPHRASE_FILE_VARIABLE
 _SALT: Final = re.compile(r"^encryptionsalt:.*\n?", re.MULTILINE)
 
 

@@ -17,6 +17,7 @@ from kinky.cli.stack_file import StackFile
 from kinky.cli.stack_interrupt import deferred_interrupts
 from kinky.cli.stack_leftovers import remove_leftovers
 from kinky.errors import KinkyError
+from kinky.scan.clean import clean_urls
 
 MISFIT = "incorrect passphrase"
 """What Pulumi says when the passphrase does not open the salt in the stack's file."""
@@ -127,7 +128,8 @@ def find_root(program: Path) -> str | None:
 
 def _unseen(operation: str, error: EngineError) -> str:
     """Return what Pulumi said, for the operations whose output was not passed on."""
-    return f"\n{error}" if operation.startswith("stack") else "; the lines above tell why"
+    # The URL of a backend may hold a password.
+    return f"\n{clean_urls(str(error))}" if operation.startswith("stack") else "; the lines above tell why"
 
 
 def _pass_on(line: str) -> None:

@@ -81,7 +81,8 @@ def read_references(archive: Path) -> tuple[str, ...]:
             member = content.extractfile("manifest.json")
             entries: list[dict[str, Any]] = json.loads(member.read()) if member else []
     except (OSError, tarfile.TarError, KeyError, ValueError) as error:
-        raise HostError(f"{archive}: not a docker-archive: {error}", hint=hint) from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise HostError(f"{archive}: not a docker-archive: {reason}", hint=hint) from None
     found = tuple(name for entry in entries for name in entry.get("RepoTags") or ())
     if not found:
         raise HostError(f"{archive}: names no image", hint=hint)
