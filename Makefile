@@ -67,6 +67,6 @@ venv: .venv/.ready ## just the virtual environment
 .venv/.ready: requirements.txt setup/launcher
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	@umask 022; $(PYTHON) -m venv .venv || { rm -rf .venv; echo "hint: apt-get install python3-venv" >&2; exit 1; }
-	@umask 022; .venv/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	umask 022; .venv/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	setup/launcher
 	@umask 022; touch $@

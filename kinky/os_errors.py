@@ -22,7 +22,7 @@ OF_THE_MACHINE: Final = frozenset({*_NO_ACCESS, *_NO_LOCKS, *FULL, *_NO_FOLDER, 
 
 
 def explain(
-    error: OSError, *, path: str | Path | None = None, variable: str | None = None, shared: bool = False
+    error: OSError, *, path: Path | None = None, variable: str | None = None, cache: Path | None = None
 ) -> HostError:
     """Return the error for a user: the path, the reason, who may do what there, and the step that helps.
 
@@ -31,7 +31,7 @@ def explain(
     Args:
         path: The file or folder, if the exception does not name it.
         variable: The variable that moves the directory around it elsewhere.
-        shared: Whether others may read there, as in the cache.
+        cache: The cache, if the path lies in it: everybody may read there.
     """
     number = error.errno or 0
     named = path if path is not None else error.filename
@@ -42,10 +42,10 @@ def explain(
         reason = "its file system has no locks, as with some NFS"
     what = f"cannot use {place}" if place else "cannot go on"
     blame = _blame(place, number) if place else ""
-    return HostError(f"{what}: {reason}{blame}", hint=_hint(number, place, variable, shared=shared))
+    return HostError(f"{what}: {reason}{blame}", hint=_hint(number, place, variable, cache))
 
 
-def _hint(number: int, place: Path | None, variable: str | None, *, shared: bool) -> str:
+def _hint(number: int, place: Path | None, variable: str | None, cache: Path | None) -> str:
     if number in _TOO_MANY:
         return "raise the limit, as with: ulimit -n 4096"
     other = f"set {variable} to another directory" if variable else "choose another directory"
@@ -53,8 +53,10 @@ def _hint(number: int, place: Path | None, variable: str | None, *, shared: bool
         return f"free some space, or {other}"
     if number in _NO_LOCKS:
         return f"{other}, on a local file system"
-    if number in _NO_ACCESS and shared:
-        return f"let its owner run: chmod -R a+rX {_blocker(place) or place}; or {other}"
+    blocker = _blocker(place) if number in _NO_ACCESS else None
+    # Never for what is around the cache: that may be somebody's home.
+    if blocker and cache and blocker.is_relative_to(cache):
+        return f"let its owner run: chmod -R a+rX {blocker}; or {other}"
     if number in _NO_ACCESS:
         return f"{other}, which you may write, or have the rights changed"
     return other

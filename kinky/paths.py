@@ -146,12 +146,9 @@ def make_folder(path: Path, *, mode: int) -> None:
 def explain(error: OSError, path: Path | None = None) -> HostError:
     """Return the error for a user who can move our directories elsewhere."""
     named = path or (Path(error.filename) if isinstance(error.filename, str) else None)
-    return os_errors.explain(
-        error,
-        path=named,
-        variable=find_variable(named) if named else None,
-        shared=named is not None and folder_mode(named) == SHARED,
-    )
+    variable = find_variable(named) if named else None
+    cache = _locate(CACHE_VARIABLE) if variable == CACHE_VARIABLE else None
+    return os_errors.explain(error, path=named, variable=variable, cache=cache)
 
 
 def explain_no_home() -> HostError:

@@ -68,7 +68,7 @@ def ensure_manifest() -> Path:
     """Return the operator's manifest without its Deployment, rendered first if need be."""
     folder = rootfs.images_dir() / f"manifest-{kubevirt_images.version()}"
     path = folder / "operator.yaml"
-    with process.file_lock(folder.with_suffix(".lock")):
+    with process.file_lock(folder.with_name(f"{folder.name}.lock")):
         if path.is_file():
             return path
         manifests = kubevirt_images.module_folder() / "manifests"
