@@ -70,8 +70,10 @@ def run_main(doing: str, work: Callable[[], int]) -> int:
     # A service or a cron job has none, and Go's build and others ask for it.
     with contextlib.suppress(RuntimeError):
         os.environ.setdefault("HOME", str(Path.home()))
-    before = threading.excepthook
+    before = threading.excepthook, sys.unraisablehook
     threading.excepthook = lambda failed: _print_error(failed.exc_value, f"{doing}, in a thread")
+    # Exceptions that have nobody to go to, as when an object is removed.
+    sys.unraisablehook = lambda failed: _print_error(failed.exc_value, f"{doing}, at the end of an object")
     try:
         try:
             code = work()
@@ -89,7 +91,7 @@ def run_main(doing: str, work: Callable[[], int]) -> int:
         _print_error(error, doing)
         return EXIT_FAILED
     finally:
-        threading.excepthook = before
+        threading.excepthook, sys.unraisablehook = before
     return code
 
 

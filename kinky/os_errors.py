@@ -17,6 +17,7 @@ FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _NO_FOLDER: Final = (errno.ENOTDIR, errno.EEXIST)
 _TOO_MANY: Final = (errno.EMFILE, errno.ENFILE)
 _OTHERS: Final = (errno.EROFS, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ESTALE, errno.EIO, errno.ENOTEMPTY)
+_NAME_A_FILE: Final = "give the path of a file, not what is in it"
 OF_THE_MACHINE: Final = frozenset({*_NO_ACCESS, *_NO_LOCKS, *FULL, *_NO_FOLDER, *_TOO_MANY, *_OTHERS})
 """Reasons that a user can remove; any other one that nobody expected is a fault of KinKy."""
 
@@ -35,6 +36,9 @@ def explain(
     """
     number = error.errno or 0
     named = path if path is not None else error.filename
+    if number == errno.ENAMETOOLONG:
+        # Nobody has such a path: it is the content of a file, which may be a key.
+        return HostError(f"cannot use a path of {len(str(named))} characters: {os.strerror(number)}", hint=_NAME_A_FILE)
     # Some callers open a file by its descriptor, which says nothing to anybody.
     place = Path(os.fsdecode(named)) if isinstance(named, str | bytes | os.PathLike) else None
     reason = os.strerror(number) if number else "the operating system refuses it"

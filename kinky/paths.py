@@ -151,6 +151,15 @@ def explain(error: OSError, path: Path | None = None) -> HostError:
     return os_errors.explain(error, path=named, variable=variable, cache=cache)
 
 
+def show_named(path: Path) -> str:
+    """Return the path of a file that should hold a secret, unless the user may have given the secret itself."""
+    try:
+        is_path = len(path.parts) > 1 or path.exists()
+    except OSError:
+        is_path = False
+    return str(path) if is_path else "(not shown, because it may be the secret itself)"
+
+
 def explain_no_home() -> HostError:
     """Return the error for a user who has no home directory, as in some containers and services."""
     return HostError(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from kinky import paths
 from kinky.errors import KinkyError
 
 FILE_VARIABLE: Final = "VAULT_TOKEN_FILE"
@@ -53,7 +54,7 @@ def _read_private(file: Path) -> str:
         token = file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise KinkyError(f"secrets store: cannot read the token from {file}: {reason}") from None
+        raise KinkyError(f"secrets store: cannot read the token from {paths.show_named(file)}: {reason}") from None
     if mode & 0o077:
         raise KinkyError(
             f"secrets store: the file with the token can be read by others, mode {mode:04o}: {file}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import io
 import json
 import os
 import stat
@@ -19,7 +20,8 @@ import urllib3
 import yaml
 
 from kinky import border, paths
-from kinky.cli import main, stack_engine
+from kinky.cli import main, passphrase, stack_engine
+from kinky.cli.secrets import read_value
 from kinky.embedded import archive
 from kinky.errors import HostError, KinkyError
 from kinky.retry import Pending, wait_until
@@ -254,6 +256,35 @@ def test_fault_02_a_token_that_ends_with_a_newline_is_read_without_it(tmp_path: 
     (tmp_path / ".vault-token").chmod(0o600)
     assert read_token(environ={}, home=tmp_path) == SECRET
     assert read_token(environ={"VAULT_TOKEN": f"{SECRET}\n"}, home=tmp_path) == SECRET
+
+
+def test_fault_02_a_secret_in_the_place_of_a_path_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable for a file that was given the content is a slip of everybody's."""
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", SECRET)
+    calls: list[Callable[[], object]] = [
+        lambda: read_token(environ={"VAULT_TOKEN_FILE": SECRET}),
+        lambda: read_value(Path(SECRET), io.BytesIO(), prompt=""),
+        lambda: passphrase._check_file("dev", Path(SECRET)),
+        lambda: Path(SECRET * 20).write_text(""),
+    ]
+    for call in calls:
+        with pytest.raises(KinkyError) as caught, border.border("a test"):
+            call()
+        assert "hunter" not in str(caught.value)
+        assert "not shown" in str(caught.value) or "a path of 380 characters" in str(caught.value)
+
+
+def test_fault_02_an_object_that_fails_at_its_end_is_inside_the_border(capsys: pytest.CaptureFixture[str]) -> None:
+    class Failing:
+        def __del__(self) -> None:
+            raise ValueError(SECRET)
+
+    def work() -> int:
+        Failing()
+        return 0
+
+    assert border.run_main("a test", work) == 0
+    assert capsys.readouterr().err.startswith("unexpected error: ValueError, in: a test, at the end of an object\n")
 
 
 def test_fault_02_tokens_are_found_where_there_is_no_home(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,7 +140,6 @@ def test_fault_16_the_cache_cannot_be_written(tmp_path_factory: pytest.TempPathF
         (errno.EISDIR, "Is a directory", "set KINKY_STATE_DIR"),
         (errno.ESTALE, "Stale file handle", "set KINKY_STATE_DIR"),
         (errno.EIO, "Input/output error", "set KINKY_STATE_DIR"),
-        (errno.ENAMETOOLONG, "File name too long", "set KINKY_STATE_DIR"),
     ],
 )
 def test_fault_16_each_reason_is_told_without_a_report(
