@@ -36,6 +36,8 @@ _LARGEST_INTEGER: Final = 2**64 - 1
 _LARGEST_PLAIN: Final = 1e21
 """From here on Go writes a number with an exponent, which makes it a float for whoever reads it."""
 _FOREIGN_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\/")
+_MOST_VALUES: Final = 100_000
+"""Aliases of aliases grow without end; yaml.v3 refuses them too."""
 _QUOTE: Final = "put it in quotes if it is meant as text"
 _UNTOUCHED: Final = "nothing has been touched; docs/troubleshooting.md tells which YAML a stack file may hold"
 
@@ -49,7 +51,7 @@ def parse_stack_file(text: str, *, source: str) -> object:
     try:
         root = yaml.compose(text, Loader=_Loader)
     # A character that YAML does not allow is a ValueError of the reader's.
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{source}: not YAML", details=_explain(error), hint=_UNTOUCHED) from None
     if root is None:
         return None
@@ -87,11 +89,17 @@ class _Reader:
 
     def __init__(self) -> None:
         self.problems: list[str] = []
+        self._left = _MOST_VALUES
         self._inside: list[yaml.Node] = []
         """The nodes around the present one: an alias may lead back to one of them."""
 
     def read(self, node: yaml.Node) -> object:
         """Return the value of a node."""
+        self._left -= 1
+        if self._left == 0:
+            self._refuse(node, f"aliases make more than {_MOST_VALUES} values of the file")
+        if self._left <= 0:
+            return None
         if any(node is outer for outer in self._inside):
             self._refuse(node, "an alias stands for something that holds it")
             return None
@@ -234,4 +242,4 @@ def _explain(error: Exception) -> list[str]:
         return [f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"]
     if isinstance(error, yaml.reader.ReaderError):
         return [f"position {error.position}: a character that YAML does not allow"]
-    return [type(error).__name__]
+    return ["nested too deeply" if isinstance(error, RecursionError) else type(error).__name__]

@@ -110,6 +110,12 @@ def test_fault_17_a_value_is_what_pulumi_hands_to_the_program(value: str, handed
         ("config:\n  kinky:a: {<<: 5}\n", "after << must come a mapping"),
         ("config:\n  kinky:a: &x {y: *x}\n", "an alias stands for something that holds it"),
         ('config:\n  kinky:a: "\\/"\n', "Pulumi does not take the escape"),
+        ("a: " + "[" * 3000, "nested too deeply"),
+        (
+            "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+            + "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]\n" for n in range(9)),
+            "aliases make more than 100000 values of the file",
+        ),
         ("config: {}\n---\nconfig: {}\n", "line 2, column 1: but found another document"),
         ("%YAML 1.2\n---\nconfig: {}\n", "Pulumi takes no version but %YAML 1.1"),
         ("config:\n\tkinky:a: 1\n", "line 2, column 1: found character"),
