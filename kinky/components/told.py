@@ -22,11 +22,18 @@ def told_by_pulumi(doing: str) -> Iterator[None]:
     Raises:
         pulumi.RunError: The block failed.
     """
+    meant: pulumi.RunError | None = None
     try:
         with border(doing):
-            yield
+            try:
+                yield
+            except pulumi.RunError as error:
+                # Its text was written for the user.
+                meant = error
     except KinkyError as error:
         raise pulumi.RunError(str(error)) from None
+    if meant is not None:
+        raise meant
 
 
 def tell_errors(function: Callable[[Given], Result], doing: str) -> Callable[[Given], Result]:

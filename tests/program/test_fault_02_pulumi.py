@@ -13,6 +13,7 @@ from typing import Any
 
 import dill
 import grpc
+import pulumi
 import pytest
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import (
@@ -24,6 +25,9 @@ from pulumi.runtime.proto import (
     resource_pb2,
     resource_pb2_grpc,
 )
+
+from kinky.components.told import told_by_pulumi
+from kinky.errors import HostError
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCHERS = ROOT / "toolchain/python-language-host"
@@ -222,3 +226,10 @@ def test_fault_02_a_program_leaks_neither_text_nor_traceback(program: str, told:
     for text in (answer.error, *engine.logged, (tmp_path / "stderr").read_text()):
         assert "hunter" not in text
         assert "Traceback" not in text
+
+
+def test_fault_02_a_text_that_was_written_for_the_user_stays() -> None:
+    with pytest.raises(pulumi.RunError, match=r"^choose another name$"), told_by_pulumi("a test"):
+        raise pulumi.RunError("choose another name")
+    with pytest.raises(pulumi.RunError, match=r"^host cluster: ours\nhint: mend it$"), told_by_pulumi("a test"):
+        raise HostError("host cluster: ours", hint="mend it")

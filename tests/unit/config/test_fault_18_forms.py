@@ -18,22 +18,22 @@ LETTERS = 'letters, digits, "-", "_" and "."'
 LOWER = 'lower-case letters, digits and "-"'
 TOLD = {
     "ImageReference": {
-        "quay.io/Org/node:v1": 'a part of the path must be in lower case: "O" at place 9',
-        "Quay.io/org/node:v1": 'the registry must be in lower case: "Q" at place 1',
+        "r.local/Org/node:v1": 'a part of the path must be in lower case: "O" at place 9',
+        "R.local/org/node:v1": 'the registry must be in lower case: "R" at place 1',
         "node": "has no registry; write it in front, as in registry.example/kinky/node:v1.36.3",
         "node image": 'has a space at place 5; allowed are letters, digits, ".", "_", "-", "/", ":" and "@"',
-        "https://quay.io/org/node": "must not begin with https://; an image begins with its registry",
-        "quay.io/org/node:": "the tag is missing",
-        "quay.io/org//node": 'the path has "/" twice in a row at place 12',
-        "quay.io/org/node/": 'the path must not end with "/"',
-        "quay.io/": "the path is missing",
-        "quay.io:x/org/node": 'has the port "x", which must be a number',
-        "quay.io/org/node:-v1": 'the tag must begin with a letter, a digit or "_", begins with "-"',
-        f"quay.io/org/node:{'v' * 129}": "the tag must have at most 128 characters, has 129",
-        "quay.io/org/node@sha256:abc": "has a digest of 3 characters; it must be 64 digits and letters from a to f, "
+        "https://r.local/org/node": "must not begin with https://; an image begins with its registry",
+        "r.local/org/node:": "the tag is missing",
+        "r.local/org//node": 'the path has "/" twice in a row at place 12',
+        "r.local/org/node/": 'the path must not end with "/"',
+        "r.local/": "the path is missing",
+        "r.local:x/org/node": 'has the port "x", which must be a number',
+        "r.local/org/node:-v1": 'the tag must begin with a letter, a digit or "_", begins with "-"',
+        f"r.local/org/node:{'v' * 129}": "the tag must have at most 128 characters, has 129",
+        "r.local/org/node@sha256:abc": "has a digest of 3 characters; it must be 64 digits and letters from a to f, "
         "in lower case",
-        "quay.io/org/node@md5:abc": "has a digest that does not begin with sha256:",
-        f"quay.io/{'a' * 510}": "must have at most 512 characters, has 518",
+        "r.local/org/node@md5:abc": "has a digest that does not begin with sha256:",
+        f"r.local/{'a' * 510}": "must have at most 512 characters, has 518",
         "": "must not be empty",
     },
     "Name": {
@@ -119,7 +119,7 @@ TOLD = {
     },
 }
 VALID = {
-    "ImageReference": ["quay.io/org/node:V1", "localhost:5000/node", f"a/b@sha256:{'0' * 64}", "a/b__c.d:_x"],
+    "ImageReference": ["r.local/org/node:V1", "localhost:5000/node", f"a/b@sha256:{'0' * 64}", "a/b__c.d:_x"],
     "Name": ["a", "a-1", "a" * 63],
     "EmptyOrName": ["", "a"],
     "Subdomain": ["cluster.local", "1.a"],
@@ -161,7 +161,7 @@ def test_fault_18_each_form_is_in_these_tables() -> None:
 
 
 PIECES = ["a", "A", "0", "-", "_", ".", "/", ":", "@", "=", "#", "?", " ", "\n", "\0", "é", "\u0430", "a" * 64]
-STARTS = ["", "https://", "http://", "/run/", "/run/kms/", "quay.io/", "a/b:", "a/b@sha256:", "10.0.0.0/", "1.2.3."]
+STARTS = ["", "https://", "http://", "/run/", "/run/kms/", "r.local/", "a/b:", "a/b@sha256:", "10.0.0.0/", "1.2.3."]
 ENDS = ["", ":NoSchedule", ":8200", "/16"]
 
 
