@@ -63,9 +63,10 @@ packages:
 
 venv: .venv/.ready ## just the virtual environment
 
+# Root may install for a user without root, whatever root's umask is.
 .venv/.ready: requirements.txt setup/launcher
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
-	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "hint: apt-get install python3-venv" >&2; exit 1; }
-	.venv/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@umask 022; $(PYTHON) -m venv .venv || { rm -rf .venv; echo "hint: apt-get install python3-venv" >&2; exit 1; }
+	umask 022; .venv/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	setup/launcher
-	@touch $@
+	@umask 022; touch $@

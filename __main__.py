@@ -1,11 +1,7 @@
-"""What `pulumi up` runs: the program, with an expected failure told by its text alone."""
-
-import pulumi
+"""What `pulumi up` runs: the program, with each failure told by its text alone."""
 
 from kinky import program
-from kinky.errors import KinkyError
+from kinky.components.told import told_by_pulumi
 
-try:
+with told_by_pulumi("the Pulumi program of a stack"):
     program.main()
-except KinkyError as error:
-    raise pulumi.RunError(str(error)) from None

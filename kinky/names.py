@@ -29,6 +29,9 @@ LABEL_STORE_ANCHOR: Final = "kinky.dev/store-anchor"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "kinky"
 
+PASSPHRASE_VARIABLE: Final = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105 - the name of a variable
+PASSPHRASE_FILE_VARIABLE: Final = "PULUMI_CONFIG_PASSPHRASE_FILE"  # noqa: S105 - as above
+
 NAMESPACE_SYSTEM: Final = "kube-system"
 NAMESPACE_KINKY: Final = "kinky-system"
 NAMESPACE_WORKLOAD: Final = "web"

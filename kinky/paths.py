@@ -1,23 +1,42 @@
 """Where KinKy keeps things outside the checkout, so that a clone stays clean and two clones share one cache.
 
-`KINKY_CACHE_DIR` and `KINKY_STATE_DIR` override the XDG directories. The cache can be deleted at any time; the state
-holds credentials, so its directories are made with mode 0700.
+`KINKY_CACHE_DIR` and `KINKY_STATE_DIR` override the XDG directories. The cache can be deleted at any time, and one user
+may fill it for others; the state holds credentials, so its directories are made with mode 0700.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
+
+from kinky import os_errors
+from kinky.errors import HostError
+
+CACHE_VARIABLE: Final = "KINKY_CACHE_DIR"
+STATE_VARIABLE: Final = "KINKY_STATE_DIR"
+SHARED: Final = 0o755
+PRIVATE: Final = 0o700
+_WRITING: Final = threading.RLock()
+_BASES: Final = {
+    CACHE_VARIABLE: ("XDG_CACHE_HOME", ".cache"),
+    STATE_VARIABLE: ("XDG_STATE_HOME", ".local/state"),
+}
+"""What stands in for each variable: that of the XDG specification, then a folder of the home directory."""
 
 
 def cache_dir() -> Path:
     """Return the directory for everything that can be made again: tools, images."""
-    return _base("KINKY_CACHE_DIR", "XDG_CACHE_HOME", ".cache", mode=0o755)
+    return _base(CACHE_VARIABLE, mode=SHARED)
 
 
 def state_dir() -> Path:
     """Return the private directory for what must be kept: host, stacks, credentials."""
-    return _base("KINKY_STATE_DIR", "XDG_STATE_HOME", ".local/state", mode=0o700)
+    return _base(STATE_VARIABLE, mode=PRIVATE)
 
 
 def tools_dir() -> Path:
@@ -38,6 +57,16 @@ def host_dir() -> Path:
 def host_kubeconfig() -> Path:
     """Return the path of the embedded host's kubeconfig, whether or not it exists."""
     return host_dir() / "kubeconfig.yaml"
+
+
+def host_keys_dir() -> Path:
+    """Return the directory of the embedded host's certificates and keys, whether or not it exists."""
+    return state_dir() / "host" / "kubernetes" / "pki"
+
+
+def reports_dir() -> Path:
+    """Return the private directory of reports on unexpected errors."""
+    return _private(state_dir() / "reports")
 
 
 def pulumi_backend_dir() -> Path:
@@ -65,26 +94,125 @@ def project_root() -> Path:
     return Path(__file__).resolve().parent.parent
 
 
-def _base(own: str, xdg: str, fallback: str, *, mode: int) -> Path:
-    """Return and create the directory named by `own`, else by the XDG variable, else below the home directory."""
-    chosen = os.environ.get(own)
-    if chosen:
-        path = Path(chosen).expanduser().absolute()
-    else:
-        base = os.environ.get(xdg, "")
+def find_variable(path: Path) -> str | None:
+    """Return the variable that moves the directory around a path elsewhere; None if the path is not ours."""
+    around: dict[str, Path] = {}
+    for own in _BASES:
+        # Without a home directory only what a variable names can be ours.
+        with contextlib.suppress(HostError):
+            if path.is_relative_to(base := _locate(own)):
+                around[own] = base
+    # One of the two may have been put into the other.
+    return max(around, key=lambda own: len(around[own].parts), default=None)
+
+
+def folder_mode(path: Path) -> int:
+    """Return the mode of the directories around a path: one user fills the cache for others, all else is private."""
+    return SHARED if find_variable(path) == CACHE_VARIABLE else PRIVATE
+
+
+@contextlib.contextmanager
+def modes_of(path: Path) -> Iterator[None]:
+    """Give what the block writes, here or by a program, the rights that fit the place, whatever the caller's umask is.
+
+    The umask is the whole process's, so the threads of one process go through such blocks one after another.
+    """
+    with _WRITING:
+        before = os.umask(0o777 & ~folder_mode(path))
+        try:
+            yield
+        finally:
+            os.umask(before)
+
+
+def make_folder(path: Path, *, mode: int) -> None:
+    """Make a directory and those above it that are missing, with this mode whatever the umask is.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    try:
+        path.mkdir(mode)
+    except FileNotFoundError:
+        make_folder(path.parent, mode=mode)
+        path.mkdir(mode, exist_ok=True)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+        return
+    path.chmod(mode)
+
+
+def explain(error: OSError, path: Path | None = None) -> HostError:
+    """Return the error for a user who can move our directories elsewhere."""
+    named = path or (Path(error.filename) if isinstance(error.filename, str) else None)
+    variable = find_variable(named) if named else None
+    cache = _locate(CACHE_VARIABLE) if variable == CACHE_VARIABLE else None
+    return os_errors.explain(error, path=named, variable=variable, cache=cache)
+
+
+def show_named(path: Path) -> str:
+    """Return the path of a file that should hold a secret, unless the user may have given the secret itself."""
+    try:
+        is_path = len(path.parts) > 1 or path.exists()
+    except OSError:
+        is_path = False
+    return str(path) if is_path else "(not shown, because it may be the secret itself)"
+
+
+def explain_no_home() -> HostError:
+    """Return the error for a user who has no home directory, as in some containers and services."""
+    return HostError(
+        f"no home directory is known: HOME is not set, and user {os.geteuid()} has none",
+        hint=f"export HOME, or {STATE_VARIABLE} and {CACHE_VARIABLE}",
+    )
+
+
+def _base(own: str, *, mode: int) -> Path:
+    """Return the directory that a variable names, made if need be; a private one must also be writable."""
+    path = _locate(own)
+    try:
+        make_folder(path, mode=mode)
+        if mode == PRIVATE:
+            _narrow(path)
+            if not os.access(path, os.W_OK | os.X_OK):
+                raise OSError(errno.EROFS if _is_read_only(path) else errno.EACCES, "", str(path))
+    except OSError as error:
+        raise explain(error, path) from None
+    return path
+
+
+def _locate(own: str) -> Path:
+    """Return the directory named by `own`, else by the XDG variable, else below the home directory; makes nothing.
+
+    Raises:
+        HostError: There is no home directory.
+    """
+    xdg, fallback = _BASES[own]
+    chosen, base = os.environ.get(own), os.environ.get(xdg, "")
+    try:
+        if chosen:
+            return Path(chosen).expanduser().absolute()
         # The XDG specification says that a relative path is to be ignored.
         root = Path(base) if Path(base).is_absolute() else Path.home() / fallback
-        path = root / "kinky"
-    return _private(path) if mode == 0o700 else _shared(path)
+    except RuntimeError:
+        raise explain_no_home() from None
+    return root / "kinky"
 
 
 def _private(path: Path) -> Path:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        make_folder(path, mode=PRIVATE)
+        _narrow(path)
+    except OSError as error:
+        raise explain(error, path) from None
+    return path
+
+
+def _narrow(path: Path) -> None:
     if path.stat().st_mode & 0o077:
-        path.chmod(0o700)
-    return path
+        path.chmod(PRIVATE)
 
 
-def _shared(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+def _is_read_only(path: Path) -> bool:
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)

@@ -7,6 +7,7 @@ because arguments are printed when something fails.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shlex
@@ -17,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from kinky import paths
 from kinky.errors import CommandError
 from kinky.given_paths import resolve_variables
 from kinky.retry import Pending, wait_until
@@ -66,7 +68,7 @@ def run(
         at_fault = error.filename or command[0]
         raise CommandError(
             f"command could not start: {shlex.join(command)}",
-            details=[f"needed to: {reason}", f"reason: {at_fault}: {error.strerror}"],
+            details=[f"needed to: {reason}", f"reason: {_why(error, at_fault)}"],
             hint=hint,
         ) from error
     if result.returncode != 0:
@@ -107,7 +109,7 @@ def spawn_detached(
     """
     command = [os.fspath(part) for part in argv]
     inherited = {name: value for name, value in os.environ.items() if name not in OPERATOR_SECRETS}
-    with log.open("ab") as output:
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
         try:
             process = subprocess.Popen(
                 command,
@@ -166,10 +168,20 @@ def terminate(pid: int, *, expect: str, grace_seconds: float = 10) -> None:
 
 @contextlib.contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the file while the block runs, after whoever holds it; a dead holder holds nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    """Hold an exclusive lock on the file while the block runs, after whoever holds it; a dead holder holds nothing.
+
+    What the block writes has the modes of the place where the lock lies (`paths.modes_of`).
+
+    Raises:
+        HostError: The file cannot be made or locked.
+    """
+    with paths.modes_of(path), contextlib.ExitStack() as held:
+        try:
+            paths.make_folder(path.parent, mode=paths.folder_mode(path))
+            handle = held.enter_context(path.open("a"))
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            raise paths.explain(error, path) from None
         yield
 
 
@@ -265,6 +277,11 @@ def _failure(
     if log is not None:
         details.append(f"full output: {log}")
     return CommandError(f"command {ended}: {shlex.join(command)}", details=details, hint=hint)
+
+
+def _why(error: OSError, path: str) -> str:
+    """Return why a program could not start; of one that we may not run, whose it is."""
+    return paths.explain(error, Path(path)).message if error.errno == errno.EACCES else f"{path}: {error.strerror}"
 
 
 def _text(output: bytes) -> str:

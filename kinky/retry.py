@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -97,7 +98,15 @@ def _ask(check: Callable[[], T | Pending], tolerate: tuple[type[Exception], ...]
     except tolerate as error:
         if isinstance(error, KinkyError) and not any(issubclass(kind, KinkyError) for kind in tolerate):
             raise
-        return Pending(f"{type(error).__name__}: {error}")
+        return Pending(_describe(error))
+
+
+def _describe(error: Exception) -> str:
+    """Return an error in words; of a library's only the class and the system's reason: it may quote anything."""
+    name = type(error).__name__
+    if isinstance(error, KinkyError):
+        return f"{name}: {error}"
+    return f"{name}: {os.strerror(error.errno)}" if isinstance(error, OSError) and error.errno else name
 
 
 def _wait_within(every_seconds: float, deadline_seconds: float) -> Callable[[tenacity.RetryCallState], float]:

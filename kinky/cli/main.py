@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import importlib
 import sys
@@ -10,11 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
-from kinky.errors import KinkyError
+from kinky.border import run_main
 
-EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
-EXIT_INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True)
@@ -50,14 +49,18 @@ COMMANDS: Final = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    try:
-        return _dispatch(arguments)
-    except KinkyError as error:
-        print(error, file=sys.stderr)
-        return EXIT_FAILED
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    return run_main(_describe(arguments), lambda: _dispatch(arguments))
+
+
+def _describe(arguments: Sequence[str]) -> str:
+    """Return command and stack for a message; the other arguments are not repeated."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    finder.add_argument("--stack", "-s", default="")
+    stack = ""
+    with contextlib.suppress(argparse.ArgumentError, SystemExit):
+        stack = finder.parse_known_args(arguments[1:])[0].stack
+    command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
+    return f"kinky {command}".strip() + (f", stack {stack}" if stack else "")
 
 
 def _dispatch(arguments: Sequence[str]) -> int:

@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from kinky import paths
+from kinky import names, paths
 from kinky.errors import ConfigError
 
-VALUE: Final = "PULUMI_CONFIG_PASSPHRASE"
-FILE: Final = "PULUMI_CONFIG_PASSPHRASE_FILE"
+VALUE: Final = names.PASSPHRASE_VARIABLE
+FILE: Final = names.PASSPHRASE_FILE_VARIABLE
 _SALT: Final = re.compile(r"^encryptionsalt:.*\n?", re.MULTILINE)
 
 
@@ -72,7 +72,9 @@ _HINT: Final = f"write the passphrase into a file of mode 0600 and export {FILE}
 def _check_file(stack: str, path: Path) -> None:
     """Refuse a file that is missing, empty, or everybody's; Pulumi would take an empty one without a word."""
     if not path.is_file():
-        raise ConfigError(f'stack "{stack}": {FILE} names a file that does not exist: {path}', hint=_HINT)
+        raise ConfigError(
+            f'stack "{stack}": {FILE} names a file that does not exist: {paths.show_named(path)}', hint=_HINT
+        )
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         raise ConfigError(

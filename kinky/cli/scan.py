@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kinky.cli import options
-from kinky.cli.scan_secrets import read_local, read_secrets
+from kinky.cli.scan_secrets import read_secrets
 from kinky.cli.scan_sources import build_staged_source, list_sources
 from kinky.errors import KinkyError
 from kinky.given_paths import resolve_given
 from kinky.progress import phase
 from kinky.scan import expected
+from kinky.scan.known import read_local
 from kinky.scan.pem import find_private_keys
 from kinky.scan.report import Report, judge
 from kinky.scan.scanner import Findings

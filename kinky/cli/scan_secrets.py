@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kinky.cli.inner import find_inner, find_store
-from kinky.cli.passphrase import VALUE
-from kinky.cli.scan_sources import list_passphrases
 from kinky.cli.stack_file import StackFile
 from kinky.config.store import HOST_NAMESPACE
 from kinky.errors import KinkyError
-from kinky.scan.known import know, read_host_secrets, read_local_secrets
+from kinky.scan.known import know, read_host_secrets, read_local
 from kinky.scan.secret import KnownSecret, SecretClass
-from kinky.vault.token import find_tokens
 
 if TYPE_CHECKING:
     from kinky.kube.access import HostAccess
@@ -28,18 +24,6 @@ def read_secrets(stack_file: StackFile, access: HostAccess) -> tuple[list[KnownS
 
     of_store, unknown = read_of_store(stack_file, access)
     return [*read_host_secrets(HostApi.connect(access)), *of_store, *read_local()], unknown
-
-
-def read_local() -> list[KnownSecret]:
-    """Read what this machine keeps in files, and what the operator gave by variables and files; needs no cluster."""
-    from kinky.embedded.layout import default_layout
-
-    given = os.environ.get(VALUE, "").encode()
-    return [
-        *read_local_secrets(passphrases=list_passphrases(), host_keys=default_layout().pki),
-        *know([(SecretClass.PASSPHRASE, f"${VALUE}", given)] if given else []),
-        *know((SecretClass.OPERATOR_TOKEN, where, token.encode()) for where, token in find_tokens()),
-    ]
 
 
 def read_of_store(stack_file: StackFile, access: HostAccess) -> tuple[list[KnownSecret], list[str]]:

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Final
 
 from kinky import paths
-from kinky.cli.passphrase import FILE
 from kinky.cli.scan_output import ask_pulumi
 from kinky.cli.stack_file import StackFile
-from kinky.given_paths import resolve_given
 from kinky.kube.host import HostApi
 from kinky.progress import phase
 from kinky.scan import disks, host
 from kinky.scan.artefact import Artefact
 from kinky.scan.files import find_files, find_processes
 from kinky.scan.kind import Kind
+from kinky.scan.known import list_passphrases
 from kinky.scan.repository import find_objects, find_staged, find_work_tree
 from kinky.scan.source import Source
 
@@ -47,12 +46,6 @@ def build_staged_source(root: Path) -> Source:
     return _build(Kind.STAGED, "what is staged", find_staged(root))
 
 
-def list_passphrases() -> set[Path]:
-    """Return the passphrase's own file and the one that the operator named."""
-    named = os.environ.get(FILE)
-    return {paths.passphrase_file(), *([resolve_given(named)] if named else [])}
-
-
 def _build(kind: Kind, title: str, artefacts: Iterable[Artefact], *, disks: bool = False) -> Source:
     kinds = {kind, Kind.DISK_IMAGE} if disks else {kind}
     return Source(title=title, kinds=frozenset(kinds), artefacts=artefacts)
@@ -77,6 +70,7 @@ def _list_folders(*, skip: Collection[Path]) -> Iterator[Source]:
         (Kind.STATE, _state_backend()),
         (Kind.PULUMI_HOME, paths.pulumi_home()),
         (Kind.CLUSTER_FOLDER, state / "clusters"),
+        (Kind.REPORT, paths.reports_dir()),
         (Kind.EMBEDDED_HOST, embedded),
     ):
         base = state if folder.is_relative_to(state) else None

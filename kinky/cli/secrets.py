@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn
 
+from kinky import paths
 from kinky.cli import options
 from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.errors import KinkyError
@@ -126,7 +127,7 @@ def read_value(path: Path | None, stream: BinaryIO, *, prompt: str) -> bytes:
             with path.open("rb") as file:
                 value = file.read(VALUE_LIMIT_BYTES + 1)
         except OSError as error:
-            raise KinkyError(f"cannot read the value from {path}: {error.strerror}") from None
+            raise KinkyError(f"cannot read the value from {paths.show_named(path)}: {error.strerror}") from None
     elif stream.isatty():
         value = getpass.getpass(prompt).encode()
     else:

@@ -21,6 +21,7 @@ from kinky.components.identity import ClusterIdentity
 from kinky.components.live_step import parse_access
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
+from kinky.scan.clean import clean_urls
 
 MISFIT = "incorrect passphrase"
 """What Pulumi says when the passphrase does not open the salt in the stack's file."""
@@ -146,7 +147,8 @@ def find_root(program: Path) -> str | None:
 
 def _unseen(operation: str, error: EngineError) -> str:
     """Return what Pulumi said, for the operations whose output was not passed on."""
-    return f"\n{error}" if operation.startswith("stack") else "; the lines above tell why"
+    # The URL of a backend may hold a password.
+    return f"\n{clean_urls(str(error))}" if operation.startswith("stack") else "; the lines above tell why"
 
 
 def _pass_on(line: str) -> None:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kinky import paths
+from kinky.config.dialect import parse_stack_file
 from kinky.config.load import load_config, select_own
 from kinky.config.model import KinkyConfig
 from kinky.config.problem import Problem, refuse
@@ -74,12 +73,12 @@ def read_stack_file(stack: str) -> StackFile:
 
 def _parse(path: Path, source: str) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{source}: cannot be read: {error.strerror}") from error
-    # A ValueError is text that is not UTF-8, or a date that no calendar has.
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{source}: not YAML", details=str(error).splitlines()) from error
+        raise ConfigError(f"{source}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{source}: not YAML", details=[f"byte {error.start + 1} is not UTF-8"]) from None
+    document = parse_stack_file(text, source=source)
     if not isinstance(document, dict):
         raise ConfigError(f"{source}: must be a mapping with the key config")
     return document

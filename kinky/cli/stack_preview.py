@@ -12,6 +12,7 @@ from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, set_mocks
 
 from kinky import program
 from kinky.bootstrap.stores.opening import describe_store
+from kinky.border import run_main
 from kinky.components.inner_cluster import InnerClusterArgs
 from kinky.config.load import load_config
 from kinky.kube.access import HostAccess
@@ -80,6 +81,12 @@ def measure(vms: int, *, cloud_init_schemas: CloudInitSchemas | None = None) -> 
     return time.monotonic() - started
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Print the seconds for as many VMs as the first argument says."""
     schemas = program.read_cloud_init_schemas(current_node_image())
     print(round(measure(int(sys.argv[1]), cloud_init_schemas=schemas), 2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_main("kinky.cli.stack_preview", main))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Final
 
 import pulumi
@@ -17,6 +18,7 @@ from pulumi import dynamic
 from kinky.bootstrap.credential import connect_inner
 from kinky.bootstrap.stores.opening import open_store
 from kinky.bootstrap.stores.store import Store
+from kinky.border import border
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
@@ -52,8 +54,10 @@ class Step(dynamic.ResourceProvider):
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.DiffResult:
         """Compare the inputs; outputs and waiting limits are no reason for a change."""
         changed = changed_inputs(_olds, _news)
+        with self._border("preview", _olds):
+            is_due = self._is_due(_olds)
         return dynamic.DiffResult(
-            changes=bool(changed) or self._is_due(_olds),
+            changes=bool(changed) or is_due,
             replaces=[key for key in changed if key in self.identity],
             delete_before_replace=True,
         )
@@ -65,20 +69,28 @@ class Step(dynamic.ResourceProvider):
     def create(self, props: Properties) -> dynamic.CreateResult:
         """Run the step for the first time."""
         inputs = without_provider(props)
-        self._require_host(inputs)
-        identity = "/".join(str(inputs[key]) for key in reversed(self.identity))
-        return dynamic.CreateResult(identity, {**inputs, **self._run(inputs, {})})
+        with self._border("create", inputs):
+            self._require_host(inputs)
+            identity = "/".join(str(inputs[key]) for key in reversed(self.identity))
+            return dynamic.CreateResult(identity, {**inputs, **self._run(inputs, {})})
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.UpdateResult:
         """Run the step again."""
         inputs = without_provider(_news)
-        self._require_host(inputs)
-        return dynamic.UpdateResult({**inputs, **self._run(inputs, without_provider(_olds))})
+        with self._border("update", inputs):
+            self._require_host(inputs)
+            return dynamic.UpdateResult({**inputs, **self._run(inputs, without_provider(_olds))})
 
     def delete(self, _id: str, _props: Properties) -> None:
         """Undo the step."""
-        self._require_host(_props)
-        self._undo(_props)
+        with self._border("delete", _props):
+            self._require_host(_props)
+            self._undo(_props)
+
+    def _border(self, action: str, properties: Properties) -> AbstractContextManager[None]:
+        """Keep the texts of foreign exceptions from Pulumi, which shows them."""
+        place = "/".join(str(properties.get(key, "")) for key in reversed(self.identity))
+        return border(f"step {type(self).__name__.removesuffix('Step')} {place}, {action}")
 
 
 class LiveStep(dynamic.Resource):

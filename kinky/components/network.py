@@ -10,6 +10,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from kinky.components.bodies import declare
+from kinky.components.told import tell_errors
 from kinky.config.model import KinkyConfig
 from kinky.manifests import network_policy, services
 from kinky.manifests.body import Body
@@ -47,7 +48,7 @@ class Network(pulumi.ComponentResource):
         # Before the Service exists, a preview shows its `spec` without an address, as if it had none; only the id is
         # unknown then, and makes the address unknown too.
         known: pulumi.Output[Mapping[str, str]] = pulumi.Output.all(id=service.id, address=service.spec.cluster_ip)
-        return known.apply(pick_address)
+        return known.apply(tell_errors(pick_address, f"address of {body['metadata']['name']}"))
 
 
 def pick_address(service: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ from kinky import names
 from kinky.components import steps
 from kinky.components.bodies import declare
 from kinky.components.live_step import Properties
+from kinky.components.told import tell_errors
 from kinky.config.model import KinkyConfig
 from kinky.manifests import storage, user_data, virtual_machine
 from kinky.manifests.body import Body
@@ -74,9 +75,8 @@ class Node(pulumi.ComponentResource):
             **{names.endpoint_service(args.config.cluster.name): args.endpoint_ip},
             **{node: args.node_ips[node] for node in sorted(known)},
         )
-        rendered = resolved.apply(
-            partial(render_secret, args.config, args.node, tuple(args.nodes), args.cloud_init_schemas)
-        )
+        render = partial(render_secret, args.config, args.node, tuple(args.nodes), args.cloud_init_schemas)
+        rendered = resolved.apply(tell_errors(render, f"user-data of {args.node.name}"))
         body = user_data.build_user_data_secret(
             args.config,
             args.node,

@@ -29,7 +29,8 @@ def check_archive(cfg: KinkyConfig, *, base: Path) -> list[Problem]:
     try:
         version = read_kubernetes_version(path)
     except (tarfile.TarError, OSError, KeyError, ValueError, LookupError) as error:
-        return [Problem(KEY, declared, f"is not a readable image archive ({error})")]
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        return [Problem(KEY, declared, f"is not a readable image archive ({reason})")]
     if version is None:
         return [Problem(KEY, declared, f"is not a node image: it has no label {VERSION_LABEL}")]
     wanted = cfg.cluster.kubernetes_version

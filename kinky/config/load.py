@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, get_args
 
@@ -29,12 +30,15 @@ SENTENCES: Final = {
     "int_type": "must be a whole number",
     "invalid_key": "must be text; a key is a word",
     "model_type": "must be a mapping",
-    "string_type": "must be text; a number or a yes in quotes is text",
+    "string_type": "must be text; put it in quotes",
     "tuple_type": "must be a list",
 }
 """What to say for each of pydantic's error types that the type of a value or a key can cause."""
 
 UNITS: Final = {"Mib": "MiB", "Gib": "GiB", "Seconds": "seconds", "Hours": "hours"}
+
+QUOTED: Final = re.compile(r"[0-9.]+|true|false")
+"""A number or a truth value that is a text because of its quotes."""
 
 REQUIRED: Final[Mapping[str, object]] = {
     "cluster": {"name": "x"},
@@ -105,7 +109,10 @@ def _field_problem(error: ErrorDetails) -> Problem:
     if kind == "literal_error":
         allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ")
         return Problem(key, value, f"must be one of: {allowed}")
-    return Problem(key, value, SENTENCES.get(kind, error["msg"]) + (_unit(key) if kind == "int_type" else ""))
+    advice = _unit(key) if kind == "int_type" else ""
+    if kind in ("int_type", "float_type", "bool_type") and QUOTED.fullmatch(str(value)) and isinstance(value, str):
+        advice += "; leave out the quotes"
+    return Problem(key, value, SENTENCES.get(kind, error["msg"]) + advice)
 
 
 def _unit(key: KeyPath) -> str:

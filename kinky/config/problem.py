@@ -16,6 +16,8 @@ UNSHOWN: Final = object()
 """The value of a problem whose value is absent, or must not be repeated."""
 
 LONGEST_VALUE: Final = 80
+USER_IN_URL: Final = re.compile(r"://[^/\s\"]*@")
+"""A user and a password, which is a secret; they reach a message when they are where none may be."""
 PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -64,5 +66,5 @@ def refuse(problems: Iterable[Problem], *, source: str) -> None:
 
 
 def _shorten(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = USER_IN_URL.sub("://[taken out]@", json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"

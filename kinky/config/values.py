@@ -13,6 +13,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from kinky import names
+from kinky.config import forms
+from kinky.config.spelling import Fault, spelled
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 OBJECT_NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
@@ -26,8 +28,11 @@ ANNOTATION_KEY = re.compile(LABEL_PREFIX.replace("a-z", "A-Za-z") + LABEL_NAME)
 TAINT = re.compile(f"{LABEL_PREFIX}{LABEL_NAME}(=({LABEL_NAME})?)?:(NoSchedule|PreferNoSchedule|NoExecute)")
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+TEXT = re.compile(r"[^\x00\n]*[^\x00\s][^\x00\n]*")
 STORE_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
-IMAGE = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)+(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?")
+IMAGE = re.compile(
+    r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?"
+)
 
 SOCKET = re.compile(r"/run/(?!(containerd|kinky|systemd)/)[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
 """The API server sees the socket's whole folder: it may be nobody else's."""
@@ -61,30 +66,29 @@ def within(first: int, last: int, *, because: str | None = None) -> Rule:
     return Rule(lambda value: None if first <= value <= last else text, {"minimum": first, "maximum": last})
 
 
-def matching(pattern: re.Pattern[str], what: str, *, longest: int = 253) -> Rule:
-    """Return the rule that a text is written in a given way; `what` finishes the sentence "must be"."""
+def matching(pattern: re.Pattern[str], find: Callable[[str], Fault | None], what: str, *, longest: int = 253) -> Rule:
+    """Return the rule that a text is written in a given way.
+
+    Args:
+        pattern: For editors, by way of the JSON schema, and the last word on what is allowed.
+        find: Returns the first rule that a text breaks.
+        what: The end of the sentence "must be", for a text whose broken rule has no name.
+    """
 
     def problem(text: str) -> str | None:
         if len(text) > longest:
             return f"must have at most {longest} characters, has {len(text)}"
-        return None if pattern.fullmatch(text) else f"must be {what}"
+        return find(text) or (None if pattern.fullmatch(text) else f"must be {what}")
 
     return Rule(problem, {"pattern": f"^({pattern.pattern})$", "maxLength": longest})
 
 
 def _cidr_problem(text: str) -> str | None:
     """Return what keeps the text from being an IPv4 network in its plain form."""
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return "must be a network such as 10.243.0.0/16"
-    if network.version != 4:
-        return "must be an IPv4 network: this release gives nodes one family"
-    if "/" not in text:
-        return f"must tell the prefix length, such as {network.network_address}/16"
-    if str(network) != text:
+    fault = forms.find_ipv4_network_fault(text)
+    if fault is None and str(network := ipaddress.ip_network(text, strict=False)) != text:
         return f"must be the network itself, not an address in it: {network}"
-    return None
+    return fault
 
 
 def _one_family_problem(cidrs: tuple[str, ...]) -> str | None:
@@ -95,52 +99,42 @@ def _one_family_problem(cidrs: tuple[str, ...]) -> str | None:
     )
 
 
-Name = Annotated[
-    str,
-    matching(
-        names.DNS_LABEL, "lower-case letters, digits and hyphens, starting with a letter", longest=names.DNS_LABEL_LIMIT
-    ),
-]
-Label = Annotated[
-    str, matching(LABEL, "lower-case letters, digits and hyphens, no hyphen at an end", longest=names.DNS_LABEL_LIMIT)
-]
+_NAME = "lower-case letters, digits and hyphens, starting with a letter"
+_LABEL = "lower-case letters, digits and hyphens, no hyphen at an end"
+Name = Annotated[str, matching(names.DNS_LABEL, spelled(forms.NAME), _NAME, longest=names.DNS_LABEL_LIMIT)]
+Label = Annotated[str, matching(LABEL, spelled(forms.LABEL), _LABEL, longest=names.DNS_LABEL_LIMIT)]
 """A part of a name, or a namespace: unlike a Service's name it may start with a digit."""
 EmptyOrLabel = Annotated[
     str,
     matching(
         re.compile(f"({LABEL.pattern})?"),
-        "lower-case letters, digits and hyphens, no hyphen at an end",
+        lambda text: spelled(forms.LABEL)(text) if text else None,
+        _LABEL,
         longest=names.DNS_LABEL_LIMIT,
     ),
 ]
-ObjectName = Annotated[str, matching(re.compile(OBJECT_NAME), "the name of an object of Kubernetes")]
-Subdomain = Annotated[str, matching(SUBDOMAIN, "a DNS name in lower case")]
-Text = Annotated[str, matching(re.compile(r".*\S.*"), "a line of text that is not empty", longest=4096)]
-ImageReference = Annotated[
-    str, matching(IMAGE, "an image with its registry, such as registry.example/kinky/node:v1.36.3", longest=512)
+ObjectName = Annotated[
+    str, matching(re.compile(OBJECT_NAME), forms.find_object_name_fault, "the name of an object of Kubernetes")
 ]
-HttpsAddress = Annotated[
-    str, matching(HTTPS, "a URL of https with a host and nothing after it, such as https://vault.example:8200")
+Subdomain = Annotated[str, matching(SUBDOMAIN, forms.find_subdomain_fault, "a DNS name in lower case")]
+Text = Annotated[str, matching(TEXT, forms.find_text_fault, "a line of text that is not empty", longest=4096)]
+ImageReference = Annotated[str, matching(IMAGE, forms.find_image_fault, "an image with its registry", longest=512)]
+HttpsAddress = Annotated[str, matching(HTTPS, forms.find_https_fault, "a URL of https with a host")]
+StorePath = Annotated[str, matching(STORE_PATH, forms.find_store_path_fault, "a path", longest=200)]
+Socket = Annotated[str, matching(SOCKET, forms.find_socket_fault, "a socket in a folder below /run", longest=100)]
+LabelKey = Annotated[str, matching(LABEL_KEY, forms.find_label_key_fault, "a label key", longest=317)]
+AnnotationKey = Annotated[
+    str, matching(ANNOTATION_KEY, forms.find_annotation_key_fault, "an annotation's key", longest=317)
 ]
-StorePath = Annotated[
-    str, matching(STORE_PATH, "a path without a slash at its ends, of letters, digits, '-', '_' and '.'", longest=200)
-]
-Socket = Annotated[
-    str, matching(SOCKET, "a socket in a folder of its own below /run, such as /run/kms/plugin.sock", longest=100)
-]
-LabelKey = Annotated[str, matching(LABEL_KEY, "a label key such as example.com/zone", longest=317)]
-AnnotationKey = Annotated[str, matching(ANNOTATION_KEY, "an annotation's key such as example.com/scheme", longest=317)]
-LabelValue = Annotated[
-    str, matching(LABEL_VALUE, "a label value: letters, digits, '-', '_' and '.', at most 63", longest=63)
-]
-Taint = Annotated[str, matching(TAINT, "a taint such as dedicated=web:NoSchedule", longest=512)]
+LabelValue = Annotated[str, matching(LABEL_VALUE, forms.find_label_value_fault, "a label value", longest=63)]
+Taint = Annotated[str, matching(TAINT, forms.find_taint_fault, "a taint", longest=512)]
 Cidr = Annotated[str, Rule(_cidr_problem, {"pattern": r"^[0-9.]+/[0-9]+$"})]
 OneFamily = Rule(_one_family_problem, {"minItems": 1, "maxItems": 1})
 Port = Annotated[int, within(1, 65535)]
 LocalPort = Annotated[int, within(1024, 65535, because="lower ports need root")]
 NodePort = Annotated[int, within(30000, 32767, because="Kubernetes serves NodePorts there")]
 CpuModel = Annotated[
-    str, matching(re.compile(LABEL_NAME), "a processor model such as Skylake-Server or host-model", longest=63)
+    str, matching(re.compile(LABEL_NAME), forms.find_label_value_fault, "a processor model, and not empty", longest=63)
 ]
 """KubeVirt looks for the model by a node's label, so it is written like one."""
 Cores = Annotated[int, within(1, 256)]

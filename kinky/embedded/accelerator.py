@@ -140,7 +140,9 @@ def _try(place: Layout, record: Record, files: Path) -> Verdict:
 def _ensure_files() -> Path:
     """Return the folder with vmlinuz and initrd for the trial, made first if need be."""
     folder = rootfs.images_dir() / f"trial-{rootfs.key_of(INIT_SOURCE.decode(), rootfs.KERNEL_PACKAGE)}"
-    if not (folder / "initrd").is_file():
+    with process.file_lock(folder.with_suffix(".lock")):
+        if (folder / "initrd").is_file():
+            return folder
         packages = rootfs.ensure_kernel_files()
         folder.mkdir(exist_ok=True)
         with tarfile.open(packages) as content:

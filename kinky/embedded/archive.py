@@ -30,7 +30,8 @@ def unpack(spec: Mapping[str, Any] | None, into: Path) -> bool:
             body = response.read()
     # An answer that breaks off is no OSError.
     except (OSError, http.client.HTTPException) as error:
-        progress.note(f"release archive not reachable ({error}); building from the module instead")
+        # Its text may quote the proxy's URL, password included.
+        progress.note(f"release archive not reachable ({type(error).__name__}); building from the module instead")
         return False
     digest = hashlib.sha256(body).hexdigest()
     if digest != spec["sha256"]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kinky import process
 from kinky.embedded import cluster, kubevirt_images, rootfs
 from kinky.embedded.layout import Layout
 from kinky.errors import CommandError, HostError
@@ -54,10 +55,12 @@ def _install_operator(place: Layout) -> None:
     """Apply what the operator needs, unless this very manifest was applied before, and the operator itself."""
     manifest = ensure_manifest()
     marker = place.root / "kubevirt-applied"
-    if not (marker.is_file() and marker.read_text() == str(manifest) and is_applied(place)):
+    # The folder's name says what it holds; where the cache lies may change.
+    applied = manifest.parent.name
+    if not (marker.is_file() and marker.read_text() == applied and is_applied(place)):
         server_side = ("apply", "--server-side", "--force-conflicts", "-f")
         cluster.kubectl(place.kubeconfig, *server_side, manifest, reason="install KubeVirt's operator")
-        marker.write_text(str(manifest))
+        marker.write_text(applied)
     cluster.apply(place, [build_operator()], reason="run KubeVirt's operator")
 
 
@@ -65,7 +68,9 @@ def ensure_manifest() -> Path:
     """Return the operator's manifest without its Deployment, rendered first if need be."""
     folder = rootfs.images_dir() / f"manifest-{kubevirt_images.version()}"
     path = folder / "operator.yaml"
-    if not path.is_file():
+    with process.file_lock(folder.with_name(f"{folder.name}.lock")):
+        if path.is_file():
+            return path
         manifests = kubevirt_images.module_folder() / "manifests"
         generated = {name: (manifests / "generated" / name).read_text() for name in GENERATED}
         text = render_operator((manifests / "release" / "kubevirt-operator.yaml.in").read_text(), generated)

@@ -89,7 +89,8 @@ def ensure_bundle() -> Bundle:
     programs = toolchain.ensure_tools([*CONTROL, *HANDLER, *LAUNCHER])
     base = rootfs.ensure_base_layer()
     stamps = [(name, path.stat().st_size, path.stat().st_mtime_ns) for name, path in sorted(programs.items())]
-    key = rootfs.key_of(RECIPE, stamps, base, PAUSE_SOURCE, VIRTQEMUD, NODE_LABELLER)
+    # Of the layer its place within the cache, because the cache may be moved.
+    key = rootfs.key_of(RECIPE, stamps, base.relative_to(rootfs.images_dir()), PAUSE_SOURCE, VIRTQEMUD, NODE_LABELLER)
     folder = rootfs.images_dir() / f"kubevirt-{version()}-{key}"
     own = [reference(name) for name in (*CONTROL, "virt-handler", "virt-launcher")]
     bundle = Bundle(folder / "images.tar", (PAUSE_IMAGE, *own))

@@ -43,7 +43,7 @@ BUILD_SECONDS = 1200
 def images_dir() -> Path:
     """Return the directory of the host's image artefacts, one folder for each key."""
     path = paths.cache_dir() / "images"
-    path.mkdir(parents=True, exist_ok=True)
+    paths.make_folder(path, mode=paths.SHARED)
     return path
 
 

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kinky import process
+from kinky.border import run_main
 from kinky.embedded import cgroups, components, layout, network, proxy
 from kinky.embedded.layout import MODULE, Layout
 from kinky.embedded.supervisor import Supervisor, say
-from kinky.errors import KinkyError
 
 
 def build_command(place: Layout, listen_fd: int) -> list[str]:
@@ -47,16 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("root", type=Path)
     parser.add_argument("--listen-fd", type=int, required=True)
     arguments = parser.parse_args(argv)
+    # The components are written for a service's umask; the one that we were started with may hide all from pods.
+    os.umask(0o022)
     place = Layout(arguments.root)
     listener = socket.socket(fileno=arguments.listen_fd)
     # Components are given their sockets by name; the listener is this process's alone.
     os.set_inheritable(listener.fileno(), False)
-    try:
-        _set_up(place)
-        chosen = components.read_specification(place.specification)
-    except (KinkyError, OSError) as error:
-        say(f"cannot start: {error}")
-        return 1
+    _set_up(place)
+    chosen = components.read_specification(place.specification)
     proxy.serve_in_thread(listener, layout.NODE_ADDRESS, layout.API_PORT)
     say("started")
     Supervisor(place, chosen).run()
@@ -89,4 +87,4 @@ def _mount(*arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_main("the embedded host", main))

@@ -60,7 +60,8 @@ def import_archive(record: Record, archive: Path, references: Sequence[str]) -> 
 
 def ensure_imported(record: Record, archive: Path, references: Sequence[str], *, marker: Path) -> bool:
     """Import the archive unless this host has it, and tell whether that was needed; `marker` names the last one."""
-    inputs = f"{archive} {archive.stat().st_mtime_ns}"
+    # The folder has the key of all inputs in its name; the folders above it may be moved.
+    inputs = f"{archive.parent.name}/{archive.name} {archive.stat().st_mtime_ns}"
     if marker.is_file() and marker.read_text() == inputs and list_images(record).issuperset(references):
         return False
     import_archive(record, archive, references)
@@ -80,7 +81,8 @@ def read_references(archive: Path) -> tuple[str, ...]:
             member = content.extractfile("manifest.json")
             entries: list[dict[str, Any]] = json.loads(member.read()) if member else []
     except (OSError, tarfile.TarError, KeyError, ValueError) as error:
-        raise HostError(f"{archive}: not a docker-archive: {error}", hint=hint) from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise HostError(f"{archive}: not a docker-archive: {reason}", hint=hint) from None
     found = tuple(name for entry in entries for name in entry.get("RepoTags") or ())
     if not found:
         raise HostError(f"{archive}: names no image", hint=hint)
@@ -93,7 +95,7 @@ def current_node_image() -> tuple[str, Path] | None:
     if not record.is_file():
         return None
     entries = json.loads(record.read_text())
-    archive = Path(entries["directory"]) / "image.tar"
+    archive = record.parent / entries["directory"] / "image.tar"
     return (str(entries["reference"]), archive) if archive.is_file() else None
 
 

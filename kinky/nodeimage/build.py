@@ -98,7 +98,7 @@ def current_node_image() -> NodeImage:
     record = paths.node_image_dir() / "current.json"
     if not record.exists():
         raise KinkyError(f"no node image: {record} is absent", hint="kinky image build")
-    return _parse(json.loads(record.read_text()))
+    return _parse(json.loads(record.read_text()), beside=record)
 
 
 def _inputs(base: Path, tools: recipe.Tools, added: Path | None) -> dict[str, str]:
@@ -155,21 +155,22 @@ def _build(
 
 
 def _make_current(folder: Path) -> NodeImage:
-    record = json.loads((folder / "image.json").read_text()) | {"directory": str(folder)}
+    record = json.loads((folder / "image.json").read_text()) | {"directory": folder.name}
     target = folder.parent / "current.json"
     scratch = target.with_suffix(".partial")
     scratch.write_text(json.dumps(record, indent=2) + "\n")
     scratch.replace(target)
-    return _parse(record)
+    return _parse(record, beside=target)
 
 
-def _parse(record: Mapping[str, Any]) -> NodeImage:
+def _parse(record: Mapping[str, Any], *, beside: Path) -> NodeImage:
+    """Return the image of a record, whose folder is beside it: the cache may have been moved."""
     return NodeImage(
         reference=record["reference"],
         kubernetes_version=record["kubernetesVersion"],
         content_hash=record["contentHash"],
         images=tuple(record["images"]),
-        directory=Path(record["directory"]),
+        directory=beside.parent / record["directory"],
     )
 
 

@@ -13,6 +13,7 @@ class Kind(StrEnum):
     PULUMI_OUTPUT = "Pulumi output"
     PASSPHRASE_FILE = "passphrase file"  # noqa: S105 - the name of a kind
     CLUSTER_FOLDER = "cluster folder"
+    REPORT = "report of an unexpected error"
     EMBEDDED_HOST = "embedded host"
     PROCESS = "process"
     WORK_TREE = "git work tree"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from kinky import names, paths
+from kinky.given_paths import resolve_given
 from kinky.kube import resources
 from kinky.kube.host import HostApi
 from kinky.progress import note
 from kinky.scan.pem import parse_private_keys
 from kinky.scan.secret import KnownSecret, SecretClass
+from kinky.vault.token import find_tokens
 
 PUBLIC: Final = re.compile(r"\.(crt|pub)$|^(userdata|networkdata|namespace)$")
 """Keys of host Secrets that hold nothing secret: certificates, public keys, user-data, the name of a namespace."""
@@ -37,6 +40,22 @@ def read_host_secrets(api: HostApi) -> list[KnownSecret]:
         if not PUBLIC.search(key)
         for known in classify(body["metadata"]["name"], key, base64.b64decode(encoded))
     ]
+
+
+def read_local() -> list[KnownSecret]:
+    """Read what this machine keeps in files, and what the operator gave by variables and files; needs no cluster."""
+    given = os.environ.get(names.PASSPHRASE_VARIABLE, "").encode()
+    return [
+        *read_local_secrets(passphrases=list_passphrases(), host_keys=paths.host_keys_dir()),
+        *know([(SecretClass.PASSPHRASE, f"${names.PASSPHRASE_VARIABLE}", given)] if given else []),
+        *know((SecretClass.OPERATOR_TOKEN, where, token.encode()) for where, token in find_tokens()),
+    ]
+
+
+def list_passphrases() -> set[Path]:
+    """Return the passphrase's own file and the one that the operator named."""
+    named = os.environ.get(names.PASSPHRASE_FILE_VARIABLE)
+    return {paths.passphrase_file(), *([resolve_given(named)] if named else [])}
 
 
 def read_local_secrets(*, passphrases: Iterable[Path], host_keys: Path) -> list[KnownSecret]:

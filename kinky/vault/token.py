@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from kinky import paths
 from kinky.errors import KinkyError
 from kinky.given_paths import resolve_given
 
@@ -23,12 +24,12 @@ def read_token(*, environ: Mapping[str, str] = os.environ, home: Path | None = N
     Raises:
         KinkyError: there is none, or its file can be read by others.
     """
-    file = (home or Path.home()) / HOME_FILE
     if environ.get(FILE_VARIABLE):
-        file = resolve_given(environ[FILE_VARIABLE])
-    elif environ.get(VARIABLE, "").strip():
-        return environ[VARIABLE].strip()
-    elif not file.exists():
+        return _read_private(resolve_given(environ[FILE_VARIABLE]))
+    if token := environ.get(VARIABLE, "").strip():
+        return _check_characters(token, f"${VARIABLE}")
+    file = (home or Path.home()) / HOME_FILE
+    if not file.exists():
         raise KinkyError(
             "secrets store: there is no token of yours for its server",
             details=[f"looked for: the file that ${FILE_VARIABLE} names, ${VARIABLE}, {file}"],
@@ -41,11 +42,11 @@ def find_tokens(*, environ: Mapping[str, str] = os.environ, home: Path | None = 
     """Yield every token of the operator's (secret) after where it is, also one that `read_token` would not choose."""
     if token := environ.get(VARIABLE, "").strip():
         yield f"${VARIABLE}", token
-    for file in (environ.get(FILE_VARIABLE), (home or Path.home()) / HOME_FILE):
-        # One that is not there, or cannot be read, nobody can have used from here.
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            if file and (token := resolve_given(file).read_text().strip()):
-                yield str(file), token
+    for file in (environ.get(FILE_VARIABLE), (home or "~") / Path(HOME_FILE)):
+        # One that is not there, or cannot be read, nobody can have used from here; nor one of a home that is not known.
+        with contextlib.suppress(OSError, UnicodeDecodeError, RuntimeError):
+            if file and (token := (path := resolve_given(file)).read_text().strip()):
+                yield str(path), token
 
 
 def _read_private(file: Path) -> str:
@@ -54,7 +55,7 @@ def _read_private(file: Path) -> str:
         token = file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise KinkyError(f"secrets store: cannot read the token from {file}: {reason}") from None
+        raise KinkyError(f"secrets store: cannot read the token from {paths.show_named(file)}: {reason}") from None
     if mode & 0o077:
         raise KinkyError(
             f"secrets store: the file with the token can be read by others, mode {mode:04o}: {file}",
@@ -62,4 +63,15 @@ def _read_private(file: Path) -> str:
         )
     if not token:
         raise KinkyError(f"secrets store: the file with the token is empty: {file}", hint="log in there again")
+    return _check_characters(token, str(file))
+
+
+def _check_characters(token: str, where: str) -> str:
+    """Refuse a token that no header can carry; the client's own error would quote it."""
+    place = next((place for place, letter in enumerate(token, 1) if not "!" <= letter <= "~"), None)
+    if place is not None:
+        raise KinkyError(
+            f"secrets store: the token in {where} has a character at place {place} that no token has",
+            hint="it must be one line of ASCII without spaces: log in there again",
+        )
     return token

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap import fit, secrets_store
+from kinky.bootstrap import fit, fit_ports, secrets_store
 from kinky.bootstrap.certificates import LeafRequest, make_authority, make_leaf
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
@@ -132,13 +132,15 @@ def make_config() -> KinkyConfig:
 
 
 @pytest.fixture
-def rancher(host: FakeConnection) -> FakeConnection:
+def rancher(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
     """A host whose Service may not be read, behind a proxy with another certificate."""
     host.served = {"kubevirt.io/v1": ["virtualmachines"]}
     host.answer("GET", "/version", {"gitVersion": "v1.36.3"})
     host.answer("GET", SERVICE, FORBIDDEN, status=403)
     host.answer("GET", "/apis/kubevirt.io/v1/kubevirts", FORBIDDEN, status=403)
     host.add("/api/v1/namespaces/default/configmaps", "kube-root-ca.crt", data={"ca.crt": "PEM"})
+    # A forward of this machine's user may have the port that follows from the cluster's name.
+    monkeypatch.setattr(fit_ports, "is_free", lambda _port: True)
     default = {"annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}
     host.add("/apis/storage.k8s.io/v1/storageclasses", "local", metadata=default)
     host.certificate_fault = "its certificate is not of this CA"

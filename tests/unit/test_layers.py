@@ -13,11 +13,13 @@ PACKAGE = ROOT / "kinky"
 
 # From the lowest. A layer may import those above it in this list; members of one layer do not know each other.
 LAYERS = (
-    {"", "apt", "errors", "given_paths", "names", "paths", "process", "progress", "proxies", "retry"},
+    {"", "apt", "errors", "given_paths", "names", "os_errors", "paths", "process", "progress", "proxies", "retry"},
     {"config"},
     {"topology", "kube", "vault"},
     {"render", "manifests"},
-    {"bootstrap", "embedded", "nodeimage", "scan"},
+    {"scan"},
+    {"border"},
+    {"bootstrap", "embedded", "nodeimage"},
     {"components"},
     {"program"},
     {"cli"},

@@ -1,5 +1,6 @@
 """Waiting, with a clock that only sleeping moves."""
 
+import errno
 import threading
 from collections.abc import Callable
 
@@ -73,15 +74,15 @@ def test_a_fatal_error_ends_the_wait_at_once(clock: Clock) -> None:
 
 
 def test_a_tolerated_error_is_pending_and_another_is_not(clock: Clock) -> None:
-    check = answers(ConnectionRefusedError("refused"), "done")
+    check = answers(ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "done")
     assert wait_until(check, what="it is there", deadline_seconds=60, tolerate=(OSError,)) == "done"
     with pytest.raises(ValueError, match="broken"):
         wait_until(answers(ValueError("broken")), what="it is there", deadline_seconds=60, tolerate=(OSError,))
 
 
 def test_a_tolerated_error_is_what_was_last_seen(clock: Clock) -> None:
-    check = answers(ConnectionRefusedError("refused"))
-    with pytest.raises(WaitError, match="last seen: ConnectionRefusedError: refused"):
+    check = answers(ConnectionRefusedError(errno.ECONNREFUSED, "refused"))
+    with pytest.raises(WaitError, match="last seen: ConnectionRefusedError: Connection refused"):
         wait_until(check, what="it is there", deadline_seconds=4, tolerate=(OSError,))
 
 

@@ -6,6 +6,7 @@ on waiting until its limit. KinKy's waits can be ended, and a step that fails le
 
 from __future__ import annotations
 
+import logging
 import os
 import runpy
 import sys
@@ -34,7 +35,13 @@ def end_waits(_request: Any, _context: Any) -> Empty:
     return Empty()
 
 
+def has_no_traceback(record: logging.LogRecord) -> bool:
+    """Tell whether a record may go to the log, which Pulumi shows; that a step failed is told by the step's answer."""
+    return record.exc_info is None
+
+
 if __name__ == "__main__":
+    logging.getLogger("grpc._server").addFilter(has_no_traceback)
     # `python -m` would have put the program's folder there, where the steps' module may be.
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - sys.path takes texts
     provider_pb2_grpc.add_ResourceProviderServicer_to_server = with_cancel(

@@ -12,13 +12,15 @@ import runpy
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent import futures
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import grpc
+import pulumi
+from pulumi.automation import _server
 from pulumi.automation._server import LanguageServer
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
@@ -30,6 +32,28 @@ def find_entry_point(program_directory: str, entry_point: str) -> Path:
     """Return the file to run: the entry point itself, or `__main__.py` when it is a folder."""
     path = Path(program_directory, entry_point or ".")
     return path / "__main__.py" if path.is_dir() else path
+
+
+def tell_by_text(run: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Return the function that runs a program to its end, with each failure told by a text that quotes nobody.
+
+    The SDK would show the whole traceback, with texts into which a library may have put a secret.
+    """
+
+    async def told(*arguments: Any) -> Any:
+        try:
+            return await run(*arguments)
+        except (pulumi.RunError, grpc.RpcError):
+            raise
+        except Exception as error:
+            try:
+                from kinky.border import translate
+            except ImportError:
+                # A program of somebody else's, in an environment of his own.
+                raise error from None
+            raise pulumi.RunError(str(translate(error, "a Pulumi program"))) from None
+
+    return told
 
 
 def build_program(path: Path) -> Callable[[], None]:
@@ -97,6 +121,7 @@ def serve(engine_address: str) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    _server.run_in_stack = tell_by_text(_server.run_in_stack)
     parent = os.getppid()
     # Several requests may be open at once: one runs the program, others ask about it.
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=4), options=_GRPC_CHANNEL_OPTIONS)

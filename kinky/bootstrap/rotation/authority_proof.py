@@ -103,7 +103,7 @@ def check_served(port: int, *, server_name: str, authority: bytes) -> str | Pend
     except ssl.SSLCertVerificationError as error:
         return Pending(f"the kubelet of {server_name} presents another certificate: {error.verify_message}")
     except OSError as error:
-        return Pending(f"the kubelet of {server_name} does not answer: {error}")
+        return Pending(f"the kubelet of {server_name} does not answer: {error.strerror or type(error).__name__}")
 
 
 def _check_worker(site: Site, inner: InnerApi, node: str, authority: bytes) -> str | Pending:

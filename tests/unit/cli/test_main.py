@@ -73,15 +73,6 @@ def test_errors_become_exit_codes(
     assert (captured.out, captured.err) == ("", printed)
 
 
-def test_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(arguments: argparse.Namespace) -> int:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr("kinky.cli.tools.run_tools", fail)
-    with pytest.raises(ZeroDivisionError):
-        main.main(["tools"])
-
-
 def test_credential_loads_nothing_heavy_before_it_works() -> None:
     """Kubectl waits for it at every call."""
     program = (

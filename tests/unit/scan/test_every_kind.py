@@ -70,6 +70,7 @@ PUT: dict[Kind, Callable[[Machine], None]] = {
     Kind.PULUMI_OUTPUT: lambda machine: machine.print_by_pulumi(b"  + value: " + PLANT + b"\nResources:\n"),
     Kind.PASSPHRASE_FILE: put(lambda _: paths.passphrase_file()),
     Kind.CLUSTER_FOLDER: put(lambda _: paths.stack_dir("dev") / "forward.log"),
+    Kind.REPORT: put(lambda _: paths.reports_dir() / "20260101T000000-1-1.txt"),
     Kind.EMBEDDED_HOST: put(lambda _: default_layout().logs / "kubelet.log"),
     Kind.PROCESS: put(lambda machine: machine.root.parent / "proc" / "12" / "cmdline"),
     Kind.WORK_TREE: put(lambda machine: machine.root / "new.txt"),

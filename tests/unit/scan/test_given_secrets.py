@@ -12,11 +12,12 @@ import pytest
 from kinky import paths
 from kinky.bootstrap.stores.embedded import EmbeddedStore
 from kinky.cli import scan_secrets
-from kinky.cli.scan_secrets import read_local, read_of_store
+from kinky.cli.scan_secrets import read_of_store
 from kinky.config.load import load_config
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from kinky.kube.inner import InnerApi
+from kinky.scan.known import read_local
 from kinky.scan.secret import SecretClass
 from tests.unit.fake_api import FakeConnection
 from tests.unit.scan.machine import Machine, make_machine, write
