@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shlex
 import signal
@@ -164,25 +163,6 @@ def terminate(pid: int, *, expect: str, grace_seconds: float = 10) -> None:
         except Exception:
             if last:
                 raise
-
-
-@contextlib.contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the file while the block runs, after whoever holds it; a dead holder holds nothing.
-
-    What the block writes has the modes of the place where the lock lies (`paths.modes_of`).
-
-    Raises:
-        HostError: The file cannot be made or locked.
-    """
-    with paths.modes_of(path), contextlib.ExitStack() as held:
-        try:
-            paths.make_folder(path.parent, mode=paths.folder_mode(path))
-            handle = held.enter_context(path.open("a"))
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError as error:
-            raise paths.explain(error, path) from None
-        yield
 
 
 def _execute(

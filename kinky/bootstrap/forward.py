@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kinky import names, paths, process
 from kinky.errors import HostError
+from kinky.file_lock import file_lock
 from kinky.kube.access import HostAccess
 from kinky.kube.kubeconfig import write_private
 from kinky.retry import Pending, wait_until
@@ -90,7 +91,7 @@ def ensure_recorded_forward(cluster: str, *, wait_seconds: float) -> bool:
 def stop_forward(cluster: str) -> None:
     """End the cluster's forward and forget it; none running is fine."""
     directory = paths.stack_dir(cluster)
-    with process.file_lock(directory / "forward.lock"):
+    with file_lock(directory / "forward.lock"):
         _stop(directory)
         for name in (SPEC_FILE, PID_FILE, KUBECTL_PID_FILE):
             with contextlib.suppress(FileNotFoundError):
@@ -126,7 +127,7 @@ def is_listening(port: int) -> bool:
 def _ensure(spec: ForwardSpec, *, wait_seconds: float) -> int:
     """Start the process for this spec under a lock, so that two kubectl calls start one."""
     directory = spec.directory
-    with process.file_lock(directory / "forward.lock"):
+    with file_lock(directory / "forward.lock"):
         pid = _read_pid(directory / PID_FILE)
         running = pid is not None and process.is_alive(pid, expect=str(directory / SPEC_FILE))
         if pid is None or not running or read_spec(directory / SPEC_FILE) != spec:

@@ -67,6 +67,11 @@ def find_label_value_fault(text: str) -> Fault | None:
     return first_of(_VALUE.check(text)) if text else None
 
 
+def find_cpu_model_fault(text: str) -> Fault | None:
+    """Check a processor model, which is the value of a host node's label."""
+    return first_of(_VALUE.check(text))
+
+
 def find_taint_fault(text: str) -> Fault | None:
     """Check a taint, written as key=value:Effect."""
     return first_of(_check_taint(text))

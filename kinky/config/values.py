@@ -133,9 +133,7 @@ OneFamily = Rule(_one_family_problem, {"minItems": 1, "maxItems": 1})
 Port = Annotated[int, within(1, 65535)]
 LocalPort = Annotated[int, within(1024, 65535, because="lower ports need root")]
 NodePort = Annotated[int, within(30000, 32767, because="Kubernetes serves NodePorts there")]
-CpuModel = Annotated[
-    str, matching(re.compile(LABEL_NAME), forms.find_label_value_fault, "a processor model, and not empty", longest=63)
-]
+CpuModel = Annotated[str, matching(re.compile(LABEL_NAME), forms.find_cpu_model_fault, "a processor model", longest=63)]
 """KubeVirt looks for the model by a node's label, so it is written like one."""
 Cores = Annotated[int, within(1, 256)]
 DiskGib = Annotated[int, within(1, 65536)]

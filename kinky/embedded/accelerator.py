@@ -19,6 +19,7 @@ from kinky.embedded.layout import Layout
 from kinky.embedded.machine import Record
 from kinky.embedded.toolchain import tool_path
 from kinky.errors import CommandError, HostError
+from kinky.file_lock import file_lock
 from kinky.progress import note, phase
 
 KVM, EMULATION = "kvm", "emulation"
@@ -140,7 +141,7 @@ def _try(place: Layout, record: Record, files: Path) -> Verdict:
 def _ensure_files() -> Path:
     """Return the folder with vmlinuz and initrd for the trial, made first if need be."""
     folder = rootfs.images_dir() / f"trial-{rootfs.key_of(INIT_SOURCE.decode(), rootfs.KERNEL_PACKAGE)}"
-    with process.file_lock(folder.with_suffix(".lock")):
+    with file_lock(folder.with_suffix(".lock")):
         if (folder / "initrd").is_file():
             return folder
         packages = rootfs.ensure_kernel_files()

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kinky import process
 from kinky.embedded import accelerator, cgroups, cluster, kubevirt, kubevirt_images, machine, preflight, store
 from kinky.embedded.layout import Layout, default_layout
 from kinky.embedded.machine import Record
 from kinky.errors import CommandError, HostError, KinkyError
+from kinky.file_lock import file_lock
 from kinky.progress import note, phase
 
 ACCELERATORS = ("auto", accelerator.KVM, accelerator.EMULATION)
@@ -45,7 +45,7 @@ def up(*, wanted_accelerator: str = "auto") -> None:
         raise HostError(f'accelerator "{wanted_accelerator}": must be one of {", ".join(ACCELERATORS)}')
     preflight.check_user()
     place = default_layout()
-    with process.file_lock(place.lock):
+    with file_lock(place.lock):
         record = machine.running(place)
         if record is None:
             record = machine.start(place)
@@ -61,7 +61,7 @@ def down(*, purge: bool = False) -> None:
         KinkyError: A process or a control group of it could not be removed.
     """
     place = default_layout()
-    with process.file_lock(place.lock):
+    with file_lock(place.lock):
         with phase("stop the embedded host", limit_seconds=machine.STOP_SECONDS + 15):
             machine.stop(place)
         if purge:
@@ -112,7 +112,7 @@ def load(archive: Path) -> tuple[str, ...]:
     """
     references = store.read_references(archive)
     place = default_layout()
-    with process.file_lock(place.lock):
+    with file_lock(place.lock):
         record = machine.running(place)
         if record is None:
             raise HostError("embedded host is not running", hint="kinky host up")

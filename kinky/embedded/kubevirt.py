@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kinky import process
 from kinky.embedded import cluster, kubevirt_images, rootfs
 from kinky.embedded.layout import Layout
 from kinky.errors import CommandError, HostError
+from kinky.file_lock import file_lock
 from kinky.progress import phase
 from kinky.retry import Pending, wait_until
 
@@ -68,7 +68,7 @@ def ensure_manifest() -> Path:
     """Return the operator's manifest without its Deployment, rendered first if need be."""
     folder = rootfs.images_dir() / f"manifest-{kubevirt_images.version()}"
     path = folder / "operator.yaml"
-    with process.file_lock(folder.with_name(f"{folder.name}.lock")):
+    with file_lock(folder.with_name(f"{folder.name}.lock")):
         if path.is_file():
             return path
         manifests = kubevirt_images.module_folder() / "manifests"

@@ -13,6 +13,7 @@ from kinky import names, process
 from kinky.embedded import gobuild, images, rootfs, toolchain
 from kinky.embedded.images import Entry, Image
 from kinky.embedded.layout import PAUSE_IMAGE
+from kinky.file_lock import file_lock
 from kinky.progress import phase
 
 RECIPE = 5
@@ -94,7 +95,7 @@ def ensure_bundle() -> Bundle:
     folder = rootfs.images_dir() / f"kubevirt-{version()}-{key}"
     own = [reference(name) for name in (*CONTROL, "virt-handler", "virt-launcher")]
     bundle = Bundle(folder / "images.tar", (PAUSE_IMAGE, *own))
-    with process.file_lock(rootfs.images_dir() / "kubevirt.lock"):
+    with file_lock(rootfs.images_dir() / "kubevirt.lock"):
         if not bundle.archive.is_file():
             with (
                 phase("make the images of KubeVirt", limit_seconds=600),

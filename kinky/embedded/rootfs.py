@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kinky import apt, paths, process
 from kinky.embedded import preflight
+from kinky.file_lock import file_lock
 from kinky.progress import phase
 
 SUITE = "trixie"
@@ -75,7 +76,7 @@ def _ensure(name: str, options: Sequence[str], wanted: Sequence[str]) -> Path:
     """Return the tar of the packages; a run that is killed leaves only a file with another name."""
     folder = images_dir() / f"{name}-{key_of(SUITE, options, wanted)}"
     result = folder / "layer.tar"
-    with process.file_lock(images_dir() / f"{name}.lock"):
+    with file_lock(images_dir() / f"{name}.lock"):
         if result.is_file():
             return result
         folder.mkdir(exist_ok=True)

@@ -20,6 +20,7 @@ from typing import Any
 from kinky import paths, process
 from kinky.embedded import archive, gobuild
 from kinky.errors import CommandError, KinkyError
+from kinky.file_lock import file_lock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +160,7 @@ def ensure_tool(tool: Tool) -> Path:
 
     Raises KinkyError or CommandError if neither works.
     """
-    with process.file_lock(paths.tools_dir() / f"{tool.name}.lock"):
+    with file_lock(paths.tools_dir() / f"{tool.name}.lock"):
         if tool.cache.exists():
             return tool.cache
         unfinished = tool.cache.parent.with_name(f"{tool.cache.parent.name}.partial")

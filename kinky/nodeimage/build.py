@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kinky import names, paths, process, progress
+from kinky import names, paths, progress
 from kinky.errors import KinkyError
+from kinky.file_lock import file_lock
 from kinky.nodeimage import containerdisk, crds, debian, disk, preload, recipe, rootfs
 
 _NOT_BUILDING = ("floor.py", "qemu.py", "segment.py")
@@ -81,7 +82,7 @@ def build_node_image(tools: recipe.Tools, *, modules: recipe.Tools, added: Path 
         base = debian.ensure_base(debian.parse_package_list((recipe_dir / "packages-rootfs.txt").read_text()))
     content_hash = recipe.content_hash(_inputs(base, tools, added))
     wanted = paths.node_image_dir() / content_hash[:16]
-    with process.file_lock(paths.node_image_dir() / "build.lock"):
+    with file_lock(paths.node_image_dir() / "build.lock"):
         if not (wanted / "image.json").exists():
             _check_space(wanted.parent)
             with debian.rename_when_done(wanted) as folder:

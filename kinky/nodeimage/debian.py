@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kinky import apt, paths, process
 from kinky.errors import KinkyError
+from kinky.file_lock import file_lock
 
 SUITE = "trixie"
 _KEYRINGS = Path("/usr/share/keyrings")
@@ -40,7 +41,7 @@ def ensure_programs(packages: Sequence[str]) -> Path:
 def _ensure(kind: str, packages: Sequence[str], *, variant: str, name: str) -> Path:
     key = hashlib.sha256("\n".join([SUITE, variant, *sorted(packages), *_EXCLUDED]).encode()).hexdigest()[:16]
     wanted = paths.cache_dir() / "debian" / f"{kind}-{key}"
-    with process.file_lock(wanted.with_suffix(".lock")):
+    with file_lock(wanted.with_suffix(".lock")):
         if not wanted.exists():
             with rename_when_done(wanted) as folder:
                 _run_mmdebstrap(packages, variant=variant, target=folder / name, log=wanted.with_suffix(".log"))

@@ -25,7 +25,8 @@ def read_token(*, environ: Mapping[str, str] = os.environ, home: Path | None = N
         KinkyError: there is none, or its file can be read by others.
     """
     if environ.get(FILE_VARIABLE):
-        return _read_private(resolve_given(environ[FILE_VARIABLE]))
+        given = Path(environ[FILE_VARIABLE])
+        return _read_private(resolve_given(given), shown=paths.show_named(given))
     if token := environ.get(VARIABLE, "").strip():
         return _check_characters(token, f"${VARIABLE}")
     file = (home or Path.home()) / HOME_FILE
@@ -35,7 +36,7 @@ def read_token(*, environ: Mapping[str, str] = os.environ, home: Path | None = N
             details=[f"looked for: the file that ${FILE_VARIABLE} names, ${VARIABLE}, {file}"],
             hint=f"log in there (bao login, vault login), or export {FILE_VARIABLE}=<a file of mode 0600>",
         )
-    return _read_private(file)
+    return _read_private(file, shown=str(file))
 
 
 def find_tokens(*, environ: Mapping[str, str] = os.environ, home: Path | None = None) -> Iterator[tuple[str, str]]:
@@ -49,13 +50,13 @@ def find_tokens(*, environ: Mapping[str, str] = os.environ, home: Path | None = 
                 yield str(path), token
 
 
-def _read_private(file: Path) -> str:
+def _read_private(file: Path, *, shown: str) -> str:
     try:
         mode = stat.S_IMODE(file.stat().st_mode)
         token = file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise KinkyError(f"secrets store: cannot read the token from {paths.show_named(file)}: {reason}") from None
+        raise KinkyError(f"secrets store: cannot read the token from {shown}: {reason}") from None
     if mode & 0o077:
         raise KinkyError(
             f"secrets store: the file with the token can be read by others, mode {mode:04o}: {file}",

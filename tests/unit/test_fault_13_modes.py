@@ -14,6 +14,7 @@ import pytest
 
 from kinky import border, paths, process
 from kinky.embedded import accelerator, gobuild, kubevirt, kubevirt_images, rootfs, toolchain
+from kinky.file_lock import file_lock
 from kinky.nodeimage import build, debian
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,7 +132,7 @@ def test_fault_13_everybody_reads_what_is_put_into_the_cache(
 
 def test_fault_13_the_state_is_its_owners(umask: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "own/state"))
-    with process.file_lock(paths.stack_dir("dev") / "forward.lock"):
+    with file_lock(paths.stack_dir("dev") / "forward.lock"):
         (paths.stack_dir("dev") / "written").write_text("x")
         process.run(["touch", paths.host_dir() / "by-a-program"], reason="a test")
     pid = process.spawn_detached(["true"], log=paths.stack_dir("dev") / "forward.log")
@@ -163,7 +164,7 @@ def test_fault_13_threads_do_not_take_each_others_umask(monkeypatch: pytest.Monk
     def work(number: int) -> None:
         folder = paths.tools_dir() if number % 2 else paths.host_dir()
         for turn in range(30):
-            with process.file_lock(folder / f"{number}.lock"):
+            with file_lock(folder / f"{number}.lock"):
                 file = folder / f"{number}-{turn}"
                 file.write_text("x")
                 if mode(file) != (0o644 if number % 2 else 0o600):

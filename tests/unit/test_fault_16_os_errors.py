@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from kinky import border, paths, process
+from kinky import border, paths\nfrom kinky.file_lock import file_lock
 from kinky.cli import main
 from kinky.errors import CommandError, HostError
+from kinky.file_lock import file_lock
 
 ROOT = Path(__file__).resolve().parents[2]
 KINKY = [sys.executable, "-m", "kinky.cli.main"]
@@ -212,22 +213,23 @@ def test_fault_16_a_lock_that_cannot_be_had(number: int, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     path = paths.host_dir() / "host.lock"
-    with pytest.raises(HostError) as caught, process.file_lock(path):
+    with pytest.raises(HostError) as caught, file_lock(path):
         pytest.fail("the block ran without the lock")
     assert caught.value.message.startswith(f"cannot use {path}: ")
     assert "KINKY_STATE_DIR" in (caught.value.hint or "")
 
 
 def test_fault_16_an_error_of_the_block_is_not_the_locks() -> None:
-    with pytest.raises(FileNotFoundError), process.file_lock(paths.host_dir() / "host.lock"):
+    with pytest.raises(FileNotFoundError), file_lock(paths.host_dir() / "host.lock"):
         raise FileNotFoundError(errno.ENOENT, "absent")
 
 
 def test_fault_16_really_too_many_open_files() -> None:
     program = (
-        "import resource, sys\nfrom kinky.border import run_main\nfrom kinky import paths, process\n"
+        "import resource, sys\nfrom kinky.border import run_main\nfrom kinky import paths\n"
+        "from kinky.file_lock import file_lock\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
-        "def work():\n    with process.file_lock(paths.host_dir() / 'x.lock'): return 0\n"
+        "def work():\n    with file_lock(paths.host_dir() / 'x.lock'): return 0\n"
         "sys.exit(run_main('a test', work))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)

@@ -13,7 +13,20 @@ PACKAGE = ROOT / "kinky"
 
 # From the lowest. A layer may import those above it in this list; members of one layer do not know each other.
 LAYERS = (
-    {"", "apt", "errors", "given_paths", "names", "os_errors", "paths", "process", "progress", "proxies", "retry"},
+    {
+        "",
+        "apt",
+        "errors",
+        "file_lock",
+        "given_paths",
+        "names",
+        "os_errors",
+        "paths",
+        "process",
+        "progress",
+        "proxies",
+        "retry",
+    },
     {"config"},
     {"topology", "kube", "vault"},
     {"render", "manifests"},

@@ -10,6 +10,7 @@ import pytest
 
 from kinky import process
 from kinky.errors import CommandError
+from kinky.file_lock import file_lock
 from kinky.retry import Pending, wait_until
 
 
@@ -143,7 +144,7 @@ def test_a_detached_program_gets_no_other_descriptors(tmp_path: Path) -> None:
 
 
 def _hold(path: Path, order: Path, name: str, seconds: float) -> None:
-    with process.file_lock(path), order.open("a") as out:
+    with file_lock(path), order.open("a") as out:
         out.write(f"{name} in\n")
         out.flush()
         time.sleep(seconds)

@@ -1,0 +1,29 @@
+"""A lock on a file: of several processes that would make the same thing, one makes it and the others find it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+from kinky import paths
+
+
+@contextlib.contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on the file while the block runs, after whoever holds it; a dead holder holds nothing.
+
+    What the block writes has the modes of the place where the lock lies (`paths.modes_of`).
+
+    Raises:
+        HostError: The file cannot be made or locked.
+    """
+    with paths.modes_of(path), contextlib.ExitStack() as held:
+        try:
+            paths.make_folder(path.parent, mode=paths.folder_mode(path))
+            handle = held.enter_context(path.open("a"))
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            raise paths.explain(error, path) from None
+        yield
