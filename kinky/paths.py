@@ -40,6 +40,11 @@ def host_kubeconfig() -> Path:
     return host_dir() / "kubeconfig.yaml"
 
 
+def host_door() -> Path:
+    """Return the path of the socket through which the embedded host leads to its pods, whether or not it exists."""
+    return host_dir() / "pods.sock"
+
+
 def pulumi_backend_dir() -> Path:
     """Return the private directory of the local Pulumi state backend."""
     return _private(state_dir() / "pulumi")

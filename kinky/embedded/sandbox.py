@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (KinkyError, OSError) as error:
         say(f"cannot start: {error}")
         return 1
-    proxy.serve_in_thread(listener, layout.NODE_ADDRESS, layout.API_PORT)
+    proxy.serve_in_thread(listener, layout.NODE_ADDRESS, layout.API_PORT, door=place.door)
     say("started")
     Supervisor(place, chosen).run()
     return 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from kinky.errors import HostError
-from kinky.kube.access import HostAccess, InnerAccess
+from kinky.kube.access import HostAccess, InnerAccess, StreamTerms
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -125,6 +125,19 @@ class Connection:
         if 200 <= reply.status < 300 or reply.status in allowed:
             return reply
         raise _refusal(self.target, what, reply)
+
+    def describe_stream(self) -> StreamTerms:
+        """Describe how to open a stream beside this connection; a token that is about to end is replaced first."""
+        options = self._pool.connection_pool_kw
+        proxy = getattr(self._pool, "proxy", None)
+        return StreamTerms(
+            server=self.server,
+            headers=self._build_headers(None, "*/*"),
+            ssl_context=options.get("ssl_context"),
+            server_name=options.get("server_hostname"),
+            proxy=proxy.url if proxy else None,
+            proxy_headers=dict(getattr(self._pool, "proxy_headers", None) or {}),
+        )
 
     def _build_headers(self, content_type: str | None, accept: str) -> dict[str, str]:
         """Build the headers of a call; the token, where there is one, may be a fresh one each time."""

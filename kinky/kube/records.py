@@ -73,6 +73,8 @@ class PodStatus:
     containers: tuple[str, ...]
     waiting: tuple[str, ...]
     """`container: Reason message` of each container that waits."""
+    address: str
+    """IP of the pod, or empty."""
 
     @classmethod
     def parse(cls, body: JsonObject) -> "PodStatus":
@@ -94,6 +96,7 @@ class PodStatus:
                 item["name"] for item in (spec.get("initContainers") or []) + (spec.get("containers") or [])
             ),
             waiting=tuple(waiting),
+            address=str(status.get("podIP") or ""),
         )
 
 
