@@ -39,8 +39,8 @@ class StreamTerms:
     """How to open a stream beside the calls to an API: the same server, identity, checks and proxy."""
 
     server: str
-    headers: Mapping[str, str] = field(repr=False)
-    """The token is among them, where there is one."""
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    """Names and values, perhaps several of one name; the token is among them, where there is one."""
     ssl_context: ssl.SSLContext | None
     """None for a server without TLS."""
     server_name: str | None

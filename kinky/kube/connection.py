@@ -132,7 +132,7 @@ class Connection:
         proxy = getattr(self._pool, "proxy", None)
         return StreamTerms(
             server=self.server,
-            headers=self._build_headers(None, "*/*"),
+            headers=tuple(self._build_headers(None, "*/*").items()),
             ssl_context=options.get("ssl_context"),
             server_name=options.get("server_hostname"),
             proxy=proxy.url if proxy else None,

@@ -35,6 +35,8 @@ MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 LIFE = timedelta(hours=1)
 GRACE_SECONDS = 0.2
 """One second in containerd."""
+ENDS = (OSError, asyncio.IncompleteReadError, asyncio.CancelledError)
+"""How a connection ends that nobody closes in order: by its other side, or with the test."""
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -132,7 +134,7 @@ class FakeHost:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            with contextlib.suppress(*ENDS):
                 while head := await reader.readuntil(b"\r\n\r\n"):
                     lines = head.decode().split("\r\n")
                     path = lines[0].split()[1]
@@ -283,7 +285,7 @@ class Guest:
         self.port = server.sockets[0].getsockname()[1]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(*ENDS):
             order, _, argument = (await reader.readline()).decode().strip().partition(" ")
             self.asked.append(order)
             if order in ("echo", "sink"):

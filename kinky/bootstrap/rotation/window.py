@@ -41,7 +41,7 @@ def look_through(site: Site, node: str, port: int, look: Callable[[int], str | P
     with open_window(site, running[0], port) as window:
         answer = look(window.port)
     if isinstance(answer, Pending) and window.failures:
-        return Pending("; ".join([answer.seen, window.failures[-1]]))
+        return Pending("; ".join([answer.seen, window.failures[0]]))
     return answer
 
 
