@@ -92,7 +92,7 @@ class HostView:
     def look(self) -> Sight | None:
         """Ask the host; None when it does not tell."""
         try:
-            api = HostApi(self._open(), namespace=self._spec.namespace)
+            api = HostApi(self._open(), self._spec.access)
             return fetch_sight(api, names.endpoint_service(self._spec.cluster))
         except KinkyError:
             # The kubeconfig may have been written anew, as after a restart of the embedded host.

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from kinky.bootstrap import clock
 from kinky.bootstrap.fit_network import check_overlaps, fetch_host_networks
 from kinky.bootstrap.fit_quota import check_quotas, parse_quantity
+from kinky.bootstrap.fit_record import check_record
 from kinky.bootstrap.fit_rights import fetch_missing
-from kinky.bootstrap.keys import fetch_encryption_provider
-from kinky.bootstrap.owner import describe_conflict, fetch_owner
-from kinky.bootstrap.secrets_store import UnreachableHostError, fetch_host_url
+from kinky.bootstrap.secrets_store import UnreachableHostError, check_store_server
 from kinky.config.model import KinkyConfig
 from kinky.config.store import HOST_NAMESPACE
 from kinky.errors import HostError
@@ -57,12 +56,12 @@ class Findings:
 
 
 def check_fit(
-    cfg: KinkyConfig, access: HostAccess, *, owner: str | None, image_kubernetes_version: str | None = None
+    cfg: KinkyConfig, access: HostAccess, *, stack: str, image_kubernetes_version: str | None = None
 ) -> HostFit:
     """Read the host and compare it with the configuration; touches nothing.
 
     Args:
-        owner: How this stack names itself on the host; None does not look for another owner.
+        stack: Organization, project and stack, as Pulumi names them.
         image_kubernetes_version: What the chosen node image was built for, when that is known.
 
     Raises:
@@ -74,7 +73,7 @@ def check_fit(
         _check_image(cfg, image_kubernetes_version), "kinky image build makes an image for the wanted version"
     )
     api = HostApi.connect(access)
-    fit = _read_host(cfg, api, owner, findings) if _is_answering(api, findings) else None
+    fit = _read_host(cfg, api, stack, findings) if _is_answering(api, findings) else None
     if findings.problems or fit is None:
         count = "1 problem" if len(findings.problems) == 1 else f"{len(findings.problems)} problems"
         raise HostError(
@@ -106,7 +105,7 @@ def _is_answering(api: HostApi, findings: Findings) -> bool:
     return True
 
 
-def _read_host(cfg: KinkyConfig, api: HostApi, owner: str | None, findings: Findings) -> HostFit | None:
+def _read_host(cfg: KinkyConfig, api: HostApi, stack: str, findings: Findings) -> HostFit | None:
     """Run all checks that need an answering host."""
     difference = clock.describe_difference(api)
     findings.refuse([difference] if difference else [], clock.HINT)
@@ -129,7 +128,7 @@ def _read_host(cfg: KinkyConfig, api: HostApi, owner: str | None, findings: Find
         )
         _check_store_path(cfg, api, findings)
         if exists:
-            _check_contents(cfg, api, owner, findings, served=served)
+            _check_contents(cfg, api, stack, findings, served=served)
         accelerator = _read_kubevirt(cfg, api, findings) if served else UNKNOWN
     except ApiError as error:
         findings.refuse([error.message], "the host answered once and then did not: try again")
@@ -159,26 +158,22 @@ def _check_namespace(cfg: KinkyConfig, api: HostApi, findings: Findings) -> bool
 
 
 def _check_store_path(cfg: KinkyConfig, api: HostApi, findings: Findings) -> None:
-    """Check that pods can be told how to reach a store that is on the host."""
+    """Check that pods can be told how to reach a store that is on the host, and would trust it."""
     if cfg.secrets_store.kind != HOST_NAMESPACE:
         return
     try:
-        fetch_host_url(api)
+        unseen = check_store_server(api)
+        findings.warnings += [unseen] if unseen else []
     except UnreachableHostError as error:
         findings.refuse([error.message], str(error.hint))
 
 
-def _check_contents(cfg: KinkyConfig, api: HostApi, owner: str | None, findings: Findings, *, served: bool) -> None:
+def _check_contents(cfg: KinkyConfig, api: HostApi, stack: str, findings: Findings, *, served: bool) -> None:
     """Check what a namespace that exists holds: another stack's cluster, and quotas."""
     cluster = cfg.cluster.name
     try:
-        marked = fetch_owner(api, cluster)
-        if owner is not None and marked is not None and marked != owner:
-            findings.refuse(
-                [describe_conflict(api.namespace, cluster, marked or "unknown")],
-                "choose another cluster.name or host.namespace, or destroy the other stack first",
-            )
-        findings.refuse(_check_provider(cfg, api), "set it back; another provider needs another cluster")
+        for problems, hint in check_record(cfg, api, stack):
+            findings.refuse(problems, hint)
         quotas = api.fetch_quotas()
         present = frozenset(api.fetch_vms(cluster_selector(cluster))) if served else frozenset()
         findings.refuse(
@@ -189,14 +184,6 @@ def _check_contents(cfg: KinkyConfig, api: HostApi, owner: str | None, findings:
         if error.status != 403:
             raise
         findings.warnings.append(error.message)
-
-
-def _check_provider(cfg: KinkyConfig, api: HostApi) -> list[str]:
-    """Compare what shall encrypt the inner etcd with what has, if there is a cluster: nothing else can read it."""
-    made, asked = fetch_encryption_provider(api, cfg.cluster.name), cfg.encryption.provider
-    if made in ("", asked):
-        return []
-    return [f"encryption.provider = {asked}: cluster {cfg.cluster.name} was made with {made}"]
 
 
 def _read_kubevirt(cfg: KinkyConfig, api: HostApi, findings: Findings) -> str:

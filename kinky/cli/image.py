@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from pathlib import Path
 
 from kinky.cli import options
+from kinky.given_paths import resolve_given
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
@@ -15,7 +15,10 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     actions = parser.add_subparsers(required=True, metavar="ACTION", parser_class=argparse.ArgumentParser)
     build = actions.add_parser("build", help="build it; nothing to do when its inputs did not change. Needs root.")
     build.add_argument(
-        "--add", type=Path, metavar="DIR", help="put the files of this folder, laid out as below /, into it as well"
+        "--add",
+        type=resolve_given,
+        metavar="DIR",
+        help="put the files of this folder, laid out as below /, into it as well",
     )
     options.set_run(build, run_build)
     show = actions.add_parser("show", help="print what was built last")

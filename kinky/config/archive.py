@@ -12,6 +12,7 @@ from typing import IO, Final
 
 from kinky.config.model import KinkyConfig
 from kinky.config.problem import Problem
+from kinky.given_paths import resolve_given
 
 VERSION_LABEL: Final = "dev.kinky.kubernetes-version"
 KEY: Final = ("image", "archive")
@@ -22,7 +23,7 @@ def check_archive(cfg: KinkyConfig, *, base: Path) -> list[Problem]:
     declared = cfg.image.archive
     if declared is None:
         return []
-    path = base / Path(declared).expanduser()
+    path = resolve_given(declared, base=base)
     if not path.is_file():
         return [Problem(KEY, declared, f"there is no such file: {path}")]
     try:

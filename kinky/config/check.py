@@ -219,10 +219,16 @@ def _check_access(cfg: KinkyConfig) -> Iterator[Problem]:
 
 
 def _check_etcd(cfg: KinkyConfig) -> Iterator[Problem]:
-    """An ephemeral cluster has no etcd volume that settings could be about."""
+    """An ephemeral cluster has no etcd volume that settings could be about, and no member that could come back."""
     if cfg.cluster.ephemeral:
         ephemeral: KeyPath = ("cluster", "ephemeral")
         asked = cfg.control_plane
+        if asked.replicas > 1:
+            text = (
+                "must be 1 with cluster.ephemeral: a member of etcd that restarts with an empty disk is not let in "
+                "again, so the second restart of a VM would end the cluster"
+            )
+            yield Problem(("controlPlane", "replicas"), asked.replicas, text, (ephemeral,))
         for key, value in (("etcdStorageClass", asked.etcd_storage_class), ("etcdRetain", asked.etcd_retain or None)):
             if value is not None:
                 text = "has no meaning with cluster.ephemeral, where etcd has no volume"

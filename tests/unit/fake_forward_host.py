@@ -125,7 +125,7 @@ class FakeHost:
         }
         path = self.folder / "kubeconfig.yaml"
         path.write_text(json.dumps(body))
-        return HostAccess(kubeconfig=str(path), context=None, namespace="ns")
+        return HostAccess(kubeconfig=str(path), context=None, namespace="ns", cluster="dev")
 
     def drop(self) -> None:
         """Break all port-forwards, as a host that restarts does."""
@@ -138,9 +138,10 @@ class FakeHost:
                 while head := await reader.readuntil(b"\r\n\r\n"):
                     lines = head.decode().split("\r\n")
                     path = lines[0].split()[1]
-                    headers = {
-                        name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:]) if name
-                    }
+                    headers: dict[str, str] = {}
+                    for name, _, value in (line.partition(": ") for line in lines[1:] if line):
+                        before = headers.get(name.lower())
+                        headers[name.lower()] = value if before is None else f"{before}, {value}"
                     if self.silent:
                         await reader.read()
                     elif "/portforward?" in path:

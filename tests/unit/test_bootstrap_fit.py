@@ -13,7 +13,7 @@ from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from tests.unit.fake_api import FakeConnection
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 SERVED = {"kubevirt.io/v1": ["virtualmachines", "virtualmachineinstances"]}
 
 
@@ -56,13 +56,13 @@ def add_kubevirt(host: FakeConnection, *, emulates: bool, phase: str = "Deployed
 
 def refuse(config: KinkyConfig, **arguments: Any) -> str:
     with pytest.raises(HostError) as caught:
-        fit.check_fit(config, ACCESS, **({"owner": "me"} | arguments))
+        fit.check_fit(config, ACCESS, **({"stack": "me"} | arguments))
     return str(caught.value)
 
 
 def test_a_host_that_fits(host: FakeConnection) -> None:
     before = dict(host.objects)
-    assert fit.check_fit(make_config(), ACCESS, owner="me") == fit.HostFit(accelerator="kvm", warnings=())
+    assert fit.check_fit(make_config(), ACCESS, stack="me") == fit.HostFit(accelerator="kvm", warnings=())
     assert host.objects == before
     assert {method for method, path in host.calls if not path.endswith("accessreviews")} == {"GET"}
 
@@ -115,7 +115,7 @@ def test_rights_that_are_not_needed_are_not_asked(host: FakeConnection) -> None:
         access={"mode": "loadBalancer"},
         virtualMachine={"serialConsoleLog": "never"},
     )
-    fit.check_fit(config, ACCESS, owner="me")
+    fit.check_fit(config, ACCESS, stack="me")
 
 
 def test_namespace_that_may_not_be_made(host: FakeConnection) -> None:
@@ -133,7 +133,7 @@ def test_namespace_that_is_being_deleted(host: FakeConnection) -> None:
 
 def test_namespace_that_may_not_be_read_is_taken_as_there(host: FakeConnection) -> None:
     host.answer("GET", "/api/v1/namespaces/ns", {"reason": "Forbidden"}, status=403)
-    host.add("/api/v1/namespaces/ns/configmaps", "dev-owner", data={"stack": "another"})
+    host.add("/api/v1/namespaces/ns/configmaps", "dev-record", data={"stack": "another"})
     assert "already holds a cluster dev of another stack" in refuse(make_config())
 
 
@@ -152,7 +152,7 @@ def test_quota_counts_only_what_is_still_to_be_made(host: FakeConnection) -> Non
         host.add("/apis/kubevirt.io/v1/namespaces/ns/virtualmachines", name, metadata={"labels": labels})
     hard = {"pods": "2"}
     host.add("/api/v1/namespaces/ns/resourcequotas", "full", status={"hard": hard, "used": {"pods": "2"}})
-    fit.check_fit(make_config(), ACCESS, owner="me")
+    fit.check_fit(make_config(), ACCESS, stack="me")
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_what_cannot_be_read_is_a_warning(host: FakeConnection) -> None:
     forbidden = {"reason": "Forbidden", "message": "no"}
     for path in ("/api/v1/nodes", "/apis/kubevirt.io/v1/kubevirts", "/api/v1/namespaces/ns/resourcequotas"):
         host.answer("GET", path, forbidden, status=403)
-    found = fit.check_fit(make_config(), ACCESS, owner="me")
+    found = fit.check_fit(make_config(), ACCESS, stack="me")
     assert found.accelerator == "unknown"
     assert len(found.warnings) == 2
     assert any("pod networks are unknown" in warning for warning in found.warnings)
@@ -201,11 +201,11 @@ def test_what_cannot_be_read_is_a_warning(host: FakeConnection) -> None:
 
 def test_a_store_that_cannot_reach_the_host_is_told_before_anything_is_made(host: FakeConnection) -> None:
     host.answer("GET", "/api/v1/namespaces/default/services/kubernetes", {"reason": "Forbidden"}, status=403)
-    fit.check_fit(make_config(), ACCESS, owner="me")
+    fit.check_fit(make_config(), ACCESS, stack="me")
     host.server = "https://127.0.0.1:6443"
     assert "the secrets store cannot reach the host: no right to get Service kubernetes" in refuse(make_config())
     inside = make_config(cluster={"name": "dev", "ephemeral": True}, secretsStore={"kind": "embedded"})
-    fit.check_fit(inside, ACCESS, owner="me")
+    fit.check_fit(inside, ACCESS, stack="me")
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nodes", "/apis/kubevirt.io/v1/kubevirts"])
@@ -216,11 +216,10 @@ def test_a_host_that_fails_to_tell_is_not_a_host_that_does_not_tell(host: FakeCo
 
 
 def test_cluster_of_another_stack(host: FakeConnection) -> None:
-    host.add("/api/v1/namespaces/ns/configmaps", "dev-owner", data={"stack": "organization/kinky/other"})
+    host.add("/api/v1/namespaces/ns/configmaps", "dev-record", data={"stack": "organization/kinky/other"})
     expected = "namespace ns already holds a cluster dev of another stack: organization/kinky/other"
     assert expected in refuse(make_config())
-    fit.check_fit(make_config(), ACCESS, owner="organization/kinky/other")
-    fit.check_fit(make_config(), ACCESS, owner=None)
+    fit.check_fit(make_config(), ACCESS, stack="organization/kinky/other")
 
 
 @pytest.mark.parametrize(
@@ -240,7 +239,7 @@ def test_accelerator(host: FakeConnection, kvm: str, emulates: bool, asked: str,
     add_kubevirt(host, emulates=emulates)
     config = make_config(host={"accelerator": asked})
     if expected in ("kvm", "emulation"):
-        assert fit.check_fit(config, ACCESS, owner="me").accelerator == expected
+        assert fit.check_fit(config, ACCESS, stack="me").accelerator == expected
     else:
         assert expected in refuse(config)
 
@@ -252,7 +251,7 @@ def test_kubevirt_that_is_not_deployed_yet(host: FakeConnection) -> None:
 
 def test_all_problems_are_told_together(host: FakeConnection) -> None:
     host.denied = {("create", "virtualmachines")}
-    host.add("/api/v1/namespaces/ns/configmaps", "dev-owner", data={"stack": "other"})
+    host.add("/api/v1/namespaces/ns/configmaps", "dev-record", data={"stack": "other"})
     message = refuse(
         make_config(network={"podCidrs": ["10.85.0.0/16"]}),
         image_kubernetes_version="v1.34.0",
@@ -261,7 +260,7 @@ def test_all_problems_are_told_together(host: FakeConnection) -> None:
 
 
 def test_image_of_another_version(host: FakeConnection) -> None:
-    fit.check_fit(make_config(), ACCESS, owner="me", image_kubernetes_version="v1.36.3")
+    fit.check_fit(make_config(), ACCESS, stack="me", image_kubernetes_version="v1.36.3")
     assert (
         "the node image was built for Kubernetes v1.35.0, cluster.kubernetesVersion is v1.36.3\n"
         "hint: kinky image build makes an image for the wanted version"
@@ -277,7 +276,7 @@ def test_quantities(text: str, expected: Fraction) -> None:
 
 
 def test_a_host_that_nobody_vouches_for_is_a_warning(host: FakeConnection) -> None:
-    vouched = fit.check_fit(make_config(), ACCESS, owner="me").warnings
+    vouched = fit.check_fit(make_config(), ACCESS, stack="me").warnings
     unknown = make_config(host={"encryptionAtRest": "unknown", "acceptUnencryptedAtRest": True})
-    assert fit.check_fit(unknown, ACCESS, owner="me").warnings == (fit.UNATTESTED, *vouched)
+    assert fit.check_fit(unknown, ACCESS, stack="me").warnings == (fit.UNATTESTED, *vouched)
     assert "\n" not in fit.UNATTESTED, "one line"

@@ -18,7 +18,7 @@ from kinky.progress import phase
 from kinky.retry import Pending
 from tests.unit.fake_api import FakeClock, FakeConnection, answer_node
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 VMS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachines"
 VMIS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachineinstances"
 PODS = "/api/v1/namespaces/ns/pods"

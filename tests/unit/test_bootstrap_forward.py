@@ -3,6 +3,7 @@
 import pytest
 
 from kinky.bootstrap.endpoint_view import GONE_SECONDS, SILENT_SECONDS, Follower, Sight, fetch_sight
+from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 
@@ -84,7 +85,7 @@ def test_choice_of_the_pod(
 
 def test_sight_tells_pods_that_end_from_those_that_stay() -> None:
     connection = FakeConnection()
-    api = HostApi(connection, namespace="ns")
+    api = HostApi(connection, HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev"))
     assert fetch_sight(api, "dev-endpoint") == Sight(has_service=False)
     connection.add("/api/v1/namespaces/ns/services", "dev-endpoint", spec={"selector": {"role": "cp"}})
     for name, phase, ready, extra in (

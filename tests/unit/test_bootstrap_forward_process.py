@@ -17,7 +17,7 @@ from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from tests.unit.fake_forward_host import FakeHost, Guest, Loop, Pod, free_port
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 LEAK = "Authorization: Bearer very-secret-token"
 
 

@@ -1,5 +1,6 @@
 """Guests that say nothing: which are replaced, when, and how often."""
 
+from kinky import names
 from kinky.bootstrap import checks
 from kinky.bootstrap.silent_guests import REPLACEMENTS, SILENT_SECONDS
 from kinky.kube.access import HostAccess
@@ -8,7 +9,7 @@ from kinky.kube.inner import InnerApi
 from kinky.retry import Pending
 from tests.unit.fake_api import FakeClock, FakeConnection
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 VMIS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachineinstances"
 PODS = "/api/v1/namespaces/ns/pods"
 NODES = "/api/v1/nodes"
@@ -20,7 +21,7 @@ def boot(host: FakeConnection, node: str, *, console: str, serial: int = 0, logg
     labels = {"kinky.dev/node": node, "kubevirt.io": "virt-launcher"}
     containers = [{"name": "guest-console-log"}] if logged else []
     created = f"2026-01-01T00:00:{serial:02}Z"
-    host.add(VMIS, node)
+    host.add(VMIS, node, metadata={"labels": names.cluster_labels("dev")})
     host.add(
         PODS,
         pod,

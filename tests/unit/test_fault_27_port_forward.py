@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +61,20 @@ def test_fault_27_a_stream_is_opened_as_the_kubeconfig_says(tmp_path: Path) -> N
         assert host.headers[0]["authorization"] == "Bearer a-token"
         assert host.headers[0]["user-agent"] == "kinky"
         assert "a-token" not in repr(terms)
+
+    with_host(test, tmp_path)
+
+
+def test_fault_27_a_stream_acts_as_the_user_whom_the_kubeconfig_names(tmp_path: Path) -> None:
+    async def test(host: FakeHost, dial: Dial) -> None:
+        access = host.write_kubeconfig()
+        path = Path(access.kubeconfig)
+        body = json.loads(path.read_text())
+        body["users"][0]["user"] |= {"as": "Jürgen", "as-groups": ["one", "two"]}
+        path.write_text(json.dumps(body))
+        assert await ask(await dial(open_host(access).describe_stream()), b"name\n") == b"a\n"
+        assert host.headers[0]["impersonate-user"] == "Jürgen"
+        assert host.headers[0]["impersonate-group"] == "one, two"
 
     with_host(test, tmp_path)
 
@@ -165,17 +180,21 @@ def test_fault_27_the_way_leads_through_the_proxy_of_the_connection(tmp_path: Pa
 
         async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            asked.append(head.split("\r\n")[0])
+            asked.append(head)
             inner = await asyncio.open_connection("127.0.0.1", host.port)
             writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
             await proxy._join(reader, writer, *inner)
 
         server = await asyncio.start_server(connect, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        access = host.write_kubeconfig()
-        terms = replace(open_host(access).describe_stream(), proxy=f"http://127.0.0.1:{port}")
+        access = host.write_kubeconfig(token="a-token")
+        proxied = {"proxy": f"http://127.0.0.1:{port}", "proxy_headers": {"proxy-authorization": "Basic x"}}
+        terms = replace(open_host(access).describe_stream(), **proxied)
         assert await ask(await dial(terms), b"name\n") == b"a\n"
-        assert asked == [f"CONNECT 127.0.0.1:{host.port} HTTP/1.1"]
+        assert asked[0].startswith(f"CONNECT 127.0.0.1:{host.port} HTTP/1.1")
+        assert "proxy-authorization: Basic x" in asked[0]
+        assert "a-token" not in asked[0]
+        assert "proxy-authorization" not in host.headers[0]
 
     with_host(test, tmp_path)
 
@@ -338,5 +357,6 @@ def test_fault_27_the_proxy_of_the_calls_is_the_proxy_of_the_streams(
     monkeypatch.setenv("HTTPS_PROXY", "http://someone:secret@proxy.test:3128")
     access = FakeHost(tmp_path).write_kubeconfig(server="https://host.test:6443")
     terms = open_host(access).describe_stream()
-    assert terms.proxy == "http://someone:secret@proxy.test:3128"
-    assert "secret" not in repr(terms)
+    assert terms.proxy == "http://proxy.test:3128"
+    assert terms.proxy_headers == {"proxy-authorization": f"Basic {encode(b'someone:secret')}"}
+    assert "Basic" not in repr(terms)
