@@ -126,11 +126,12 @@ class Relay:
             # Small packets are sent at once.
             writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            await self._carry(reader, writer)
+            try:
+                await self._carry(reader, writer)
+            except StreamError as error:
+                self._say(f"closed a connection: {error.message}")
             async with asyncio.timeout(FLUSH_SECONDS):
                 await _end_client(reader, writer)
-        except StreamError as error:
-            self._say(f"closed a connection: {error.message}")
         except OSError:
             # The client is gone, or nothing more comes for it; TimeoutError is one.
             writer.transport.abort()
@@ -157,6 +158,7 @@ class Relay:
                 self._say(f"no answer: {error.message}")
                 tried.append(target)
             finally:
+                self._targets[task] = ""
                 await stream.close()
 
 
