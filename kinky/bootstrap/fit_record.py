@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from kinky import names
+from kinky.bootstrap.fit_rights import PARALLEL_CALLS
 from kinky.bootstrap.record import (
     RIVALS_HINT,
     TAKE_OVER_HINT,
@@ -19,7 +21,9 @@ from kinky.bootstrap.record import (
 from kinky.config.change import find_changes
 from kinky.config.model import KinkyConfig
 from kinky.kube import resources
+from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
+from kinky.kube.resources import Resource
 from kinky.manifests.host_names import list_host_names
 
 KINDS = (
@@ -63,9 +67,15 @@ def _check_stack(api: HostApi, cluster: str, found: ClusterRecord, stack: str) -
 def _find_foreign(cfg: KinkyConfig, api: HostApi) -> list[str]:
     """Find objects that are not the cluster's and have a name that `up` would write to."""
     wanted, cluster = list_host_names(cfg), cfg.cluster.name
+
+    def fetch(resource: Resource) -> list[JsonObject]:
+        return api.fetch_all(resource, namespace=api.namespace, metadata_only=True)
+
+    with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
+        found = list(pool.map(fetch, KINDS))
     foreign = []
-    for resource in KINDS:
-        for body in api.fetch_all(resource, namespace=api.namespace, metadata_only=True):
+    for resource, bodies in zip(KINDS, found, strict=True):
+        for body in bodies:
             metadata = body["metadata"]
             label = (metadata.get("labels") or {}).get(names.LABEL_CLUSTER)
             if (resource.kind, metadata["name"]) in wanted and label != cluster:

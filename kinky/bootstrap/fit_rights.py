@@ -143,9 +143,10 @@ RIGHTS_HEAD = """\
 
 What your own account on the host needs. Before anything is touched, `up` asks the host for each right that the
 configuration needs, and names those that are missing. With `createNamespace: false` a Role in the namespace gives all
-but the last two rows. What KinKy reads besides (nodes, pods of all namespaces, the KubeVirt object and, where no row
-asks for it, the Service `default/kubernetes`; quotas and events of the namespace) tells more before `up` and after a
-failure; without these rights `up` warns, and goes on.
+but the last two rows. What KinKy reads besides tells more before `up` and after a failure; without these rights `up`
+warns in one line, and goes on. It is: nodes, pods of all namespaces, Service networks, StorageClasses, volumes,
+priority classes, the KubeVirt object and, where no row asks for it, the Service `default/kubernetes`; Services of all
+namespaces with `access.nodePort`; quotas, limit ranges and events of the namespace.
 
 | Where | Kind | Verbs | Needed when |
 |---|---|---|---|"""

@@ -10,16 +10,20 @@ from kinky import names
 from kinky.config.section import AT_RESTART, FREELY, Section, never
 from kinky.config.store import SecretsStore, VaultServer
 from kinky.config.values import (
+    AnnotationKey,
     Cidr,
     Cores,
+    CpuModel,
     DiskGib,
-    EmptyOrName,
+    EmptyOrLabel,
     ImageReference,
+    Label,
     LabelKey,
     LabelValue,
     LocalPort,
     Name,
     NodePort,
+    ObjectName,
     OneFamily,
     Port,
     Rule,
@@ -74,7 +78,7 @@ class Host(Section):
     """Path of the host's kubeconfig; `null` means $KUBECONFIG or ~/.kube/config."""
     context: Annotated[Text | None, FREELY] = None
     """Context in that kubeconfig; `null` means its current context."""
-    namespace: Annotated[EmptyOrName, never("the VMs and the volumes cannot move")] = ""
+    namespace: Annotated[EmptyOrLabel, never("the VMs and the volumes cannot move")] = ""
     """Namespace for everything that KinKy makes; empty means `kinky-` and the cluster's name."""
     create_namespace: Annotated[bool, FREELY] = True
     """Whether KinKy makes the namespace, and removes it at the end; rights: end of docs/configuration.md."""
@@ -113,7 +117,7 @@ class ControlPlane(Section):
     etcd_gib: Annotated[DiskGib, never("the disk on the volume is not resized")] = 2
     """Size of the etcd volume of each, in GiB."""
     etcd_storage_class: Annotated[
-        Subdomain | None, never("another class needs another volume, and etcd's data would be lost")
+        ObjectName | None, never("another class needs another volume, and etcd's data would be lost")
     ] = None
     """StorageClass of the etcd volumes; `null` means the host's default."""
     etcd_retain: Annotated[bool, FREELY] = False
@@ -123,7 +127,7 @@ class ControlPlane(Section):
 class Pool(Section):
     """Workers that are alike."""
 
-    pool: Annotated[Name, FREELY]
+    pool: Annotated[Label, FREELY]
     """Name of the pool, unique in the cluster; the middle part of its nodes' names."""
     replicas: Annotated[int, within(0, 5000), FREELY] = 1
     """Number of nodes."""
@@ -173,9 +177,9 @@ class Access(Section):
     """`forward` goes through the host's API and needs nothing else of the host."""
     local_port: Annotated[LocalPort | None, FREELY] = None
     """Local port of the forward; `null` means one from 16443 on that follows from the cluster's name."""
-    node_port: Annotated[NodePort | None, FREELY] = None
-    """Port of the endpoint on the host's nodes in mode nodePort; `null` lets the host choose."""
-    load_balancer_annotations: Annotated[dict[LabelKey, str], FREELY] = Field(default_factory=dict)
+    node_port: Annotated[Port | None, FREELY] = None
+    """Port of the endpoint on the host's nodes in mode nodePort, in the host's range; `null` lets the host choose."""
+    load_balancer_annotations: Annotated[dict[AnnotationKey, str], FREELY] = Field(default_factory=dict)
     """Annotations of the endpoint Service in mode loadBalancer."""
 
 
@@ -186,7 +190,7 @@ class VirtualMachine(Section):
     """Firmware that boots the node image; it can be booted by both."""
     serial_console_log: Annotated[Literal["always", "bootstrap", "never"], AT_RESTART] = "bootstrap"
     """When the host keeps what VMs print on the console; `bootstrap`: not of VMs that start once the gate is open."""
-    cpu_model: Annotated[Text | None, AT_RESTART] = None
+    cpu_model: Annotated[CpuModel | None, AT_RESTART] = None
     """Processor model of the VMs; `null` means the host's default."""
     termination_grace_seconds: Annotated[int, within(0, 3600), AT_RESTART] = 30
     """Seconds that a VM has for its shutdown."""

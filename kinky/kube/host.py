@@ -4,7 +4,7 @@ from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import JsonObject, open_host
 from kinky.kube.ownership import OwnedObjects
-from kinky.kube.records import EventRecord, PodStatus, QuotaStatus, VmiStatus, VmStatus
+from kinky.kube.records import EventRecord, PodStatus, VmiStatus, VmStatus
 from kinky.kube.resources import Resource
 
 LAUNCHER_LABEL = "kubevirt.io=virt-launcher"
@@ -101,10 +101,6 @@ class HostApi(OwnedObjects):
         bodies = self.fetch_all_here(resources.PODS, selector=selector)
         bodies.sort(key=lambda body: str(body["metadata"].get("creationTimestamp", "")), reverse=True)
         return [PodStatus.parse(body) for body in bodies]
-
-    def fetch_quotas(self) -> list[QuotaStatus]:
-        """Fetch the quotas of the namespace."""
-        return [QuotaStatus.parse(body) for body in self.fetch_all_here(resources.RESOURCE_QUOTAS)]
 
     def fetch_events(self, name: str) -> list[EventRecord]:
         """Fetch the events about objects of this name, of whatever kind, oldest first."""

@@ -1,63 +1,21 @@
 """Fit: each thing that can be wrong with a host, told before anything is touched."""
 
 from datetime import timedelta
-from fractions import Fraction
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kinky.bootstrap import fit, fit_quota
-from kinky.config.load import load_config
-from kinky.config.model import KinkyConfig
-from kinky.errors import HostError
-from kinky.kube.access import HostAccess
+from kinky.bootstrap import fit
+from kinky.kube.quantities import parse_quantity
 from tests.unit.fake_api import FakeConnection
-
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
-SERVED = {"kubevirt.io/v1": ["virtualmachines", "virtualmachineinstances"]}
-
-
-def make_config(**sections: dict[str, Any]) -> KinkyConfig:
-    host = {"namespace": "ns", "encryptionAtRest": "attested"} | sections.pop("host", {})
-    image = {"reference": "example.test/node:1"} | sections.pop("image", {})
-    return load_config({"cluster": {"name": "dev"}, "host": host, "image": image, **sections}, source="test")
+from tests.unit.fitting_host import ACCESS, add_kubevirt, add_node, build_host, make_config, refuse
 
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
-    """A host where everything fits."""
-    connection = FakeConnection()
-    connection.served = dict(SERVED)
-    connection.answer("GET", "/version", {"gitVersion": "v1.36.3"})
-    connection.add("/api/v1/namespaces", "ns", status={"phase": "Active"})
-    add_node(connection, kvm="110")
-    connection.add("/api/v1/namespaces/default/services", "kubernetes", spec={"clusterIP": "10.96.0.1"})
-    add_kubevirt(connection, emulates=False)
-    monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
-    return connection
-
-
-def add_node(host: FakeConnection, *, kvm: str) -> None:
-    status = {
-        "allocatable": {"devices.kubevirt.io/kvm": kvm},
-        "addresses": [{"type": "InternalIP", "address": "10.84.0.1"}, {"type": "Hostname", "address": "n"}],
-    }
-    host.add("/api/v1/nodes", "n", spec={"podCIDRs": ["10.85.0.0/16"]}, status=status)
-
-
-def add_kubevirt(host: FakeConnection, *, emulates: bool, phase: str = "Deployed") -> None:
-    host.add(
-        "/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts",
-        "kubevirt",
-        spec={"configuration": {"developerConfiguration": {"useEmulation": emulates}}},
-        status={"phase": phase},
-    )
-
-
-def refuse(config: KinkyConfig, **arguments: Any) -> str:
-    with pytest.raises(HostError) as caught:
-        fit.check_fit(config, ACCESS, **({"stack": "me"} | arguments))
-    return str(caught.value)
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeConnection:
+    return build_host(monkeypatch, tmp_path)
 
 
 def test_a_host_that_fits(host: FakeConnection) -> None:
@@ -195,8 +153,9 @@ def test_what_cannot_be_read_is_a_warning(host: FakeConnection) -> None:
         host.answer("GET", path, forbidden, status=403)
     found = fit.check_fit(make_config(), ACCESS, stack="me")
     assert found.accelerator == "unknown"
-    assert len(found.warnings) == 2
-    assert any("pod networks are unknown" in warning for warning in found.warnings)
+    (warning,) = found.warnings
+    assert "pod networks are unknown" in warning
+    assert all(f"{kind} (" in warning for kind in ("nodes", "kubevirts", "resourcequotas"))
 
 
 def test_a_store_that_cannot_reach_the_host_is_told_before_anything_is_made(host: FakeConnection) -> None:
@@ -269,10 +228,10 @@ def test_image_of_another_version(host: FakeConnection) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("500m", Fraction(1, 2)), ("2Gi", Fraction(2 * 1024**3)), ("1e3", Fraction(1000)), ("4G", Fraction(4 * 10**9))],
+    [("500m", Decimal("0.5")), ("2Gi", Decimal(2 * 1024**3)), ("1e3", Decimal(1000)), ("4G", Decimal(4 * 10**9))],
 )
-def test_quantities(text: str, expected: Fraction) -> None:
-    assert fit_quota.parse_quantity(text) == expected
+def test_quantities(text: str, expected: Decimal) -> None:
+    assert parse_quantity(text) == expected
 
 
 def test_a_host_that_nobody_vouches_for_is_a_warning(host: FakeConnection) -> None:

@@ -139,6 +139,8 @@ def rancher(host: FakeConnection) -> FakeConnection:
     host.answer("GET", SERVICE, FORBIDDEN, status=403)
     host.answer("GET", "/apis/kubevirt.io/v1/kubevirts", FORBIDDEN, status=403)
     host.add("/api/v1/namespaces/default/configmaps", "kube-root-ca.crt", data={"ca.crt": "PEM"})
+    default = {"annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}
+    host.add("/apis/storage.k8s.io/v1/storageclasses", "local", metadata=default)
     host.certificate_fault = "its certificate is not of this CA"
     return host
 
