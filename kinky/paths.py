@@ -69,6 +69,11 @@ def reports_dir() -> Path:
     return _private(state_dir() / "reports")
 
 
+def host_door() -> Path:
+    """Return the path of the socket through which the embedded host leads to its pods, whether or not it exists."""
+    return host_dir() / "pods.sock"
+
+
 def pulumi_backend_dir() -> Path:
     """Return the private directory of the local Pulumi state backend."""
     return _private(state_dir() / "pulumi")

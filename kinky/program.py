@@ -24,7 +24,6 @@ from kinky.config.check import warn_config
 from kinky.config.load import decode_values, load_config
 from kinky.config.model import KinkyConfig
 from kinky.config.problem import refuse
-from kinky.embedded.toolchain import tool_path
 from kinky.errors import HostError, KinkyError
 from kinky.given_paths import resolve_given
 from kinky.kube.access import HostAccess, resolve_access
@@ -71,7 +70,6 @@ def prepare(raw: Mapping[str, object], *, source: str, stack: str) -> InnerClust
         custom_resource_definitions=read_definitions(image),
         cloud_init_schemas=read_cloud_init_schemas(image),
         emulated=fit.accelerator == "emulation",
-        kubectl=str(tool_path("kubectl")),
         kinky_command=str(Path(sys.executable).parent / "kinky"),
         ca_file=str(paths.stack_dir(config.cluster.name) / CA_FILE),
     )

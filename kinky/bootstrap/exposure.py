@@ -26,15 +26,13 @@ class PublishSpec:
     """Port on this machine in mode forward; None takes the cluster's own."""
     node_port: int | None = None
     """Port on the host's nodes in mode nodePort; None takes what the endpoint Service was given."""
-    kubectl: str = "kubectl"
-    """Absolute path of kubectl, for mode forward."""
 
 
 def ensure_published(access: HostAccess, cluster: str, publish: PublishSpec, *, limit_seconds: float) -> str:
     """Publish the inner API in the asked way and return its URL; in mode forward this starts the forward."""
     if publish.mode == FORWARD:
         port = forward_port(cluster, publish.local_port)
-        ensure_forward(access, cluster, local_port=port, kubectl=publish.kubectl)
+        ensure_forward(access, cluster, local_port=port)
         return f"https://{LOOPBACK}:{port}"
     api = HostApi.connect(access)
     name = names.endpoint_service(cluster)

@@ -13,6 +13,8 @@ from kinky.kube.resources import Resource
 from kinky.proxies import is_loopback
 
 PARALLEL_CALLS = 8
+PORT_FORWARD_VERBS = ("get", "create")
+"""A WebSocket is opened with the verb get; since Kubernetes 1.35 the host asks for create too."""
 READ_WRITE = ("get", "list", "create", "patch", "delete")
 
 
@@ -78,7 +80,7 @@ NEEDS = (
     ),
     Need(
         resource=resources.PODS,
-        verbs=("create",),
+        verbs=PORT_FORWARD_VERBS,
         subresource="portforward",
         when="`access.mode` is `forward`, or there are 3 control planes, each asked by a rotation; `kinky rotate ca`",
         applies=lambda cfg: cfg.access.mode == "forward" or cfg.control_plane.replicas > 1,

@@ -1,4 +1,4 @@
-"""Access mode `forward`: a process on this machine that keeps a port-forward to the inner API alive.
+"""Access mode `forward`: a process on this machine that carries each connection of a local port to the inner API.
 
 The process (`forward_daemon`) is started on demand by `up` and by every `kinky credential`, so a
 forward that was killed is back at the next kubectl call. It ends by itself when the cluster is gone.
@@ -11,7 +11,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kinky import names, paths, process
+from kinky import paths, process
 from kinky.errors import HostError
 from kinky.file_lock import file_lock
 from kinky.kube.access import HostAccess
@@ -23,7 +23,6 @@ LISTENING = "0A"
 """State of a listening socket in /proc/net/tcp."""
 SPEC_FILE = "forward.json"
 PID_FILE = "forward.pid"
-KUBECTL_PID_FILE = "forward-kubectl.pid"
 LOG_FILE = "forward.log"
 CA_FILE = "ca.crt"
 DAEMON_MODULE = "kinky.bootstrap.forward_daemon"
@@ -38,7 +37,6 @@ class ForwardSpec:
     context: str | None
     namespace: str
     local_port: int
-    kubectl: str
 
     @property
     def access(self) -> HostAccess:
@@ -52,17 +50,11 @@ class ForwardSpec:
         """Where the process keeps its files."""
         return paths.stack_dir(self.cluster)
 
-    @property
-    def kubectl_mark(self) -> str:
-        """Part of the command line by which the kubectl of this forward is known."""
-        return f"{self.local_port}:{names.ENDPOINT_PORT} --address={LOOPBACK} --namespace={self.namespace}"
 
-
-def ensure_forward(access: HostAccess, cluster: str, *, local_port: int, kubectl: str, wait_seconds: float = 0) -> int:
+def ensure_forward(access: HostAccess, cluster: str, *, local_port: int, wait_seconds: float = 0) -> int:
     """Start the forward process unless it runs already, and return its pid.
 
     Args:
-        kubectl: Absolute path of the program.
         wait_seconds: How long to wait for the local port to be open; 0 does not wait.
 
     Raises:
@@ -74,7 +66,6 @@ def ensure_forward(access: HostAccess, cluster: str, *, local_port: int, kubectl
         context=access.context,
         namespace=access.namespace,
         local_port=local_port,
-        kubectl=kubectl,
     )
     return _ensure(spec, wait_seconds=wait_seconds)
 
@@ -93,7 +84,7 @@ def stop_forward(cluster: str) -> None:
     directory = paths.stack_dir(cluster)
     with file_lock(directory / "forward.lock"):
         _stop(directory)
-        for name in (SPEC_FILE, PID_FILE, KUBECTL_PID_FILE):
+        for name in (SPEC_FILE, PID_FILE):
             with contextlib.suppress(FileNotFoundError):
                 (directory / name).unlink()
 
@@ -115,8 +106,7 @@ def read_spec(path: Path) -> ForwardSpec | None:
 def is_listening(port: int) -> bool:
     """Tell whether something listens on the local port.
 
-    The kernel is asked, not the port: kubectl ends when a connection leads to a guest that does not
-    listen yet, so a try to connect would break what it looks for.
+    The kernel is asked, not the port: a try to connect would open a stream through the host to a pod.
     """
     wanted = f"0100007F:{port:04X}"
     with Path("/proc/net/tcp").open() as table:
@@ -151,18 +141,14 @@ def _spawn(directory: Path) -> int:
 
 
 def _stop(directory: Path) -> None:
-    """End the process, and a kubectl that it left behind when it was killed."""
-    spec = read_spec(directory / SPEC_FILE)
-    if spec is None:
-        return
-    for name, expect in ((PID_FILE, str(directory / SPEC_FILE)), (KUBECTL_PID_FILE, spec.kubectl_mark)):
-        pid = _read_pid(directory / name)
-        if pid is not None:
-            process.terminate(pid, expect=expect)
+    """End the process, and all connections with it."""
+    pid = _read_pid(directory / PID_FILE)
+    if pid is not None:
+        process.terminate(pid, expect=str(directory / SPEC_FILE))
 
 
 def _require_free(spec: ForwardSpec) -> None:
-    """Refuse a local port that another program has, before kubectl fails on it again and again."""
+    """Refuse a local port that another program has, before the process fails on it."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -176,7 +162,7 @@ def _require_free(spec: ForwardSpec) -> None:
 
 
 def _wait_listening(spec: ForwardSpec, seconds: float) -> None:
-    """Wait until kubectl listens; the error names the log that says why it does not."""
+    """Wait until the process listens; the error names the log that says why it does not."""
 
     def check() -> bool | Pending:
         return is_listening(spec.local_port) or Pending("nothing listens yet")

@@ -1,259 +1,189 @@
-"""The forward process: keeps a kubectl port-forward to a control plane's pod until the cluster is gone.
+"""The forward process: carries each connection of a local port to a control plane's pod until the cluster is gone.
 
-Run as `python -m kinky.bootstrap.forward_daemon SPEC`. A kubectl whose pod was replaced (at each
-restart of a control plane's VMI) does not notice before somebody connects, and then ends. So this
-process follows the pods behind the endpoint Service and starts kubectl anew on one that is there.
+Run as `python -m kinky.bootstrap.forward_daemon SPEC`. It follows the pods behind the endpoint Service, because a
+control plane gets a new one at each restart: new connections go to a pod that is there, and those to a pod that has
+ended are closed, since nobody else would tell their clients.
 """
 
+import asyncio
 import contextlib
+import logging
+import os
+import resource
 import signal
-import socket
-import ssl
 import sys
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
-from kinky import names, process
-from kinky.bootstrap.forward import CA_FILE, KUBECTL_PID_FILE, LOG_FILE, LOOPBACK, ForwardSpec, read_spec
+from kinky import names, paths
+from kinky.bootstrap.endpoint_view import Follower, HostView
+from kinky.bootstrap.forward import LOOPBACK, ForwardSpec, read_spec
+from kinky.bootstrap.host_door import dial_door
+from kinky.bootstrap.relay import Relay, Stream
+from kinky.border import run_main
 from kinky.errors import KinkyError
-from kinky.kube import resources
-from kinky.kube.host import HostApi
-from kinky.kube.kubeconfig import write_private
+from kinky.kube.port_forward import PortForwarder, StreamError
 
-TICK_SECONDS = 1.0
-GONE_SECONDS = 60.0
-"""How long the endpoint Service must be gone; a Service that is replaced is back sooner."""
-SILENT_SECONDS = 300.0
-"""How long the host may not answer; a laptop that slept must not keep this process for ever."""
 LOOK_EVERY_SECONDS = 5.0
-PROBE_EVERY_SECONDS = 30.0
-PROBE_FAILURES = 4
-"""Only a kubectl that hangs is ended by probes, and not for one slow answer."""
-BACKOFF_LIMIT_SECONDS = 5.0
+LOOK_AGAIN_SECONDS = 1.0
+"""A connection that finds no pod asks for a look at once; many of them must not ask without a pause."""
+DIAL_SECONDS = 8.0
+"""How long a connection waits for a pod that answers; a client shall see a cluster that is down within seconds."""
 LOG_LIMIT_BYTES = 1_048_576
+HOST_THREADS = 2
+"""One looks at the pods, the other renews a token for a new stream."""
 
 
-@dataclass(frozen=True)
-class Sight:
-    """What the host shows of the endpoint."""
+class Log:
+    """Lines on standard error, which is the log file: bounded, and without repetition."""
 
-    has_service: bool
-    ready: tuple[str, ...] = ()
-    """Pods behind the Service that are Ready, the newest first."""
-    running: tuple[str, ...] = ()
-    """All pods behind it that run: before the API is ready there are only these."""
+    def __init__(self) -> None:
+        """Start with nothing said."""
+        self._last = ""
 
-    def choose(self, current: str | None) -> str | None:
-        """Choose the pod to forward to: the current one as long as no other is better."""
-        candidates = self.ready or self.running
-        return current if current in candidates else next(iter(candidates), None)
-
-
-@dataclass(frozen=True)
-class Actions:
-    """What the supervisor can do and see; tests give it others."""
-
-    start: Callable[[str], int]
-    """Starts kubectl on this pod and returns its pid."""
-    is_alive: Callable[[int], bool]
-    stop: Callable[[int], None]
-    answers: Callable[[], bool]
-    look: Callable[[], Sight | None]
-    """None when the host does not tell."""
-
-
-class Supervisor:
-    """Decides, tick by tick, whether kubectl must be started, ended or left, and when all is over."""
-
-    def __init__(self, actions: Actions, *, now: float) -> None:
-        """Start at this monotonic time, with nothing seen yet."""
-        self._actions = actions
-        self._pid: int | None = None
-        self._pod: str | None = None
-        self._wanted: str | None = None
-        self._started = now
-        self._next_start = now
-        self._backoff = TICK_SECONDS
-        self._next_look = now
-        self._gone_since: float | None = None
-        self._last_answer = now
-        self._next_probe = now + PROBE_EVERY_SECONDS
-        self._failures = 0
-
-    def tick(self, now: float) -> bool:
-        """Do what is due now; False when the process shall end."""
-        self._notice_end(now)
-        if now >= self._next_look:
-            self._look(now)
-        if now - self._last_answer >= SILENT_SECONDS:
-            return False
-        if self._gone_since is not None and now - self._gone_since >= GONE_SECONDS:
-            return False
-        self._follow(now)
-        if self._pid is not None and now >= self._next_probe:
-            self._probe(self._pid, now)
-        return True
-
-    def close(self) -> None:
-        """End kubectl."""
-        if self._pid is not None:
-            self._actions.stop(self._pid)
-            self._pid = None
-
-    def _notice_end(self, now: float) -> None:
-        """Notice that kubectl ended; it is started again the slower the sooner it ends."""
-        if self._pid is None or self._actions.is_alive(self._pid):
+    def say(self, text: str) -> None:
+        """Write one line with the time, unless it repeats the one before."""
+        if text == self._last:
             return
-        lived = now - self._started
-        self._backoff = TICK_SECONDS if lived > 30 else min(2 * self._backoff, BACKOFF_LIMIT_SECONDS)
-        self._next_start = now + self._backoff
-        self._next_look = now
-        self._pid = None
-
-    def _look(self, now: float) -> None:
-        """Ask the host for the endpoint Service and the pods behind it."""
-        self._next_look = now + LOOK_EVERY_SECONDS
-        sight = self._actions.look()
-        if sight is None:
-            return
-        self._last_answer = now
-        self._wanted = sight.choose(self._pod)
-        if sight.has_service:
-            self._gone_since = None
-        elif self._gone_since is None:
-            self._gone_since = now
-
-    def _follow(self, now: float) -> None:
-        """Have kubectl run on the wanted pod, and on no other."""
-        if self._pid is not None and self._pod != self._wanted:
-            self.close()
-            self._next_start = now
-        if self._pid is None and self._wanted is not None and now >= self._next_start:
-            self._pod = self._wanted
-            self._pid = self._actions.start(self._wanted)
-            self._started = now
-            self._failures = 0
-            self._next_probe = now + PROBE_EVERY_SECONDS
-
-    def _probe(self, pid: int, now: float) -> None:
-        """End a kubectl that listens but leads nowhere."""
-        self._next_probe = now + PROBE_EVERY_SECONDS
-        self._failures = 0 if self._actions.answers() else self._failures + 1
-        if self._failures >= PROBE_FAILURES:
-            self._actions.stop(pid)
+        self._last = text
+        with contextlib.suppress(OSError):
+            if os.fstat(sys.stderr.fileno()).st_size > LOG_LIMIT_BYTES:
+                os.ftruncate(sys.stderr.fileno(), 0)
+            sys.stderr.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+            sys.stderr.flush()
 
 
-class HostView:
-    """Looks at the endpoint with one connection, which is opened anew after a failure."""
+class Daemon:
+    """One forward: a relay whose connections are dialed to the pods that the host shows."""
 
-    def __init__(self, spec: ForwardSpec) -> None:
-        """Open nothing yet."""
+    def __init__(self, spec: ForwardSpec, view: HostView, forwarder: PortForwarder, log: Log) -> None:
+        """Listen to nothing yet."""
         self._spec = spec
-        self._api: HostApi | None = None
+        self._view = view
+        self._forwarder = forwarder
+        self._log = log
+        self._follower = Follower(now=time.monotonic())
+        self._look_now = asyncio.Event()
+        self._seen = asyncio.Event()
+        """Set by the next look, which puts another one here."""
+        self.relay = Relay(self._dial, say=log.say)
 
-    def look(self) -> Sight | None:
-        """Ask the host; None when it does not tell."""
+    async def run(self) -> None:
+        """Forward until there is nothing left to forward to; raises OSError when the port cannot be had."""
+        await self.relay.listen(self._spec.local_port)
+        self._log.say(f"listening on {LOOPBACK}:{self._spec.local_port} for inner cluster {self._spec.cluster}")
         try:
-            self._api = self._api or HostApi.connect(self._spec.access)
-            return fetch_sight(self._api, names.endpoint_service(self._spec.cluster))
-        except KinkyError:
-            # The kubeconfig may have been written anew, as after a restart of the embedded host.
-            self._api = None
-            return None
+            while (reason := self._follower.find_end(time.monotonic())) is None:
+                await self._look()
+                await _wait(asyncio.Event(), LOOK_AGAIN_SECONDS)
+                await _wait(self._look_now, LOOK_EVERY_SECONDS - LOOK_AGAIN_SECONDS)
+            self._log.say(f"ended: {reason}")
+        finally:
+            await self.relay.close()
+
+    async def _look(self) -> None:
+        self._look_now.clear()
+        sight = await asyncio.to_thread(self._view.look)
+        if sight is None:
+            self._log.say("the host does not answer, or not as it should")
+        self._follower.notice(sight, time.monotonic())
+        self.relay.cut(self._follower.is_gone)
+        self._seen.set()
+        self._seen = asyncio.Event()
+
+    async def _dial(self, tried: Collection[str]) -> tuple[str, Stream]:
+        """Open a stream to a pod that was not tried, waiting for one that comes; raises StreamError after a while."""
+        failed = set(tried)
+        reason = "no pod of a control plane runs"
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DIAL_SECONDS):
+                while True:
+                    pod = self._follower.choose(failed)
+                    if pod is None:
+                        self._look_now.set()
+                        await self._seen.wait()
+                        failed.clear()
+                        continue
+                    try:
+                        stream = await self._open(pod)
+                    except KinkyError as error:
+                        reason = error.message
+                        failed.add(pod)
+                    else:
+                        self._follower.current = pod
+                        return pod, stream
+        raise StreamError(f"no connection in {DIAL_SECONDS:.0f} s: {reason}")
+
+    async def _open(self, pod: str) -> Stream:
+        """Open a stream to a pod: through the embedded host's door where there is one, else by a port-forward."""
+        address = self._follower.sight.addresses.get(pod)
+        if address and self._spec.kubeconfig == str(paths.host_kubeconfig()) and paths.host_door().exists():
+            with contextlib.suppress(StreamError):
+                return await dial_door(paths.host_door(), pod=pod, address=address, port=names.ENDPOINT_PORT)
+        terms = await asyncio.to_thread(self._view.describe_stream)
+        return await self._forwarder.dial(terms, namespace=self._spec.namespace, pod=pod, port=names.ENDPOINT_PORT)
 
 
-def fetch_sight(api: HostApi, service_name: str) -> Sight:
-    """Ask the host for a Service and the pods that it selects."""
-    service = api.fetch_here(resources.SERVICES, service_name)
-    selector = ((service or {}).get("spec") or {}).get("selector") or {}
-    if service is None or not selector:
-        return Sight(has_service=service is not None)
-    pods = api.fetch_pods(",".join(f"{key}={value}" for key, value in sorted(selector.items())))
-    alive = [pod for pod in pods if pod.phase == "Running" and not pod.deleting]
-    return Sight(
-        has_service=True,
-        ready=tuple(pod.name for pod in alive if pod.ready),
-        running=tuple(pod.name for pod in alive),
-    )
+async def serve(spec: ForwardSpec, log: Log) -> None:
+    """Forward until there is nothing left to forward to, or until SIGTERM or SIGINT cancels it."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    loop.set_default_executor(ThreadPoolExecutor(HOST_THREADS))
+    loop.set_exception_handler(lambda _loop, context: log.say(_describe(context)))
+    if task is not None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+    async with PortForwarder() as forwarder:
+        await Daemon(spec, HostView(spec), forwarder, log).run()
 
 
-def build_actions(spec: ForwardSpec) -> Actions:
-    """Build the real actions for one forward."""
-    return Actions(
-        start=lambda pod: _start_kubectl(spec, pod),
-        is_alive=lambda pid: process.is_alive(pid, expect=spec.kubectl_mark),
-        stop=lambda pid: process.terminate(pid, expect=spec.kubectl_mark, grace_seconds=3),
-        answers=lambda: is_answering(
-            spec.local_port, names.endpoint_host(spec.cluster), ca_file=spec.directory / CA_FILE
-        ),
-        look=HostView(spec).look,
-    )
-
-
-def is_answering(port: int, server_name: str, *, ca_file: Path) -> bool:
-    """Tell whether something speaks TLS behind the local port; whether it is the right one others prove."""
-    # With the CA the handshake ends politely; without it the API server would log each probe as an error.
-    context = ssl.create_default_context(cafile=str(ca_file) if ca_file.exists() else None)
-    try:
-        with (
-            socket.create_connection((LOOPBACK, port), timeout=10) as plain,
-            context.wrap_socket(plain, server_hostname=server_name),
-        ):
-            return True
-    except ssl.SSLCertVerificationError:
-        return True
-    except OSError:
-        return False
-
-
-def run(spec_path: Path, stop: threading.Event) -> int:
-    """Supervise until told to stop, or until there is nothing left to forward to."""
+def run(spec_path: Path) -> int:
+    """Run one forward to its end and return the exit code; a foreign exception is left to the border."""
+    log = Log()
     spec = read_spec(spec_path)
     if spec is None:
-        sys.stderr.write(f"forward: {spec_path} is not usable\n")
+        log.say(f"{spec_path} is not usable")
         return 1
-    supervisor = Supervisor(build_actions(spec), now=time.monotonic())
+    # Not `asyncio.run`: it would wait for a thread whose call the host does not answer.
+    loop = asyncio.new_event_loop()
     try:
-        while supervisor.tick(time.monotonic()):
-            if stop.wait(TICK_SECONDS):
-                break
+        loop.run_until_complete(serve(spec, log))
+    except asyncio.CancelledError:
+        log.say("ended: told to")
+    except KinkyError as error:
+        log.say(f"ended: {error.message}")
+        return 1
+    except OSError as error:
+        log.say(f"ended: {LOOPBACK}:{spec.local_port} cannot be used: {error.strerror}")
+        return 1
     finally:
-        supervisor.close()
+        loop.close()
     return 0
 
 
 def main(arguments: list[str]) -> int:
-    """Run as a process: SIGTERM and SIGINT end it, and kubectl with it."""
-    stop = threading.Event()
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    return run(Path(arguments[0]), stop)
+    """Run as a process, which may hold many connections and says nothing but its own lines."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # Without a handler, Python would write what packages warn about to standard error.
+    logging.getLogger().addHandler(logging.NullHandler())
+    return run(Path(arguments[0]))
 
 
-def _start_kubectl(spec: ForwardSpec, pod: str) -> int:
-    """Start kubectl on a pod and record its pid, in case this process is killed."""
-    log = spec.directory / LOG_FILE
-    with contextlib.suppress(FileNotFoundError):
-        if log.stat().st_size > LOG_LIMIT_BYTES:
-            log.write_bytes(b"")
-    context = ["--context", spec.context] if spec.context else []
-    pid = process.spawn_detached(
-        [spec.kubectl, "port-forward", f"pod/{pod}", *spec.kubectl_mark.split(), *context],
-        log=log,
-        # By environment, because the flag takes one file and the variable may name several.
-        env={"KUBECONFIG": spec.kubeconfig},
-    )
-    write_private(spec.directory / KUBECTL_PID_FILE, f"{pid}\n".encode())
-    return pid
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, but not for longer."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+def _describe(context: dict[str, Any]) -> str:
+    """Describe an error that the event loop reports, without the error's own text."""
+    return f"{context.get('message', 'event loop')}: {type(context.get('exception')).__name__}"
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    # A thread may still wait for the host; the interpreter would wait for the thread.
+    os._exit(run_main("a forward", lambda: main(sys.argv[1:])))

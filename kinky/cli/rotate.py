@@ -130,7 +130,6 @@ def _describe_progress(status: ItemStatus) -> str:
 def _find_site(arguments: argparse.Namespace) -> Site:
     """Find the cluster of a stack; raises KinkyError before anything is touched."""
     from kinky.bootstrap.rotation.site import Site
-    from kinky.embedded.toolchain import tool_path
     from kinky.kube.host import HostApi
 
     stack_file = read_stack_file(arguments.stack)
@@ -141,6 +140,5 @@ def _find_site(arguments: argparse.Namespace) -> Site:
         access=access,
         server=server,
         host=HostApi.connect(access),
-        kubectl=str(tool_path("kubectl")),
         drop_now=getattr(arguments, "drop_now", False),
     )

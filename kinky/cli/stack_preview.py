@@ -66,7 +66,6 @@ def measure(vms: int, *, cloud_init_schemas: CloudInitSchemas | None = None) -> 
         custom_resource_definitions=(),
         cloud_init_schemas=cloud_init_schemas,
         emulated=True,
-        kubectl="/mocked/kubectl",
         kinky_command="/mocked/kinky",
         ca_file="/mocked/ca.crt",
     )

@@ -56,8 +56,6 @@ class InnerClusterArgs:
     """Those of the image's own cloud-init, if its build left them."""
     emulated: bool
     """Whether the host emulates the VMs' processors."""
-    kubectl: str
-    """Absolute path of kubectl, which forwards the API's port."""
     kinky_command: str
     """Absolute path of kinky, which the kubeconfig calls for a credential."""
     ca_file: str
@@ -167,7 +165,6 @@ class InnerCluster(pulumi.ComponentResource):
             "mode": config.access.mode,
             "local_port": config.local_port,
             "node_port": config.access.node_port or 0,
-            "kubectl": self._args.kubectl,
             "kinky_command": self._args.kinky_command,
             # Another user's files are elsewhere: the kubeconfig has to be written for them.
             "ca_file": self._args.ca_file,

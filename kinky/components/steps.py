@@ -160,7 +160,6 @@ class OutsideReadyStep(Step):
                 mode=inputs["mode"],
                 local_port=int(inputs["local_port"]) or None,
                 node_port=int(inputs["node_port"]) or None,
-                kubectl=inputs["kubectl"],
             ),
             kinky_command=inputs["kinky_command"],
             limit_seconds=float(inputs["limit_seconds"]),

@@ -70,6 +70,11 @@ class Layout:
         return self.root / "kubeconfig.yaml"
 
     @property
+    def door(self) -> Path:
+        """Return the socket through which this machine reaches pods; `paths.host_door` names it for others."""
+        return self.root / paths.host_door().name
+
+    @property
     def pki(self) -> Path:
         """Return the directory of the host's certificates and keys."""
         return self.root / "kubernetes" / "pki"

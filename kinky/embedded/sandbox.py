@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.set_inheritable(listener.fileno(), False)
     _set_up(place)
     chosen = components.read_specification(place.specification)
-    proxy.serve_in_thread(listener, layout.NODE_ADDRESS, layout.API_PORT)
+    proxy.serve_in_thread(listener, layout.NODE_ADDRESS, layout.API_PORT, door=place.door)
     say("started")
     Supervisor(place, chosen).run()
     return 0

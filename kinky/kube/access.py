@@ -1,8 +1,9 @@
 """Where the two APIs are, as plain values; nothing here opens a connection."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kinky import paths
@@ -38,6 +39,23 @@ class InnerAccess:
     ca_file: Path
     credential_file: Path
     """Client certificate and key in one PEM file, mode 0600."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamTerms:
+    """How to open a stream beside the calls to an API: the same server, identity, checks and proxy."""
+
+    server: str
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    """Names and values, perhaps several of one name; the token is among them, where there is one."""
+    ssl_context: ssl.SSLContext | None
+    """None for a server without TLS."""
+    server_name: str | None
+    """Name in the server's certificate, where the URL has another."""
+    proxy: str | None
+    """URL of the proxy on the way."""
+    proxy_headers: Mapping[str, str] = field(repr=False)
+    """For the proxy alone; its password is among them, where there is one."""
 
 
 def resolve_access(*, kubeconfig: str | None, context: str | None, namespace: str, cluster: str) -> HostAccess:

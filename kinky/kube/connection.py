@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from kinky.errors import HostError
-from kinky.kube.access import HostAccess, InnerAccess
+from kinky.kube.access import HostAccess, InnerAccess, StreamTerms
 from kinky.kube.host_kubeconfig import read_host_kubeconfig
 from kinky.kube.tls import build_context
 from kinky.kube.transport import HostTransport, InnerTransport, Transport, build_pool
@@ -130,6 +130,25 @@ class Connection:
         if 200 <= reply.status < 300 or reply.status in allowed:
             return reply
         raise _refusal(self.target, what, reply)
+
+    def describe_stream(self) -> StreamTerms:
+        """Describe how to open a stream beside this connection; a credential that has ended is replaced first.
+
+        Raises:
+            HostError: The kubeconfig's program for the login failed.
+        """
+        pool, identity = self._transport.open()
+        proxy = self._transport.proxy
+        # The transport writes each byte of a value as one character, as http.client wants it.
+        values = ((name, value.encode("latin-1").decode()) for name, value in identity.iteritems())
+        return StreamTerms(
+            server=self.server,
+            headers=(("Accept", "*/*"), ("User-Agent", "kinky"), *values),
+            ssl_context=pool.connection_pool_kw.get("ssl_context"),
+            server_name=pool.connection_pool_kw.get("server_hostname"),
+            proxy=proxy.url if proxy else None,
+            proxy_headers=dict(getattr(pool, "proxy_headers", None) or {}),
+        )
 
     def find_certificate_fault(self, authorities: bytes) -> str:
         """Return why a client that has only these CAs and the URL would not trust the server; empty when it would.

@@ -82,6 +82,8 @@ class PodStatus:
     """`container: Reason message` of each container that waits."""
     unscheduled: str
     """Why the scheduler has found no node, in its own words; empty for a pod that has one."""
+    address: str
+    """IP of the pod, or empty."""
 
     @classmethod
     def parse(cls, body: JsonObject) -> "PodStatus":
@@ -105,6 +107,7 @@ class PodStatus:
             ),
             waiting=tuple(waiting),
             unscheduled=str(scheduled.get("message", "")) if scheduled.get("status") == "False" else "",
+            address=str(status.get("podIP") or ""),
         )
 
 

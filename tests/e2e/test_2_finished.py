@@ -13,7 +13,7 @@ from kinky import names, process
 from kinky.retry import pause
 from kinky.scan.secret import KnownSecret
 from kinky.topology.nodes import build_nodes
-from tests.e2e import engine_state, gate, identity, leaks, services, values
+from tests.e2e import connections, engine_state, gate, identity, leaks, services, values
 from tests.e2e.person import VERBOSE, Person, is_ready, wait_for
 from tests.e2e.rotation import check_rotation
 
@@ -69,6 +69,10 @@ def test_workload_reads_its_value_from_the_store(finished: Person) -> None:
 
 def test_services_answer_after_kube_proxy_was_started_anew(finished: Person) -> None:
     services.check_after_restart(finished)
+
+
+def test_fault_27_no_connection_ends_with_another_one(finished: Person) -> None:
+    connections.check_independent(finished)
 
 
 def test_second_preview_and_up_change_nothing(finished: Person) -> None:

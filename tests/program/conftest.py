@@ -45,7 +45,6 @@ def build_args(raw: dict[str, Any], *, source: str = "a test") -> InnerClusterAr
         custom_resource_definitions=[DEFINITION],
         cloud_init_schemas=None,
         emulated=True,
-        kubectl="/opt/bin/kubectl",
         kinky_command="/opt/bin/kinky",
         ca_file="/home/me/ca.crt",
     )

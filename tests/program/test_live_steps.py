@@ -171,7 +171,6 @@ def test_the_kubeconfig_text_is_what_the_file_holds(monkeypatch: pytest.MonkeyPa
         # Numbers come back from the engine as floats.
         "local_port": 16443.0,
         "node_port": 0.0,
-        "kubectl": "/bin/kubectl",
         "kinky_command": "/bin/kinky",
         "limit_seconds": 900.0,
     }

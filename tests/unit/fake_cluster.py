@@ -81,7 +81,6 @@ class FakeCluster:
             access=ACCESS,
             server="https://x",
             host=host,
-            kubectl="/bin/kubectl",
             drop_now=self.drop_now,
         )
 

@@ -1,168 +1,92 @@
-"""The forward: when kubectl is started, ended and left."""
-
-from dataclasses import dataclass, field
+"""The forward: the pod that a connection goes to, and when there is nothing left to forward to."""
 
 import pytest
 
-from kinky.bootstrap import forward_daemon
-from kinky.bootstrap.forward_daemon import Sight
+from kinky.bootstrap.endpoint_view import GONE_SECONDS, SILENT_SECONDS, Follower, Sight, fetch_sight
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
-
-
 HEALTHY = Sight(has_service=True, ready=("a",), running=("a",))
 
 
-@dataclass
-class World:
-    """What the supervisor sees and does, second by second."""
-
-    alive: set[int] = field(default_factory=set)
-    started: list[float] = field(default_factory=list)
-    pods: list[str] = field(default_factory=list)
-    """The pods that kubectl was started on."""
-    stopped: list[int] = field(default_factory=list)
-    sight: Sight | None = HEALTHY
-    answering: bool = True
-    now: float = 0.0
-
-    def start(self, pod: str) -> int:
-        self.started.append(self.now)
-        self.pods.append(pod)
-        self.alive.add(len(self.started))
-        return len(self.started)
-
-    def stop(self, pid: int) -> None:
-        self.stopped.append(pid)
-        self.alive.discard(pid)
-
-    def supervisor(self) -> forward_daemon.Supervisor:
-        actions = forward_daemon.Actions(
-            start=self.start,
-            is_alive=lambda pid: pid in self.alive,
-            stop=self.stop,
-            answers=lambda: self.answering,
-            look=lambda: self.sight,
-        )
-        return forward_daemon.Supervisor(actions, now=0.0)
-
-    def run(self, supervisor: forward_daemon.Supervisor, seconds: int) -> float | None:
-        """Tick for some seconds; returns when it ended, or None while it goes on."""
-        for _ in range(seconds):
-            self.now += 1
-            if not supervisor.tick(self.now):
-                return self.now
-        return None
-
-
-def test_kubectl_is_started_once_and_left_alone() -> None:
-    world = World()
-    assert world.run(world.supervisor(), 3600) is None
-    assert world.started == [1]
-
-
-def test_kubectl_that_died_is_started_again_soon() -> None:
-    world = World()
-    supervisor = world.supervisor()
-    world.run(supervisor, 100)
-    world.alive.clear()
-    world.run(supervisor, 5)
-    assert len(world.started) == 2
-    assert world.started[1] <= 103
-
-
-def test_kubectl_that_cannot_stay_is_started_ever_slower() -> None:
-    world = World()
-    supervisor = world.supervisor()
-    for _ in range(100):
-        world.run(supervisor, 1)
-        world.alive.clear()
-    assert 10 < len(world.started) < 30
-    assert world.started[-1] - world.started[-2] >= forward_daemon.BACKOFF_LIMIT_SECONDS
+def test_goes_on_while_the_service_is_there() -> None:
+    follower = Follower(now=0)
+    for now in range(0, 4000, 5):
+        follower.notice(HEALTHY, now)
+        assert follower.find_end(now) is None
 
 
 def test_ends_when_the_service_is_gone_for_a_minute() -> None:
-    world = World()
-    supervisor = world.supervisor()
-    world.run(supervisor, 100)
-    world.sight = Sight(has_service=False)
-    ended = world.run(supervisor, 200)
-    assert ended is not None
-    assert 60 <= ended - 100 <= 60 + 2 * forward_daemon.LOOK_EVERY_SECONDS
+    follower = Follower(now=0)
+    follower.notice(HEALTHY, 100)
+    for now in (105, 130, 164):
+        follower.notice(Sight(has_service=False), now)
+        assert follower.find_end(now) is None
+    assert follower.find_end(105 + GONE_SECONDS) == "the endpoint Service has been gone for 60 s"
 
 
 def test_a_service_that_comes_back_keeps_it() -> None:
-    world = World()
-    supervisor = world.supervisor()
-    world.sight = Sight(has_service=False)
-    assert world.run(supervisor, 40) is None
-    world.sight = HEALTHY
-    assert world.run(supervisor, 300) is None
+    follower = Follower(now=0)
+    follower.notice(Sight(has_service=False), 10)
+    follower.notice(HEALTHY, 50)
+    assert follower.find_end(10 + GONE_SECONDS) is None
+    follower.notice(Sight(has_service=False), 100)
+    assert follower.find_end(100 + GONE_SECONDS - 1) is None
 
 
 def test_a_silent_host_is_not_a_gone_service() -> None:
-    world = World(sight=None)
-    supervisor = world.supervisor()
-    assert world.run(supervisor, 250) is None
-    assert world.run(supervisor, 100) is not None
+    follower = Follower(now=0)
+    follower.notice(HEALTHY, 10)
+    follower.notice(None, 200)
+    assert follower.find_end(10 + SILENT_SECONDS - 1) is None
+    assert follower.find_end(10 + SILENT_SECONDS) == "the host has not answered for 300 s"
 
 
-def test_kubectl_that_leads_nowhere_is_ended_after_several_probes() -> None:
-    world = World()
-    supervisor = world.supervisor()
-    world.run(supervisor, 61)
-    world.answering = False
-    world.run(supervisor, 60)
-    assert world.stopped == []
-    world.run(supervisor, 70)
-    assert world.stopped == [1]
-    assert len(world.started) == 2
+def test_the_pod_of_the_last_connection_is_kept_while_it_is_ready() -> None:
+    follower = Follower(now=0)
+    follower.notice(Sight(has_service=True, ready=("new", "old"), running=("new", "old")), 0)
+    assert follower.choose(()) == "new"
+    follower.current = "old"
+    assert follower.choose(()) == "old"
+    assert follower.choose(("old",)) == "new"
+    follower.notice(Sight(has_service=True, ready=("new",), running=("new", "old")), 5)
+    assert follower.choose(()) == "new"
 
 
-def test_kubectl_follows_when_its_pod_is_replaced() -> None:
-    world = World()
-    supervisor = world.supervisor()
-    world.run(supervisor, 10)
-    world.sight = Sight(has_service=True, running=("b",))
-    world.run(supervisor, 10)
-    assert (world.pods, world.stopped) == (["a", "b"], [1])
-    assert world.started[1] <= 17
-
-
-def test_nothing_is_started_while_there_is_no_pod() -> None:
-    world = World(sight=Sight(has_service=True))
-    supervisor = world.supervisor()
-    world.run(supervisor, 100)
-    assert world.started == []
-    world.sight = Sight(has_service=True, running=("a",))
-    world.run(supervisor, 10)
-    assert world.pods == ["a"]
+def test_fault_27_only_pods_that_have_ended_are_gone() -> None:
+    follower = Follower(now=0)
+    follower.notice(Sight(has_service=True, running=("a",), ending=("b",)), 0)
+    assert [pod for pod in ("a", "b", "c") if follower.is_gone(pod)] == ["c"]
+    # Without the Service nothing is known of its pods.
+    follower.notice(Sight(has_service=False), 5)
+    assert not follower.is_gone("c")
 
 
 @pytest.mark.parametrize(
-    ("ready", "running", "current", "chosen"),
+    ("ready", "running", "current", "tried", "chosen"),
     [
-        ((), ("a",), None, "a"),
-        (("b", "c"), ("a", "b", "c"), None, "b"),
-        (("b", "c"), ("a", "b", "c"), "c", "c"),
-        (("b",), ("a", "b"), "a", "b"),
-        ((), ("a", "b"), "b", "b"),
-        ((), (), "a", None),
+        ((), ("a",), None, (), "a"),
+        (("b", "c"), ("a", "b", "c"), None, (), "b"),
+        (("b", "c"), ("a", "b", "c"), "c", (), "c"),
+        (("b",), ("a", "b"), "a", (), "b"),
+        ((), ("a", "b"), "b", (), "b"),
+        ((), (), "a", (), None),
+        (("b", "c"), ("a", "b", "c"), "b", ("b",), "c"),
+        (("b",), ("a", "b"), None, ("b",), "a"),
+        (("b",), ("a", "b"), "a", ("a", "b"), None),
     ],
 )
 def test_choice_of_the_pod(
-    ready: tuple[str, ...], running: tuple[str, ...], current: str | None, chosen: str | None
+    ready: tuple[str, ...], running: tuple[str, ...], current: str | None, tried: tuple[str, ...], chosen: str | None
 ) -> None:
-    assert Sight(has_service=True, ready=ready, running=running).choose(current) == chosen
+    assert Sight(has_service=True, ready=ready, running=running).choose(current, tried) == chosen
 
 
-def test_sight_leaves_out_pods_that_end() -> None:
+def test_sight_tells_pods_that_end_from_those_that_stay() -> None:
     connection = FakeConnection()
     api = HostApi(connection, HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev"))
-    assert forward_daemon.fetch_sight(api, "dev-endpoint") == Sight(has_service=False)
+    assert fetch_sight(api, "dev-endpoint") == Sight(has_service=False)
     connection.add("/api/v1/namespaces/ns/services", "dev-endpoint", spec={"selector": {"role": "cp"}})
     for name, phase, ready, extra in (
         ("done", "Succeeded", "False", {}),
@@ -173,14 +97,11 @@ def test_sight_leaves_out_pods_that_end() -> None:
         metadata = {"labels": {"role": "cp"}, **extra}
         status = {"phase": phase, "conditions": [{"type": "Ready", "status": ready}]}
         connection.add("/api/v1/namespaces/ns/pods", name, metadata=metadata, status=status)
-    sight = forward_daemon.fetch_sight(api, "dev-endpoint")
-    assert sight == Sight(has_service=True, ready=("fine",), running=("starting", "fine"))
-
-
-def test_close_ends_kubectl() -> None:
-    world = World()
-    supervisor = world.supervisor()
-    world.run(supervisor, 1)
-    supervisor.close()
-    supervisor.close()
-    assert world.stopped == [1]
+    connection.objects["/api/v1/namespaces/ns/pods/fine"]["status"]["podIP"] = "10.85.0.7"
+    assert fetch_sight(api, "dev-endpoint") == Sight(
+        has_service=True,
+        ready=("fine",),
+        running=("starting", "fine"),
+        ending=("ending",),
+        addresses={"fine": "10.85.0.7"},
+    )

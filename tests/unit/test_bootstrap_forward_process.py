@@ -1,8 +1,11 @@
-"""The process around the forward, with a kubectl that only listens."""
+"""The process around the forward: how it is started, found again and ended."""
 
+import asyncio
+import json
+import os
+import signal
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,92 +15,136 @@ from kinky import paths, process
 from kinky.bootstrap import forward, forward_daemon
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
-from kinky.retry import Pending, wait_until
-from tests.unit.host_server import serve, write_kubeconfig
+from tests.unit.fake_forward_host import FakeHost, Guest, Loop, Pod, free_port
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
-
-KUBECTL = """#!{python}
-import socket, sys, time
-assert sys.argv[1:3] == ["port-forward", "pod/launcher"], sys.argv
-assert "--address=127.0.0.1" in sys.argv and "--namespace=ns" in sys.argv
-server = socket.create_server(("127.0.0.1", int(sys.argv[3].partition(":")[0])))
-while True:
-    server.accept()[0].close()
-"""
+LEAK = "Authorization: Bearer very-secret-token"
 
 
-BODIES = {
-    "/api/v1/namespaces/ns/services/dev-endpoint": {"spec": {"selector": {"a": "b"}}},
-    "/api/v1/namespaces/ns/pods": {"items": [{"metadata": {"name": "launcher"}, "status": {"phase": "Running"}}]},
-}
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
+    yield
+    forward.stop_all_forwards()
 
 
 @pytest.fixture
 def access(tmp_path: Path) -> Iterator[HostAccess]:
-    """A host with an endpoint Service and one pod behind it."""
-    with serve(tmp_path) as server:
-        server.answers = {("GET", path): (200, body) for path, body in BODIES.items()}
-        yield write_kubeconfig(tmp_path / "kubeconfig.yaml", server.url)
+    loop, host, guest = Loop(), FakeHost(tmp_path), Guest("a")
+    loop.run(guest.start())
+    loop.run(host.start())
+    host.pods["launcher"] = Pod(port=guest.port)
+    yield host.write_kubeconfig()
+    loop.close()
 
 
-@pytest.fixture
-def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A kubectl that only listens, run by the real process."""
-    monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
-    program = tmp_path / "kubectl"
-    program.write_text(KUBECTL.format(python=sys.executable))
-    program.chmod(0o755)
-    yield program
-    forward.stop_all_forwards()
+def ask(port: int) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        client.sendall(b"name\n")
+        return client.makefile("rb").read()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def test_process_starts_heals_and_stops(kubectl: Path, access: HostAccess) -> None:
+def test_process_starts_heals_and_stops(access: HostAccess) -> None:
     port = free_port()
-    pid = forward.ensure_forward(access, "dev", local_port=port, kubectl=str(kubectl), wait_seconds=30)
+    pid = forward.ensure_forward(access, "dev", local_port=port, wait_seconds=30)
     assert forward.is_listening(port)
-    assert forward.ensure_forward(access, "dev", local_port=port, kubectl=str(kubectl)) == pid
+    assert forward.ensure_forward(access, "dev", local_port=port) == pid
+    assert ask(port) == b"a\n"
 
+    # Killed without a chance to clean up: the next credential brings it back.
     directory = paths.stack_dir("dev")
-    child = int((directory / forward.KUBECTL_PID_FILE).read_text())
-    process.terminate(child, expect="pod/launcher")
-    wait_until(
-        lambda: forward.is_listening(port) or Pending("down"),
-        what="kubectl again",
-        deadline_seconds=30,
-        every_seconds=0.2,
-    )
-
-    # Killed without a chance to clean up: the next credential brings it back and ends the orphan.
-    orphan = int((directory / forward.KUBECTL_PID_FILE).read_text())
-    process.terminate(pid, expect=str(directory), grace_seconds=5)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
     assert forward.ensure_recorded_forward("dev", wait_seconds=30)
-    assert not process.is_alive(orphan, expect="pod/launcher")
+    assert ask(port) == b"a\n"
+    again = int((directory / forward.PID_FILE).read_text())
+
+    # Another port is another forward.
+    other = free_port()
+    assert forward.ensure_forward(access, "dev", local_port=other, wait_seconds=30) != again
+    assert not forward.is_listening(port)
+    assert ask(other) == b"a\n"
 
     forward.stop_forward("dev")
-    assert not forward.is_listening(port)
+    assert not forward.is_listening(other)
     assert not forward.ensure_recorded_forward("dev", wait_seconds=1)
 
 
-def test_port_of_another_program_is_refused(kubectl: Path) -> None:
+def test_listens_on_loopback_only(access: HostAccess) -> None:
+    port = free_port()
+    forward.ensure_forward(access, "dev", local_port=port, wait_seconds=30)
+    rows = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()]
+    found = {row[1] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == forward.LISTENING}
+    assert found == {f"0100007F:{port:04X}"}
+
+
+def test_port_of_another_program_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(HostError, match=f"local port {port} cannot be used") as caught:
-            forward.ensure_forward(ACCESS, "dev", local_port=port, kubectl=str(kubectl))
+            forward.ensure_forward(ACCESS, "dev", local_port=port)
     assert "access.localPort" in str(caught.value)
 
 
-def test_damaged_record_is_no_record(kubectl: Path) -> None:
+def test_damaged_record_is_no_record() -> None:
     (paths.stack_dir("dev") / forward.SPEC_FILE).write_text('{"cluster": "dev"}')
     assert not forward.ensure_recorded_forward("dev", wait_seconds=1)
-    assert forward_daemon.run(paths.stack_dir("dev") / forward.SPEC_FILE, threading.Event()) == 1
+    assert forward_daemon.run(paths.stack_dir("dev") / forward.SPEC_FILE) == 1
 
 
-def test_something_without_tls_does_not_answer(tmp_path: Path) -> None:
-    assert not forward_daemon.is_answering(free_port(), "api.dev.kinky.internal", ca_file=tmp_path / "absent")
+def write_spec(port: int) -> Path:
+    path = paths.stack_dir("dev") / forward.SPEC_FILE
+    path.write_text(
+        json.dumps({"cluster": "dev", "kubeconfig": "/k", "context": None, "namespace": "ns", "local_port": port})
+    )
+    return path
+
+
+def test_a_port_that_was_taken_meanwhile_is_told_in_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert forward_daemon.run(write_spec(port)) == 1
+    assert f"ended: 127.0.0.1:{port} cannot be used" in capfd.readouterr().err
+
+
+def test_fault_27_an_unexpected_error_is_logged_without_its_text(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(_daemon: object) -> None:
+        raise ValueError(LEAK)
+
+    monkeypatch.setattr(forward_daemon.Daemon, "run", fail)
+    assert forward_daemon.run(write_spec(free_port())) == 1
+    said = capfd.readouterr().err
+    assert "ended: ValueError in test_bootstrap_forward_process.py, line" in said
+    assert "secret" not in said
+
+
+def test_fault_27_an_error_that_the_event_loop_reports_is_logged_without_its_text(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(_daemon: object) -> None:
+        def leak() -> None:
+            raise ValueError(LEAK)
+
+        asyncio.get_running_loop().call_soon(leak)
+        await asyncio.to_thread(int)
+
+    monkeypatch.setattr(forward_daemon.Daemon, "run", fail)
+    assert forward_daemon.run(write_spec(free_port())) == 0
+    said = capfd.readouterr().err
+    assert "ValueError" in said
+    assert "secret" not in said
+
+
+def test_fault_27_the_log_is_bounded_and_does_not_repeat_itself(tmp_path: Path) -> None:
+    log = tmp_path / "forward.log"
+    lines = "".join(f"log.say('line {number} ' + 'x' * 1000)\n" for number in range(10)) + "log.say('same')\n" * 5
+    program = f"from kinky.bootstrap import forward_daemon as d\nd.LOG_LIMIT_BYTES = 2500\nlog = d.Log()\n{lines}"
+    pid = process.spawn_detached(
+        [sys.executable, "-c", program], log=log, env={"PYTHONPATH": str(paths.project_root())}
+    )
+    os.waitpid(pid, 0)
+    text = log.read_text()
+    assert text.count("same") == 1
+    assert len(text) < 2500 + 1100

@@ -154,9 +154,9 @@ def test_two_hosts_on_one_machine_have_their_own_group(tmp_path: Path) -> None:
     assert Layout(tmp_path / "a").cgroup != Layout(tmp_path / "b").cgroup
 
 
-def test_proxy_carries_both_directions_and_half_closed_connections() -> None:
+def test_proxy_carries_both_directions_and_half_closed_connections(tmp_path: Path) -> None:
     with proxy.open_listener(0) as server, proxy.open_listener(0) as front:
-        proxy.serve_in_thread(front.dup(), "127.0.0.1", server.getsockname()[1])
+        proxy.serve_in_thread(front.dup(), "127.0.0.1", server.getsockname()[1], door=tmp_path / "door")
         with socket.create_connection(front.getsockname(), timeout=10) as client:
             inner, _ = server.accept()
             with inner:
@@ -170,11 +170,11 @@ def test_proxy_carries_both_directions_and_half_closed_connections() -> None:
                 assert client.makefile("rb").read() == b"answer" * 100_000
 
 
-def test_proxy_closes_at_once_when_nobody_serves_inside() -> None:
+def test_proxy_closes_at_once_when_nobody_serves_inside(tmp_path: Path) -> None:
     with proxy.open_listener(0) as free:
         unused = free.getsockname()[1]
     with proxy.open_listener(0) as front:
-        proxy.serve_in_thread(front.dup(), "127.0.0.1", unused)
+        proxy.serve_in_thread(front.dup(), "127.0.0.1", unused, door=tmp_path / "door")
         with socket.create_connection(front.getsockname(), timeout=10) as client:
             assert client.recv(1) == b""
 

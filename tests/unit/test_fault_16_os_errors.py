@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from kinky import border, paths
+from kinky import border, paths, process
 from kinky.cli import main
 from kinky.errors import CommandError, HostError
 from kinky.file_lock import file_lock

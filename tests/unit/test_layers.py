@@ -41,6 +41,7 @@ FOUNDATION = LAYERS[0]
 
 # Where a package may be imported; paths below kinky/, a trailing slash means the folder.
 HOMES = {
+    "aiohttp": ("kube/",),
     "cryptography": ("bootstrap/keys.py", "bootstrap/certificates.py"),
     "hvac": ("vault/",),
     "jinja2": ("render/environment.py",),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kinky import names
 from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.fit_rights import PORT_FORWARD_VERBS
 from kinky.bootstrap.forward import ensure_recorded_forward
 from kinky.bootstrap.gate import fetch_state
 from kinky.bootstrap.rotation.journal import fetch_all_progress
@@ -38,8 +39,6 @@ class Site:
     server: str
     """URL of the inner API."""
     host: HostApi
-    kubectl: str
-    """Absolute path of kubectl, which opens the way to one of several control planes."""
     drop_now: bool = False
     """Whether the operator wants an old key dropped although it may still be needed."""
 
@@ -110,11 +109,17 @@ def check_site(
             hint=f"finish it first: kinky rotate {others[0]}",
         )
     # Also of one that goes on: without it each wait for a proof would last until its limit.
-    if needs_windows and not site.host.is_allowed("create", resources.PODS, subresource="portforward"):
+    missing = [
+        verb
+        for verb in PORT_FORWARD_VERBS
+        if needs_windows and not site.host.is_allowed(verb, resources.PODS, subresource="portforward")
+    ]
+    if missing:
+        verbs = ", ".join(missing)
         raise HostError(
-            f"rotation of {item}: you may not create pods/portforward in namespace {site.host.namespace} of the host,"
+            f"rotation of {item}: you may not {verbs} pods/portforward in namespace {site.host.namespace} of the host,"
             " by which it asks each node itself; nothing was touched",
-            hint="have that right granted there (verb create, resource pods/portforward), then call it again",
+            hint=f"have that right granted there (verb {verbs}, resource pods/portforward), then call it again",
         )
     if item in progress and progress[item].is_half_done and not progress[item].waits_until:
         return

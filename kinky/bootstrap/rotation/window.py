@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import socket
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from concurrent.futures import Future
 
-from kinky import names, paths, process
+from kinky import names
 from kinky.bootstrap.credential import connect_inner
-from kinky.bootstrap.forward import LOG_FILE, LOOPBACK, is_listening
+from kinky.bootstrap.forward import LOOPBACK
+from kinky.bootstrap.relay import Relay, Stream
 from kinky.bootstrap.rotation.site import Site
-from kinky.errors import WaitError
+from kinky.kube.connection import open_host
 from kinky.kube.host import LAUNCHER_LABEL
 from kinky.kube.inner import InnerApi
-from kinky.retry import Pending, wait_until
-
-LIFE_SECONDS = 180
-"""A window that nobody could close, because kinky was killed, closes by itself."""
-LISTEN_SECONDS = 30.0
-"""kubectl listens within a second; a machine that emulates its host takes some more."""
+from kinky.kube.port_forward import PortForwarder, StreamError
+from kinky.retry import Pending
 
 
 def ask_control_plane(site: Site, node: str, question: Callable[[InnerApi], str | Pending]) -> str | Pending:
@@ -39,41 +38,69 @@ def look_through(site: Site, node: str, port: int, look: Callable[[int], str | P
     running = [pod.name for pod in pods if pod.phase == "Running" and not pod.deleting]
     if not running:
         return Pending(f"{node} has no launcher pod that runs")
-    try:
-        with open_window(site, running[0], port) as local:
-            return look(local)
-    except WaitError as error:
-        return Pending("; ".join([error.message, *error.details]))
+    with open_window(site, running[0], port) as window:
+        answer = look(window.port)
+    if isinstance(answer, Pending) and window.failures:
+        return Pending("; ".join([answer.seen, window.failures[0]]))
+    return answer
+
+
+class Window:
+    """A port of this machine that leads to one port of one pod; it closes with this process at the latest."""
+
+    def __init__(self, site: Site, pod: str, remote_port: int) -> None:
+        """Open nothing yet."""
+        self.port = 0
+        self.failures: list[str] = []
+        """The connections that did not end in order, one line each."""
+        self._connection = open_host(site.access)
+        self._namespace = site.access.namespace
+        self._pod = pod
+        self._remote_port = remote_port
+
+    @contextlib.asynccontextmanager
+    async def serve(self) -> AsyncIterator[None]:
+        """Carry connections while the block runs."""
+        async with PortForwarder() as forwarder:
+
+            async def dial(tried: Collection[str]) -> tuple[str, Stream]:
+                if tried:
+                    raise StreamError(f"pod {self._pod}: no answer from port {self._remote_port}")
+                terms = await asyncio.to_thread(self._connection.describe_stream)
+                return self._pod, await forwarder.dial(
+                    terms, namespace=self._namespace, pod=self._pod, port=self._remote_port
+                )
+
+            relay = Relay(dial, say=self.failures.append)
+            self.port = await relay.listen(0)
+            try:
+                yield
+            finally:
+                await relay.close()
 
 
 @contextlib.contextmanager
-def open_window(site: Site, pod: str, remote_port: int) -> Iterator[int]:
-    """Forward a free port of this machine to one of the guest behind a launcher pod, while the block runs."""
-    port = _find_free_port()
-    mark = f"{port}:{remote_port} --address={LOOPBACK} --namespace={site.access.namespace}"
-    context = ["--context", site.access.context] if site.access.context else []
-    log = paths.stack_dir(site.cluster) / LOG_FILE
-    pid = process.spawn_detached(
-        ["timeout", str(LIFE_SECONDS), site.kubectl, "port-forward", f"pod/{pod}", *mark.split(), *context],
-        log=log,
-        # By environment, because the flag takes one file and the variable may name several.
-        env={"KUBECONFIG": site.access.kubeconfig},
-    )
+def open_window(site: Site, pod: str, remote_port: int) -> Iterator[Window]:
+    """Lead a free port of this machine to one of the guest behind a launcher pod, while the block runs."""
+    window = Window(site, pod, remote_port)
+    listening, end = Future[None](), threading.Event()
+
+    async def serve() -> None:
+        async with window.serve():
+            listening.set_result(None)
+            await asyncio.to_thread(end.wait)
+
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except Exception as error:
+            listening.set_exception(error)
+
+    thread = threading.Thread(target=run, name="window", daemon=True)
+    thread.start()
     try:
-        wait_until(
-            lambda: is_listening(port) or Pending("nothing listens yet"),
-            what=f"forward to pod {pod}",
-            deadline_seconds=LISTEN_SECONDS,
-            every_seconds=0.2,
-            hint=f"see {log}",
-        )
-        yield port
+        listening.result()
+        yield window
     finally:
-        process.terminate(pid, expect=mark, grace_seconds=3)
-
-
-def _find_free_port() -> int:
-    """Find a port of this machine that nobody uses."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+        end.set()
+        thread.join()
