@@ -119,6 +119,7 @@ What your own account on the host needs; `up` asks the host for each right befor
 that are missing. With `createNamespace: false` a Role in the namespace gives all but the last row. What KinKy
 reads besides (nodes, pods of all namespaces, the KubeVirt object and the Service `default/kubernetes`; quotas and
 events of the namespace) tells more before `up` and after a failure; without these rights `up` warns, and goes on.
+Pulumi's provider would also watch objects and events; without the right it asks again after some seconds instead.
 
 | Where | Kind | Verbs | Needed when |
 |---|---|---|---|"""
