@@ -10,10 +10,13 @@ from kinky import names
 from kinky.config.section import Section
 from kinky.config.store import SecretsStore, VaultServer
 from kinky.config.values import (
+    AnnotationValue,
     Cidr,
     Cores,
+    CpuModel,
     DiskGib,
     EmptyOrName,
+    FilePath,
     ImageReference,
     LabelKey,
     LabelValue,
@@ -66,7 +69,7 @@ class Cluster(Section):
 class Host(Section):
     """The cluster that runs KubeVirt and the VMs."""
 
-    kubeconfig: Text | None = None
+    kubeconfig: FilePath | None = None
     """Path of the host's kubeconfig; `null` means $KUBECONFIG or ~/.kube/config."""
     context: Text | None = None
     """Context in that kubeconfig; `null` means its current context."""
@@ -157,7 +160,7 @@ class Access(Section):
     """Local port of the forward; `null` means one from 16443 on that follows from the cluster's name."""
     node_port: NodePort | None = None
     """Port of the endpoint on the host's nodes in mode nodePort; `null` lets the host choose."""
-    load_balancer_annotations: dict[LabelKey, str] = Field(default_factory=dict)
+    load_balancer_annotations: dict[LabelKey, AnnotationValue] = Field(default_factory=dict)
     """Annotations of the endpoint Service in mode loadBalancer."""
 
 
@@ -168,7 +171,7 @@ class VirtualMachine(Section):
     """Firmware that boots the node image; it can be booted by both."""
     serial_console_log: Literal["always", "bootstrap", "never"] = "bootstrap"
     """When the host keeps what VMs print on the console; `bootstrap`: not of VMs that start once the gate is open."""
-    cpu_model: Text | None = None
+    cpu_model: CpuModel | None = None
     """Processor model of the VMs; `null` means the host's default."""
     termination_grace_seconds: Annotated[int, within(0, 3600)] = 30
     """Seconds that a VM has for its shutdown."""

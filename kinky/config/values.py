@@ -22,7 +22,15 @@ TAINT = re.compile(f"{LABEL_PREFIX}{LABEL_NAME}(={LABEL_NAME})?:(NoSchedule|Pref
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 STORE_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
-IMAGE = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)+(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?")
+IMAGE = re.compile(
+    r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?"
+)
+# What the YAML of a server-side apply cannot hold (U+0085 arrives as a space), and what no file name or UTF-8 can.
+CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff"
+LINE = re.compile(rf"(?=.*\S)[^\n{CONTROLS}]*")
+LINES = re.compile(rf"[^{CONTROLS}]*")
+ONE_FILE = re.compile(rf"(?=.*\S)[^:\n{CONTROLS}]*")
+AUDIENCE = re.compile(r"[!-+\--~]+")
 
 SOCKET = re.compile(r"/run/(?!(containerd|kinky|systemd)/)[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
 """The API server sees the socket's whole folder: it may be nobody else's."""
@@ -105,7 +113,16 @@ EmptyOrName = Annotated[
     ),
 ]
 Subdomain = Annotated[str, matching(SUBDOMAIN, "a DNS name in lower case")]
-Text = Annotated[str, matching(re.compile(r".*\S.*"), "a line of text that is not empty", longest=4096)]
+Text = Annotated[str, matching(LINE, "a line of text that is not empty and holds no control character", longest=4096)]
+FilePath = Annotated[
+    str, matching(ONE_FILE, "the path of one file: a line without a colon or a control character", longest=4096)
+]
+AnnotationValue = Annotated[str, matching(LINES, "text without control characters", longest=65536)]
+Audience = Annotated[str, matching(AUDIENCE, "printable ASCII characters without a space or a comma")]
+CpuModel = Annotated[
+    str,
+    matching(re.compile(LABEL_NAME), "a processor model as in the labels of the host's nodes, such as Skylake-Server"),
+]
 ImageReference = Annotated[
     str, matching(IMAGE, "an image with its registry, such as registry.example/kinky/node:v1.36.3", longest=512)
 ]

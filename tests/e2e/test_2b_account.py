@@ -30,6 +30,8 @@ def account(person: Person) -> Iterator[Account]:
         "cluster": {"name": STACK, "ephemeral": True},
         "host": {"namespace": STACK, "accelerator": accelerator},
         "image": {"reference": current_node_image().reference},
+        # Kubernetes, Go and the proof that the workload answers have to take it as it is.
+        "workload": {"greeting": "costs $$5 $(KUBERNETES_SERVICE_HOST)"},
     }
     with lend_account(person, stack=STACK, sections=sections) as someone:
         yield someone
