@@ -16,6 +16,7 @@ from kinky.components.inner_cluster import InnerClusterArgs
 from kinky.config.load import load_config
 from kinky.kube.access import HostAccess
 from kinky.nodeimage.build import current_node_image
+from kinky.nodeimage.index import find_record
 from kinky.render.cloud_config import CloudInitSchemas
 
 IMAGE = "kinky.internal/node:bench"
@@ -81,5 +82,5 @@ def measure(vms: int, *, cloud_init_schemas: CloudInitSchemas | None = None) -> 
 
 
 if __name__ == "__main__":
-    schemas = program.read_cloud_init_schemas(current_node_image())
+    schemas = find_record(current_node_image().reference).cloud_init_schemas
     print(round(measure(int(sys.argv[1]), cloud_init_schemas=schemas), 2))

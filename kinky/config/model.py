@@ -93,7 +93,7 @@ class Image(Section):
     reference: ImageReference | None = None
     """Image of the nodes' root disk; `null` means the newest built one, which only the embedded host has."""
     archive: Text | None = None
-    """Path of an image archive to check against the Kubernetes version before anything is made."""
+    """Path of an archive of that image: its Kubernetes version is checked, and it tells what a machine must know."""
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     """When the host pulls the image; Always makes a node's restart depend on the registry."""
 
