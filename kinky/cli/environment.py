@@ -14,6 +14,7 @@ from kinky import paths
 from kinky.cli import options
 from kinky.cli.passphrase import ensure_passphrase
 from kinky.cli.stack_file import StackFile, read_stack_file
+from kinky.config.backend import choose_backend
 from kinky.config.problem import refuse
 from kinky.config.secrets_provider import check_state_provider
 from kinky.progress import note
@@ -68,7 +69,7 @@ def build_environment(stack_file: StackFile, *, environ: Mapping[str, str]) -> d
     A backend or passphrase that the operator has set stays. KUBECONFIG is not among them: the program reads it to find
     the host, and only `kinky env` points it at the inner cluster.
     """
-    backend = environ.get("PULUMI_BACKEND_URL") or f"file://{paths.pulumi_backend_dir()}"
+    backend = choose_backend(environ, own=paths.pulumi_backend_dir(), project=paths.project_root()).url
     written = check_state_provider(backend, project=PROJECT, stack=stack_file.stack)
     refuse(written, source=str(stack_file.path.relative_to(paths.project_root())))
     return {

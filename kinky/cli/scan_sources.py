@@ -11,6 +11,7 @@ from kinky import paths
 from kinky.cli.passphrase import FILE
 from kinky.cli.scan_output import ask_pulumi
 from kinky.cli.stack_file import StackFile
+from kinky.config.backend import choose_backend
 from kinky.kube.host import HostApi
 from kinky.progress import phase
 from kinky.scan import disks, host
@@ -95,7 +96,5 @@ def _list_git() -> Iterator[Source]:
 
 def _state_backend() -> Path:
     """Return the folder of Pulumi's state: the operator's, if it is one, else our own."""
-    named = os.environ.get("PULUMI_BACKEND_URL", "")
-    if named.startswith("file://"):
-        return Path(named.removeprefix("file://")).expanduser()
-    return paths.pulumi_backend_dir()
+    own = paths.pulumi_backend_dir()
+    return choose_backend(os.environ, own=own, project=paths.project_root()).folder or own
