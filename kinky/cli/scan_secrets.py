@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kinky import paths
 from kinky.cli.inner import find_inner, find_store
-from kinky.cli.passphrase import VALUE
+from kinky.cli.passphrase import FILE, VALUE
 from kinky.cli.scan_sources import list_passphrases
 from kinky.cli.stack_file import StackFile
 from kinky.config.store import HOST_NAMESPACE
@@ -40,6 +42,14 @@ def read_local() -> list[KnownSecret]:
         *know([(SecretClass.PASSPHRASE, f"${VALUE}", given)] if given else []),
         *know((SecretClass.OPERATOR_TOKEN, where, token.encode()) for where, token in find_tokens()),
     ]
+
+
+def find_passphrase(stack_file: StackFile) -> Path | None:
+    """Return the file with the stack's passphrase: the operator's, or our own for stacks on the embedded host."""
+    named = os.environ.get(FILE)
+    if VALUE in os.environ:
+        return None
+    return Path(named) if named else paths.passphrase_file() if stack_file.embedded else None
 
 
 def read_of_store(stack_file: StackFile, access: HostAccess) -> tuple[list[KnownSecret], list[str]]:

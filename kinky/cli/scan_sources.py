@@ -64,7 +64,8 @@ def _find_disks(stack_file: StackFile, api: HostApi) -> tuple[Source, Collection
 
     if stack_file.embedded:
         provider = stack_file.config.encryption.provider
-        return disks.find_disks(api, default_layout().find_outside, provider=provider)
+        locate = default_layout().find_outside
+        return disks.find_disks(api, locate, provider=provider, cluster=stack_file.cluster)
     return Source(title="disks of the VMs", kinds=disks.KINDS, artefacts=(), unread=(ELSEWHERE,)), ()
 
 
