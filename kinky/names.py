@@ -147,9 +147,14 @@ def break_glass_record(cluster: str, fingerprint: str) -> str:
     return f"{cluster}-break-glass-{fingerprint[:FINGERPRINT_LENGTH]}"
 
 
-def owner_config_map(cluster: str) -> str:
-    """Return the name of the ConfigMap that says which stack owns the cluster."""
-    return f"{cluster}-owner"
+def cluster_record(cluster: str) -> str:
+    """Return the name of the ConfigMap that tells which stack made the cluster, and on which host."""
+    return f"{cluster}-record"
+
+
+def are_rivals(cluster: str, other: str) -> bool:
+    """Tell whether names of two clusters could meet: each name is a cluster's name, a hyphen and more."""
+    return cluster != other and (f"{cluster}-".startswith(f"{other}-") or f"{other}-".startswith(f"{cluster}-"))
 
 
 def network_policy(cluster: str) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from kinky.errors import CommandError
+from kinky.given_paths import resolve_variables
 from kinky.retry import Pending, wait_until
 
 Argument = str | Path
@@ -74,6 +75,21 @@ def run(
     return _text(result.stdout)
 
 
+def ask(
+    argv: Sequence[Argument], *, env: Mapping[str, str] | None = None, timeout_seconds: float
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program whose arguments and output may be secret; the caller reports how it ended.
+
+    Args:
+        env: Variables added to this process's environment.
+
+    Raises:
+        OSError: It could not start.
+    """
+    command = [os.fspath(part) for part in argv]
+    return _execute(command, timeout_seconds=timeout_seconds, env=env, cwd=None, stdin=None, output=None, log=None)
+
+
 def spawn_detached(
     argv: Sequence[Argument],
     *,
@@ -98,7 +114,8 @@ def spawn_detached(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**inherited, **(env or {})},
+                # Its working directory is another one, so that no path in a variable may be relative.
+                env={**inherited, **resolve_variables(inherited), **(env or {})},
                 pass_fds=tuple(pass_fds),
                 # "/" keeps no directory busy, so that a checkout can be moved while the program runs.
                 cwd="/",

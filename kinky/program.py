@@ -10,11 +10,11 @@ from pathlib import Path
 import pulumi
 from pulumi.runtime import config as pulumi_config
 
-from kinky import names, paths
+from kinky import paths
 from kinky.bootstrap.credential import connect_inner
 from kinky.bootstrap.fit import check_fit
 from kinky.bootstrap.forward import CA_FILE
-from kinky.bootstrap.owner import fetch_owner
+from kinky.bootstrap.record import fetch_record
 from kinky.bootstrap.stores.opening import Description, describe_store, open_store
 from kinky.components.inner_cluster import InnerCluster, InnerClusterArgs
 from kinky.config.archive import check_archive, find_archive
@@ -25,6 +25,7 @@ from kinky.config.model import KinkyConfig
 from kinky.config.problem import refuse
 from kinky.embedded.toolchain import tool_path
 from kinky.errors import HostError, KinkyError
+from kinky.given_paths import resolve_given
 from kinky.kube.access import HostAccess, resolve_access
 from kinky.kube.host import HostApi
 from kinky.nodeimage.build import current_node_image
@@ -35,16 +36,16 @@ from kinky.render.node import check_templates
 def main() -> None:
     """Run the program of one stack."""
     source = f"stacks/Pulumi.{pulumi.get_stack()}.yaml"
-    declare(prepare(read_stack_config(), source=source, owner=describe_owner()))
+    declare(prepare(read_stack_config(), source=source, stack=describe_stack()))
 
 
-def prepare(raw: Mapping[str, object], *, source: str, owner: str) -> InnerClusterArgs:
+def prepare(raw: Mapping[str, object], *, source: str, stack: str) -> InnerClusterArgs:
     """Check everything that can be checked before anything is touched, and return what an InnerCluster needs.
 
     Args:
         raw: The configuration as in a stack file, without the prefix `kinky:`.
         source: Where it was written, for messages.
-        owner: The stack, by a name that no other stack has; `describe_owner` makes it.
+        stack: Organization, project and stack; `describe_stack` finds them.
 
     Raises:
         KinkyError: The configuration is wrong, or the host does not fit; the message tells all problems.
@@ -56,14 +57,14 @@ def prepare(raw: Mapping[str, object], *, source: str, owner: str) -> InnerClust
     access = find_host(config)
     reference = config.image.reference or current_node_image().reference
     image = find_record(reference, archive=find_archive(config, base=base))
-    fit = check_fit(config, access, owner=owner, image_kubernetes_version=image.kubernetes_version)
+    fit = check_fit(config, access, stack=stack, image_kubernetes_version=image.kubernetes_version)
     store = describe_store(config)
     for warning in (*fit.warnings, *warn_config(config), *check_store(store, access, config.cluster.name)):
         pulumi.log.warn(warning)
     return InnerClusterArgs(
         config=config,
         access=access,
-        owner=owner,
+        stack=stack,
         image=reference,
         store=store,
         custom_resource_definitions=image.definitions,
@@ -88,7 +89,7 @@ def check_store(store: Description, access: HostAccess, cluster: str) -> list[st
         if server is not None:
             server.check()
     except KinkyError as error:
-        if fetch_owner(HostApi.connect(access), cluster) is None:
+        if fetch_record(HostApi.connect(access), cluster) is None:
             raise
         return ["; ".join([error.message, *error.details])]
     return []
@@ -112,22 +113,25 @@ def read_stack_config() -> dict[str, object]:
     return decode_values({key: str(value) for key, value in values.items()})
 
 
-def describe_owner() -> str:
-    """Return who this stack is: two checkouts with a stack of one name are two owners."""
-    checkout = names.content_hash(str(Path(pulumi.get_root_directory() or ".").resolve()).encode())
-    stack = "/".join((pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()))
-    return f"{stack} {checkout[: names.HASH_LENGTH]}"
+def describe_stack() -> str:
+    """Return organization, project and stack, as Pulumi names them."""
+    return "/".join((pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()))
 
 
 def find_host(config: KinkyConfig) -> HostAccess:
     """Find the host's kubeconfig; raises HostError when there is none, or more than one file."""
-    kubeconfig = config.host.kubeconfig
+    kubeconfig = config.host.kubeconfig and str(resolve_given(config.host.kubeconfig, base=paths.project_root()))
     if config.host.embedded:
         kubeconfig = str(paths.host_kubeconfig())
         # Nothing in the stack file would help: this file appears when the host starts.
         if not paths.host_kubeconfig().is_file():
             raise HostError(f"the embedded host was not started: there is no {kubeconfig}", hint="kinky host up")
-    access = resolve_access(kubeconfig=kubeconfig, context=config.host.context, namespace=config.host.namespace)
+    access = resolve_access(
+        kubeconfig=kubeconfig,
+        context=config.host.context,
+        namespace=config.host.namespace,
+        cluster=config.cluster.name,
+    )
     if os.pathsep in access.kubeconfig:
         raise HostError(
             f"host cluster: KUBECONFIG names several files: {access.kubeconfig}",

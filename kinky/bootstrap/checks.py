@@ -1,61 +1,79 @@
 """The single checks that the tables of `forming` are made of; each returns what it found, or Pending."""
 
-import time
 from collections.abc import Mapping, Sequence
 
 from kinky import names
+from kinky.bootstrap.causes import fetch_causes
 from kinky.bootstrap.diagnose import Stage, fetch_console, parse_stages
-from kinky.bootstrap.requirements import FATAL_VM_STATES, Clock, Grace
+from kinky.bootstrap.requirements import Clock, Grace, read_clock
 from kinky.bootstrap.silent_guests import SilentGuests
+from kinky.bootstrap.vm_states import Course, VmWatch, describe_state, find_state
 from kinky.errors import HostError
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
-from kinky.kube.records import NodeStatus
+from kinky.kube.records import NodeStatus, VmStatus
 from kinky.retry import Pending
 
 STARTED_STAGES = ("kubelet", "readyz", "done")
 """Before the first of these nothing in the guest can listen, so nothing is asked: each try costs the guest time."""
-UNLOGGED_SECONDS = 120.0
-"""A guest whose console is not logged gets this time to boot; then its API is asked blindly."""
+UNLOGGED_SHARE = 2 / 15
+"""120 s of a wait of 900 s: so long a guest whose console is not logged may boot; then its API is asked blindly."""
+CAUSES_EVERY_SECONDS = 15.0
+"""The causes of one VM's trouble are several calls, and the scheduler's next word takes longer than this."""
 
 
 class VmCheck:
     """Whether VMs run; gives up early on a state that waiting does not cure."""
 
-    def __init__(self, api: HostApi, cluster: str, nodes: Sequence[str], *, clock: Clock = time.monotonic) -> None:
-        """Check the VMs of these nodes."""
+    def __init__(
+        self, api: HostApi, cluster: str, nodes: Sequence[str], *, limit_seconds: float, clock: Clock = read_clock
+    ) -> None:
+        """Check the VMs of these nodes; `limit_seconds` is that of the whole wait."""
         self._api = api
         self._cluster = cluster
         self._nodes = tuple(nodes)
-        self._grace = Grace(clock)
+        self._clock = clock
+        self._watch = VmWatch(limit_seconds=limit_seconds, clock=clock)
+        self._causes: dict[str, tuple[str, float, list[str]]] = {}
 
     def __call__(self) -> str | Pending:
-        """Look at all VMs once, with one call."""
+        """Look at all VMs once, with one call; those in trouble take some more."""
         found = self._api.fetch_vms(names.cluster_selector(self._cluster))
-        waiting = []
-        for node in self._nodes:
-            vm = found.get(node)
-            if vm is not None and vm.printable == "Running":
-                self._grace.clear(node)
-                continue
-            state = "absent" if vm is None else vm.printable
-            waiting.append(f"{node} {state}")
-            failed = vm is not None and (vm.printable in FATAL_VM_STATES or bool(vm.failure))
-            if failed and self._grace.is_over(node, state):
-                failure = f": {vm.failure}" if vm and vm.failure else ""
-                raise HostError(f"VM {node}: {state}{failure}", hint=FATAL_VM_STATES.get(state, ""))
+        waiting = [text for node in self._nodes if (text := self._look(node, found.get(node)))]
         return Pending("VMs: " + ", ".join(waiting)) if waiting else f"{len(self._nodes)} running"
+
+    def _look(self, node: str, vm: VmStatus | None) -> str:
+        """Describe one VM that does not run yet; empty for one that does. Raises HostError when it never will."""
+        if vm is None:
+            return f"{node} absent"
+        state, lost = find_state(vm), self._watch.is_lost(vm)
+        if state.course is Course.RUNS:
+            return ""
+        text = describe_state(vm)
+        causes = self._fetch_causes(node, vm.printable, now=lost) if state.trouble or lost else []
+        if lost:
+            raise HostError(f"VM {node}: {text}", details=causes, hint=state.hint)
+        return f"{node} {text}" + (f" ({'; '.join(causes)})" if causes else "")
+
+    def _fetch_causes(self, node: str, state: str, *, now: bool) -> list[str]:
+        """Read why a VM is in trouble, not at each look."""
+        before, at, causes = self._causes.get(node, ("", 0.0, []))
+        if now or before != state or self._clock() - at >= CAUSES_EVERY_SECONDS:
+            causes = fetch_causes(self._api, node)
+            self._causes[node] = (state, self._clock(), causes)
+        return causes
 
 
 class StageCheck:
     """Whether a guest has come so far that its API server can answer; gives up when its boot has failed."""
 
-    def __init__(self, api: HostApi, nodes: Sequence[str], *, clock: Clock = time.monotonic) -> None:
+    def __init__(self, api: HostApi, nodes: Sequence[str], *, limit_seconds: float, clock: Clock = read_clock) -> None:
         """Check the consoles of these nodes; one that is far enough is enough."""
         self._api = api
         self._nodes = tuple(nodes)
-        self._grace = Grace(clock)
-        self._silent = SilentGuests(api, clock=clock)
+        self._grace = Grace(limit_seconds, clock)
+        self._silent = SilentGuests(api, limit_seconds=limit_seconds, clock=clock)
+        self._unlogged_seconds = UNLOGGED_SHARE * limit_seconds
         self._clock = clock
         self._started = clock()
 
@@ -73,7 +91,7 @@ class StageCheck:
             if not last.failed and last.name in STARTED_STAGES:
                 return f"{node} has reached {last.name}"
             seen.append(f"{node} {last.name}")
-        if not seen and not logged and self._clock() - self._started >= UNLOGGED_SECONDS:
+        if not seen and not logged and self._clock() - self._started >= self._unlogged_seconds:
             return "the console is not logged"
         return Pending("guests: " + (", ".join(seen) or "booting"))
 
@@ -93,14 +111,20 @@ class NodesCheck:
     """Whether all declared nodes are registered under their S-address and Ready."""
 
     def __init__(
-        self, host: HostApi, inner: InnerApi, nodes: Mapping[str, str], *, clock: Clock = time.monotonic
+        self,
+        host: HostApi,
+        inner: InnerApi,
+        nodes: Mapping[str, str],
+        *,
+        limit_seconds: float,
+        clock: Clock = read_clock,
     ) -> None:
         """Check these nodes, given with their S-addresses."""
         self._host = host
         self._inner = inner
         self._nodes = dict(nodes)
-        self._grace = Grace(clock)
-        self._silent = SilentGuests(host, clock=clock)
+        self._grace = Grace(limit_seconds, clock)
+        self._silent = SilentGuests(host, limit_seconds=limit_seconds, clock=clock)
         self.found: dict[str, NodeStatus] = {}
 
     def check_registered(self) -> str | Pending:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kinky import names
+from kinky.bootstrap.causes import fetch_launchers, fetch_telling_events
+from kinky.bootstrap.vm_states import describe_state
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
 from kinky.kube.host import CONSOLE_CONTAINER, LAUNCHER_LABEL, HostApi
@@ -12,7 +14,6 @@ from kinky.kube.host import CONSOLE_CONTAINER, LAUNCHER_LABEL, HostApi
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _STAGE = re.compile(r"kinky: (?P<failed>FAILED )?stage (?P<name>[\w./-]+)(?:[ :]+(?P<rest>.*))?")
 _UPTIME = re.compile(r"(\d+(?:\.\d+)?)")
-EVENT_LINES = 3
 CONSOLE_LINES = 3
 NOT_KEPT = "not kept, by virtualMachine.serialConsoleLog; virtctl console {node} shows what it prints from now on"
 
@@ -80,15 +81,14 @@ def describe_node(api: HostApi, node: str) -> list[str]:
     if vm is None:
         return [f"{node}: there is no VM"]
     vmi = api.fetch_vmi(node)
-    lines = [f"{node}: VM {vm.printable}" + (f", VMI {vmi.phase}" if vmi else ", no VMI")]
-    lines += [f"{node}: {vm.failure}"] if vm.failure else []
+    lines = [f"{node}: VM {describe_state(vm)}" + (f", VMI {vmi.phase}" if vmi else ", no VMI")]
     lines += [f"{node}: {condition}" for condition in (vmi.conditions if vmi else ())]
     silent = "no launcher pod"
-    for pod in api.fetch_pods(f"{names.LABEL_NODE}={node},{LAUNCHER_LABEL}")[:1]:
+    launchers = fetch_launchers(api, node)
+    for pod in launchers:
         silent = "empty" if CONSOLE_CONTAINER in pod.containers else NOT_KEPT.format(node=node)
         lines += [f"{node}: container {text}" for text in pod.waiting]
-    warnings = [event for event in api.fetch_events(node) if event.kind == "Warning"]
-    lines += [f"{node}: event {event.reason}: {event.message}" for event in warnings[-EVENT_LINES:]]
+    lines += [f"{node}: event {text}" for text in fetch_telling_events(api, node, launchers)]
     console = select_console_lines(fetch_console(api, node)) or [silent]
     return lines + [f"{node}: console: {line}" for line in console]
 

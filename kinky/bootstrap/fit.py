@@ -4,16 +4,24 @@ All problems are told together, each with what was seen. What cannot be read is 
 with rights in one namespace must not be refused for not seeing the nodes.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from kinky.bootstrap import clock
-from kinky.bootstrap.fit_network import check_overlaps, fetch_host_networks
-from kinky.bootstrap.fit_quota import check_quotas, parse_quantity
+from kinky.bootstrap.fit_findings import Findings
+from kinky.bootstrap.fit_network import (
+    check_families,
+    check_overlaps,
+    fetch_api_service,
+    list_host_networks,
+    list_service_ranges,
+)
+from kinky.bootstrap.fit_nodes import KVM_DEVICE
+from kinky.bootstrap.fit_reading import Reading, fetch_reading
+from kinky.bootstrap.fit_record import check_record
 from kinky.bootstrap.fit_rights import fetch_missing
-from kinky.bootstrap.keys import fetch_encryption_provider
-from kinky.bootstrap.owner import describe_conflict, fetch_owner
-from kinky.bootstrap.secrets_store import UnreachableHostError, fetch_host_url
+from kinky.bootstrap.fit_room import check_room
+from kinky.bootstrap.secrets_store import UnreachableHostError, check_store_server
 from kinky.config.model import KinkyConfig
 from kinky.config.store import HOST_NAMESPACE
 from kinky.errors import HostError
@@ -21,11 +29,10 @@ from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError, JsonObject
 from kinky.kube.host import HostApi
-from kinky.names import cluster_selector
-from kinky.topology.nodes import build_nodes
+from kinky.kube.quantities import parse_quantity
+from kinky.kube.virt_settings import VirtSettings
 
 KVM, EMULATION, UNKNOWN = "kvm", "emulation", "unknown"
-KVM_DEVICE = "devices.kubevirt.io/kvm"
 UNATTESTED = (
     "host.encryptionAtRest = unknown: the keys of the inner cluster may lie in the host's etcd in the clear; "
     "a copy of that etcd opens the inner cluster"
@@ -41,28 +48,13 @@ class HostFit:
     warnings: tuple[str, ...]
 
 
-@dataclass
-class Findings:
-    """Problems with their hints, and warnings, gathered while the host is read."""
-
-    problems: list[str] = field(default_factory=list)
-    hints: dict[str, None] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-
-    def refuse(self, problems: list[str], hint: str) -> None:
-        """Add problems of one sort, and what helps."""
-        if problems:
-            self.problems += problems
-            self.hints[hint] = None
-
-
 def check_fit(
-    cfg: KinkyConfig, access: HostAccess, *, owner: str | None, image_kubernetes_version: str | None = None
+    cfg: KinkyConfig, access: HostAccess, *, stack: str, image_kubernetes_version: str | None = None
 ) -> HostFit:
     """Read the host and compare it with the configuration; touches nothing.
 
     Args:
-        owner: How this stack names itself on the host; None does not look for another owner.
+        stack: Organization, project and stack, as Pulumi names them.
         image_kubernetes_version: What the chosen node image was built for, when that is known.
 
     Raises:
@@ -74,7 +66,7 @@ def check_fit(
         _check_image(cfg, image_kubernetes_version), "kinky image build makes an image for the wanted version"
     )
     api = HostApi.connect(access)
-    fit = _read_host(cfg, api, owner, findings) if _is_answering(api, findings) else None
+    fit = _read_host(cfg, api, stack, findings) if _is_answering(api, findings) else None
     if findings.problems or fit is None:
         count = "1 problem" if len(findings.problems) == 1 else f"{len(findings.problems)} problems"
         raise HostError(
@@ -106,7 +98,7 @@ def _is_answering(api: HostApi, findings: Findings) -> bool:
     return True
 
 
-def _read_host(cfg: KinkyConfig, api: HostApi, owner: str | None, findings: Findings) -> HostFit | None:
+def _read_host(cfg: KinkyConfig, api: HostApi, stack: str, findings: Findings) -> HostFit | None:
     """Run all checks that need an answering host."""
     difference = clock.describe_difference(api)
     findings.refuse([difference] if difference else [], clock.HINT)
@@ -117,34 +109,33 @@ def _read_host(cfg: KinkyConfig, api: HostApi, owner: str | None, findings: Find
                 ["cannot create virtual machines: the API kubevirt.io/v1 is not served"],
                 "install KubeVirt on the host, or start a local one: kinky host up",
             )
-        exists = _check_namespace(cfg, api, findings)
+        exists, labels = _check_namespace(cfg, api, findings)
         findings.refuse(
             fetch_missing(api, cfg),
             "ask the host's administrator; docs/configuration.md lists the rights and when each is needed",
         )
-        networks, unread = fetch_host_networks(api, cfg)
-        findings.warnings += unread
-        findings.refuse(
-            check_overlaps(cfg, networks), "choose other inner networks: network.podCidrs, network.serviceCidrs"
-        )
+        reading = fetch_reading(api, cfg, exists=exists, served=served, labels=labels)
+        findings.warnings += [reading.unread] if reading.unread else []
+        _check_networks(cfg, api, reading, findings)
         _check_store_path(cfg, api, findings)
         if exists:
-            _check_contents(cfg, api, owner, findings, served=served)
-        accelerator = _read_kubevirt(cfg, api, findings) if served else UNKNOWN
+            _check_contents(cfg, api, stack, findings)
+        check_room(api, cfg, reading, findings)
+        accelerator = _check_kubevirt(cfg, reading, findings) if served else UNKNOWN
     except ApiError as error:
         findings.refuse([error.message], "the host answered once and then did not: try again")
         return None
     return HostFit(accelerator=accelerator, warnings=tuple(findings.warnings))
 
 
-def _check_namespace(cfg: KinkyConfig, api: HostApi, findings: Findings) -> bool:
-    """Look for the namespace; one that cannot be read may be there, and its contents will tell."""
+def _check_namespace(cfg: KinkyConfig, api: HostApi, findings: Findings) -> tuple[bool, Mapping[str, str] | None]:
+    """Look for the namespace, and for its labels; one that cannot be read may be there, and its contents will tell."""
     try:
         body = api.fetch(resources.NAMESPACES, api.namespace)
     except ApiError as error:
         if error.status != 403:
             raise
-        return True
+        return True, None
     if body is None and not cfg.host.create_namespace:
         findings.refuse(
             [f"namespace {api.namespace} is not there, and host.createNamespace is false"],
@@ -155,68 +146,55 @@ def _check_namespace(cfg: KinkyConfig, api: HostApi, findings: Findings) -> bool
         [f"namespace {api.namespace} is being deleted"] if deleting else [],
         "wait until it is gone, then run pulumi up again",
     )
-    return body is not None
+    return body is not None, ((body or {}).get("metadata") or {}).get("labels") or {}
+
+
+def _check_networks(cfg: KinkyConfig, api: HostApi, reading: Reading, findings: Findings) -> None:
+    """Check that the host's networks leave ours alone, and give our Services addresses."""
+    service = None if list_service_ranges(reading) else fetch_api_service(api)
+    networks, unknown = list_host_networks(cfg, reading, service)
+    problems, doubts = check_families(reading, service)
+    findings.warnings += [*unknown, *doubts]
+    findings.refuse(
+        check_overlaps(cfg, networks), "choose other inner networks: network.podCidrs, network.serviceCidrs"
+    )
+    findings.refuse(problems, "choose a host whose Services have IPv4 addresses")
 
 
 def _check_store_path(cfg: KinkyConfig, api: HostApi, findings: Findings) -> None:
-    """Check that pods can be told how to reach a store that is on the host."""
+    """Check that pods can be told how to reach a store that is on the host, and would trust it."""
     if cfg.secrets_store.kind != HOST_NAMESPACE:
         return
     try:
-        fetch_host_url(api)
+        unseen = check_store_server(api)
+        findings.warnings += [unseen] if unseen else []
     except UnreachableHostError as error:
         findings.refuse([error.message], str(error.hint))
 
 
-def _check_contents(cfg: KinkyConfig, api: HostApi, owner: str | None, findings: Findings, *, served: bool) -> None:
-    """Check what a namespace that exists holds: another stack's cluster, and quotas."""
-    cluster = cfg.cluster.name
+def _check_contents(cfg: KinkyConfig, api: HostApi, stack: str, findings: Findings) -> None:
+    """Check what a namespace that exists holds: another stack's cluster, other settings, names that are taken."""
     try:
-        marked = fetch_owner(api, cluster)
-        if owner is not None and marked is not None and marked != owner:
-            findings.refuse(
-                [describe_conflict(api.namespace, cluster, marked or "unknown")],
-                "choose another cluster.name or host.namespace, or destroy the other stack first",
-            )
-        findings.refuse(_check_provider(cfg, api), "set it back; another provider needs another cluster")
-        quotas = api.fetch_quotas()
-        present = frozenset(api.fetch_vms(cluster_selector(cluster))) if served else frozenset()
-        findings.refuse(
-            check_quotas(quotas, build_nodes(cfg), present=present),
-            "raise the quota, or lower replicas, memoryMib or etcdGib in the stack file",
-        )
+        for problems, hint in check_record(cfg, api, stack):
+            findings.refuse(problems, hint)
     except ApiError as error:
         if error.status != 403:
             raise
         findings.warnings.append(error.message)
 
 
-def _check_provider(cfg: KinkyConfig, api: HostApi) -> list[str]:
-    """Compare what shall encrypt the inner etcd with what has, if there is a cluster: nothing else can read it."""
-    made, asked = fetch_encryption_provider(api, cfg.cluster.name), cfg.encryption.provider
-    if made in ("", asked):
-        return []
-    return [f"encryption.provider = {asked}: cluster {cfg.cluster.name} was made with {made}"]
-
-
-def _read_kubevirt(cfg: KinkyConfig, api: HostApi, findings: Findings) -> str:
-    """Read whether KubeVirt is ready and how VMs' processors run: unknown without rights over the cluster."""
+def _check_kubevirt(cfg: KinkyConfig, reading: Reading, findings: Findings) -> str:
+    """Check that KubeVirt is ready, and find how VMs' processors run: unknown without rights over the cluster."""
     asked = cfg.host.accelerator
-    try:
-        found = api.fetch_all(resources.KUBEVIRTS)
-        nodes = api.fetch_all(resources.NODES)
-    except ApiError as error:
-        if error.status != 403:
-            # Taken for a host that does not tell, one slow answer would change every VM.
-            raise
+    if reading.kubevirts is None or reading.nodes is None:
         return UNKNOWN if asked == "auto" else asked
-    body = found[0] if found else {}
+    body = reading.kubevirts[0] if reading.kubevirts else {}
     phase = (body.get("status") or {}).get("phase")
     findings.refuse(
         [f"KubeVirt is not ready: phase {phase}"] if phase not in (None, "Deployed") else [],
         "kubectl get kubevirt -A shows why; wait until its phase is Deployed",
     )
-    offered = find_accelerator(body, nodes)
+    offered = find_accelerator(reading.settings, reading.nodes)
     if offered == UNKNOWN:
         findings.refuse(
             [f"VMs cannot start: no node offers {KVM_DEVICE}, and KubeVirt's useEmulation is not on"],
@@ -231,10 +209,9 @@ def _read_kubevirt(cfg: KinkyConfig, api: HostApi, findings: Findings) -> str:
     return offered
 
 
-def find_accelerator(kubevirt: JsonObject, nodes: Sequence[JsonObject]) -> str:
+def find_accelerator(settings: VirtSettings, nodes: Sequence[JsonObject]) -> str:
     """Find how VMs' processors run: with useEmulation on, KubeVirt gives no VM the kvm device, wherever one is."""
-    configuration = (kubevirt.get("spec") or {}).get("configuration") or {}
-    if (configuration.get("developerConfiguration") or {}).get("useEmulation"):
+    if settings.emulates:
         return EMULATION
     amounts = [((node.get("status") or {}).get("allocatable") or {}).get(KVM_DEVICE, "0") for node in nodes]
     return KVM if any(parse_quantity(str(amount)) > 0 for amount in amounts) else UNKNOWN

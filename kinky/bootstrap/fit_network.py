@@ -4,14 +4,12 @@ import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kinky.bootstrap.fit_reading import Reading
 from kinky.config.model import KinkyConfig
 from kinky.kube import resources
 from kinky.kube.connection import ApiError, JsonObject
 from kinky.kube.host import HostApi
-from kinky.kube.resources import Resource
 
-SERVICE_CIDRS = Resource("ServiceCIDR", "networking.k8s.io", "v1", "servicecidrs", namespaced=False)
-POD_SAMPLE = 100
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -23,24 +21,54 @@ class HostNetwork:
     source: str
 
 
-def fetch_host_networks(api: HostApi, cfg: KinkyConfig) -> tuple[list[HostNetwork], list[str]]:
-    """Read which networks the host uses; also returns what could not be read, for a warning."""
+def list_host_networks(
+    cfg: KinkyConfig, reading: Reading, api_service: JsonObject | None
+) -> tuple[list[HostNetwork], list[str]]:
+    """List which networks the host uses, with warnings of what is unknown.
+
+    Args:
+        api_service: The Service `default/kubernetes`, for hosts that do not tell their Service networks.
+    """
     found = [HostNetwork(cidr, "network.hostCidrs") for cidr in cfg.network.host_cidrs]
-    unread: list[str] = []
-    try:
-        for node in api.fetch_all(resources.NODES):
-            found += _read_node(node)
-        found += _read_pods(api)
-    except ApiError:
-        unread.append("the host's nodes and pods are not readable, so its pod networks are unknown")
-    try:
-        ranges = [cidr for body in api.fetch_all(SERVICE_CIDRS) for cidr in body["spec"].get("cidrs") or []]
-    except ApiError:
-        ranges = []
+    for node in reading.nodes or []:
+        found += _read_node(node)
+    addresses = [str(ip) for pod in reading.pods or [] if (ip := _pod_ip(pod))]
+    # Many network plugins hand out addresses that no node's podCIDR tells.
+    found += [HostNetwork(address, "a pod of the host") for address in addresses]
+    ranges = list_service_ranges(reading)
     found += [HostNetwork(cidr, "the host's Services") for cidr in ranges]
-    if not ranges:
-        found += _read_api_service(api, unread)
-    return found, unread
+    if ranges:
+        return found, []
+    if api_service is None:
+        return found, ["the host's Service network is unknown"]
+    return found + [HostNetwork(address, "the host's Service kubernetes") for address in _list_ips(api_service)], []
+
+
+def list_service_ranges(reading: Reading) -> list[str]:
+    """List the networks of the host's Services; empty where the host does not tell."""
+    return [str(cidr) for body in reading.service_cidrs or [] for cidr in body["spec"].get("cidrs") or []]
+
+
+def fetch_api_service(api: HostApi) -> JsonObject | None:
+    """Fetch the Service of the host's own API; None when we may not."""
+    try:
+        return api.fetch(resources.SERVICES, "kubernetes", namespace="default") or {}
+    except ApiError:
+        return None
+
+
+def check_families(reading: Reading, api_service: JsonObject | None) -> tuple[list[str], list[str]]:
+    """Look whether the host's Services can have IPv4 addresses, as ours ask for; returns problems and doubts."""
+    ranges = list_service_ranges(reading)
+    if ranges:
+        has_ipv4 = any(_parse(cidr).version == 4 for cidr in ranges)
+        text = f"the host's Services have no IPv4 addresses, which the cluster's Services need: {', '.join(ranges)}"
+        return ([] if has_ipv4 else [text]), []
+    addresses = _list_ips(api_service or {})
+    if not addresses or any(_parse(address).version == 4 for address in addresses):
+        return [], []
+    # That Service has one family also on a host with two.
+    return [], [f"the host's Services may have no IPv4 addresses: its Service kubernetes has {addresses[0]}"]
 
 
 def check_overlaps(cfg: KinkyConfig, host: Iterable[HostNetwork]) -> list[str]:
@@ -69,27 +97,17 @@ def _read_node(node: JsonObject) -> list[HostNetwork]:
     return found + [HostNetwork(address, f"host node {name}") for address in addresses]
 
 
-def _read_pods(api: HostApi) -> list[HostNetwork]:
-    """Read some pods' addresses: many network plugins hand out addresses that no node's podCIDR tells."""
-    addresses = [str(ip) for pod in api.fetch_sample(resources.PODS, limit=POD_SAMPLE) if (ip := _pod_ip(pod))]
-    return [HostNetwork(address, "a pod of the host") for address in addresses]
-
-
 def _pod_ip(pod: JsonObject) -> str:
     """Read a pod's own address; one on the host's network has its node's."""
     own = not (pod.get("spec") or {}).get("hostNetwork")
     return str((pod.get("status") or {}).get("podIP") or "") if own else ""
 
 
-def _read_api_service(api: HostApi, unread: list[str]) -> list[HostNetwork]:
-    """Read one address of the host's Service network, where the network itself is not readable."""
-    try:
-        service = api.fetch(resources.SERVICES, "kubernetes", namespace="default") or {}
-    except ApiError:
-        unread.append("the host's Service network is unknown")
-        return []
-    address = (service.get("spec") or {}).get("clusterIP")
-    return [HostNetwork(str(address), "the host's Service kubernetes")] if address else []
+def _list_ips(service: JsonObject) -> list[str]:
+    """List the addresses of a Service."""
+    spec = service.get("spec") or {}
+    found = spec.get("clusterIPs") or [spec.get("clusterIP")]
+    return [str(address) for address in found if address and address != "None"]
 
 
 def _overlap(one: str, other: str) -> bool:

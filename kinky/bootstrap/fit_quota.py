@@ -1,97 +1,138 @@
-"""Whether the quotas of the namespace leave room for the VMs that are not there yet."""
+"""Whether the quotas of the namespace leave room for the objects that are not there yet.
 
-import re
-from collections.abc import Mapping, Sequence, Set
-from fractions import Fraction
+Which objects a quota counts, and by which scopes, follows pkg/quota/v1/evaluator/core of Kubernetes 1.36.
+"""
 
-from kinky.kube.records import QuotaStatus
-from kinky.topology.nodes import NodeSpec
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 
-LAUNCHER_OVERHEAD_MIB = 200
-"""Memory that KubeVirt adds to a VM's own for its launcher; the least it takes, so that a refusal is never wrong."""
+from kinky.bootstrap.fit_launcher import CPU, MEMORY, STORAGE, Launcher, format_amount
+from kinky.kube.quantities import parse_quantity
+from kinky.kube.records import QuotaScope, QuotaStatus
 
-_MIB = 1024**2
-_GIB = 1024**3
-_SUFFIXES = {
-    "": Fraction(1),
-    "n": Fraction(1, 10**9),
-    "u": Fraction(1, 10**6),
-    "m": Fraction(1, 1000),
-    "k": Fraction(10**3),
-    "M": Fraction(10**6),
-    "G": Fraction(10**9),
-    "T": Fraction(10**12),
-    "P": Fraction(10**15),
-    "E": Fraction(10**18),
-    "Ki": Fraction(1024),
-    "Mi": Fraction(1024**2),
-    "Gi": Fraction(1024**3),
-    "Ti": Fraction(1024**4),
-    "Pi": Fraction(1024**5),
-    "Ei": Fraction(1024**6),
-}
-_QUANTITY = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([A-Za-z]*)")
+CLASS_SUFFIX = ".storageclass.storage.k8s.io/"
+GIB = 1024**3
 
 
-def parse_quantity(text: str) -> Fraction:
-    """Parse a Kubernetes quantity, such as 500m or 8Gi; raises ValueError on anything else."""
-    match = _QUANTITY.fullmatch(text.strip())
-    if match is None or match[2] not in _SUFFIXES:
-        raise ValueError(f"not a quantity: {text}")
-    return Fraction(match[1]) * _SUFFIXES[match[2]]
+@dataclass(frozen=True, kw_only=True)
+class Demand:
+    """What is still to be made in the namespace, by the names that quotas use."""
+
+    pods: Mapping[str, Decimal]
+    claims: Mapping[str, Decimal]
+    objects: Mapping[str, Decimal]
+    """Numbers of objects of all other kinds; no scope holds for them."""
+    vms: int
 
 
-def build_demand(nodes: Sequence[NodeSpec]) -> dict[str, Fraction]:
-    """Add up what these nodes will take of the namespace, by the names that quotas use."""
-    memory = Fraction(sum(node.memory_mib + LAUNCHER_OVERHEAD_MIB for node in nodes) * _MIB)
-    cores = Fraction(sum(node.cores for node in nodes))
-    volumes = [node.etcd_gib for node in nodes if node.etcd_gib is not None]
-    count = Fraction(len(nodes))
-    return {
-        "memory": memory,
-        "requests.memory": memory,
-        "limits.memory": memory,
-        "limits.cpu": cores,
-        "pods": count,
-        "count/pods": count,
-        "count/virtualmachines.kubevirt.io": count,
-        "count/virtualmachineinstances.kubevirt.io": count,
-        "requests.storage": Fraction(sum(volumes) * _GIB),
-        "persistentvolumeclaims": Fraction(len(volumes)),
-        # One Service for each node, and the endpoint's.
-        "services": count,
-        "count/services": count,
-        # User-data and credentials of each node.
-        "secrets": 2 * count,
-        "count/secrets": 2 * count,
-    }
+@dataclass(frozen=True)
+class Shortage:
+    """One thing that does not fit."""
+
+    text: str
+    certain: bool
+    """Whether it follows from what was read, and from no default in the place of something that was not."""
 
 
-def check_quotas(quotas: Sequence[QuotaStatus], nodes: Sequence[NodeSpec], *, present: Set[str]) -> list[str]:
-    """Compare what quotas leave with what the nodes need whose VMs are not present; returns problems."""
-    missing = [node for node in nodes if node.name not in present]
-    if not missing:
-        return []
-    demand = build_demand(missing)
-    return [line for quota in quotas for line in _check_quota(quota, demand, len(missing))]
+def build_pod_demand(launchers: Sequence[Launcher]) -> dict[str, Decimal]:
+    """Add up what launcher pods take."""
+    count = Decimal(len(launchers))
+    demand = {"pods": count, "count/pods": count}
+    for launcher in launchers:
+        # The small containers beside the guest's are left out: what they take is a setting of KubeVirt's.
+        for item, amount in launcher.compute.requests.items():
+            keys = (item, f"requests.{item}") if item in (CPU, MEMORY, STORAGE) else (f"requests.{item}",)
+            for key in keys:
+                demand[key] = demand.get(key, Decimal(0)) + amount
+        for item, amount in launcher.compute.limits.items():
+            if item in (CPU, MEMORY):
+                demand[f"limits.{item}"] = demand.get(f"limits.{item}", Decimal(0)) + amount
+    return demand
 
 
-def _check_quota(quota: QuotaStatus, demand: Mapping[str, Fraction], count: int) -> list[str]:
-    """Compare one quota with the demand."""
-    problems = []
+def build_claim_demand(gib: Sequence[int], storage_class: str) -> dict[str, Decimal]:
+    """Add up what claims of these sizes take; an empty StorageClass is one that is not known."""
+    count, size = Decimal(len(gib)), Decimal(sum(gib) * GIB)
+    demand = {"persistentvolumeclaims": count, "count/persistentvolumeclaims": count, "requests.storage": size}
+    if storage_class:
+        prefix = f"{storage_class}{CLASS_SUFFIX}"
+        demand |= {f"{prefix}persistentvolumeclaims": count, f"{prefix}requests.storage": size}
+    return demand
+
+
+def check_quotas(
+    quotas: Sequence[QuotaStatus], demand: Demand, *, priority_class: str | None, knows_launchers: bool
+) -> list[Shortage]:
+    """Compare what quotas leave with what is still to be made.
+
+    Args:
+        knows_launchers: Whether the settings were read by which KubeVirt asks for processors and memory.
+        priority_class: The one that pods have which name none: the host's default, or empty; None when it is unknown.
+    """
+    return [
+        Shortage(text, (knows_launchers or not _is_computed(item)) and not _is_unsure(quota, priority_class))
+        for quota in quotas
+        for item, text in _check_quota(quota, demand, priority_class or "")
+    ]
+
+
+def _is_computed(item: str) -> bool:
+    """Tell whether KubeVirt's settings decide how much a launcher asks of this."""
+    return item.endswith((CPU, MEMORY))
+
+
+def _is_unsure(quota: QuotaStatus, priority_class: str | None) -> bool:
+    """Tell whether it is unknown which pods a quota counts."""
+    return priority_class is None and any(scope.name == "PriorityClass" for scope in quota.scopes)
+
+
+def _check_quota(quota: QuotaStatus, demand: Demand, priority_class: str) -> Iterator[tuple[str, str]]:
+    """Compare one quota with what it counts; yields each item that is short, and the problem in words."""
+    counted: dict[str, Decimal] = {}
+    if not quota.scopes:
+        counted |= demand.objects
+    if all(_counts_claims(scope) for scope in quota.scopes):
+        counted |= demand.claims
+    if all(_counts_launchers(scope, priority_class) for scope in quota.scopes):
+        counted |= demand.pods
     for item, limit in quota.hard.items():
-        needed = demand.get(item, Fraction(0))
-        free = parse_quantity(limit) - parse_quantity(quota.used.get(item, "0"))
+        needed = counted.get(item, Decimal(0))
+        free = max(parse_quantity(limit) - parse_quantity(quota.used.get(item, "0")), Decimal(0))
         if needed > free:
-            problems.append(
-                f"quota {quota.name}: {item} leaves {format_amount(item, max(free, Fraction(0)))} of {limit},"
-                f" {count} VMs need at least {format_amount(item, needed)}"
+            yield (
+                item,
+                f"quota {quota.name}: {item} leaves {format_amount(item, free)} of {limit},"
+                f" {demand.vms} VMs need at least {format_amount(item, needed)}",
             )
-    return problems
 
 
-def format_amount(item: str, amount: Fraction) -> str:
-    """Format an amount for people: memory and storage in MiB, else as a number."""
-    if item.endswith(("memory", "storage")):
-        return f"{float(amount / _MIB):.0f} MiB"
-    return f"{float(amount):g}"
+def _counts_launchers(scope: QuotaScope, priority_class: str) -> bool:
+    """Tell whether launcher pods are in a scope: they have requests and no deadline, and name no priority class."""
+    match scope.name:
+        case "NotBestEffort" | "NotTerminating":
+            return True
+        case "PriorityClass":
+            return _selects(scope, priority_class)
+        case _:
+            return False
+
+
+def _counts_claims(scope: QuotaScope) -> bool:
+    """Tell whether our claims are in a scope: they name no VolumeAttributesClass."""
+    return scope.name == "VolumeAttributesClass" and _selects(scope, "")
+
+
+def _selects(scope: QuotaScope, value: str) -> bool:
+    """Tell whether a scope selects a value; an empty one is absent."""
+    match scope.operator:
+        case "Exists":
+            return bool(value)
+        case "DoesNotExist":
+            return not value
+        case "In":
+            return bool(value) and value in scope.values
+        case "NotIn":
+            return value not in scope.values
+        case _:
+            return False

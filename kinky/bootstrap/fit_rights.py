@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from kinky.config.model import KinkyConfig
+from kinky.config.store import HOST_NAMESPACE
 from kinky.kube import resources
 from kinky.kube.host import HostApi
 from kinky.kube.resources import Resource
+from kinky.proxies import is_loopback
 
 PARALLEL_CALLS = 8
 READ_WRITE = ("get", "list", "create", "patch", "delete")
@@ -20,15 +23,22 @@ class Need:
     resource: Resource
     verbs: tuple[str, ...]
     subresource: str = ""
+    namespace: str = ""
+    """Another namespace than the cluster's own."""
+    name: str = ""
+    """The one object of the kind; empty for all."""
     when: str = "always"
     """The condition in words."""
     applies: Callable[[KinkyConfig], bool] = lambda _: True
+    applies_to: Callable[[str], bool] = lambda _: True
+    """Asked with the URL of the host's API in the kubeconfig."""
 
     @property
     def kind(self) -> str:
         """Name the kind as RBAC rules do, such as `virtualmachines.kubevirt.io`."""
         plural = f"{self.resource.plural}/{self.subresource}" if self.subresource else self.resource.plural
-        return f"{plural}.{self.resource.group}" if self.resource.group else plural
+        kind = f"{plural}.{self.resource.group}" if self.resource.group else plural
+        return f"{kind}/{self.name}" if self.name else kind
 
 
 NEEDS = (
@@ -63,7 +73,7 @@ NEEDS = (
         resource=resources.PODS,
         verbs=("get",),
         subresource="log",
-        when="`virtualMachine.serialConsoleLog` is not `never`",
+        when="`virtualMachine.serialConsoleLog` is not `never`; `kinky scan`",
         applies=lambda cfg: cfg.virtual_machine.serial_console_log != "never",
     ),
     Need(
@@ -72,6 +82,17 @@ NEEDS = (
         subresource="portforward",
         when="`access.mode` is `forward`, or there are 3 control planes, each asked by a rotation; `kinky rotate ca`",
         applies=lambda cfg: cfg.access.mode == "forward" or cfg.control_plane.replicas > 1,
+    ),
+    Need(resource=resources.EVENTS, verbs=("list",), when="`kinky scan`", applies=lambda _: False),
+    Need(
+        resource=resources.SERVICES,
+        verbs=("get",),
+        namespace="default",
+        name="kubernetes",
+        when="`secretsStore.kind` is `hostNamespace`, and the kubeconfig has a loopback address, which leads nowhere "
+        "from a node",
+        applies=lambda cfg: cfg.secrets_store.kind == HOST_NAMESPACE,
+        applies_to=lambda server: is_loopback(urlsplit(server).hostname or ""),
     ),
     Need(
         resource=resources.NODES,
@@ -83,25 +104,28 @@ NEEDS = (
 """Everything that KinKy cannot do without on the host; what it reads besides is a warning when it may not."""
 
 
-def build_rights(cfg: KinkyConfig) -> Iterator[tuple[Need, str]]:
-    """Yield what this configuration needs, each with one of its verbs."""
-    yield from ((need, verb) for need in NEEDS if need.applies(cfg) for verb in need.verbs)
+def build_rights(cfg: KinkyConfig, *, server: str = "") -> Iterator[tuple[Need, str]]:
+    """Yield what this configuration needs of a host with this URL, each with one of its verbs."""
+    needs = (need for need in NEEDS if need.applies(cfg) and need.applies_to(server))
+    yield from ((need, verb) for need in needs for verb in need.verbs)
 
 
 def fetch_missing(api: HostApi, cfg: KinkyConfig) -> list[str]:
     """Ask for each right, and describe those that are missing, one line for each kind of object."""
-    rights = list(build_rights(cfg))
+    rights = list(build_rights(cfg, server=api.server))
 
     def ask(right: tuple[Need, str]) -> bool:
         need, verb = right
-        return api.is_allowed(verb, need.resource, subresource=need.subresource)
+        return api.is_allowed(
+            verb, need.resource, subresource=need.subresource, namespace=need.namespace, name=need.name
+        )
 
     with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
         answers = list(pool.map(ask, rights))
     missing: dict[tuple[str, str], list[str]] = {}
     for (need, verb), allowed in zip(rights, answers, strict=True):
         if not allowed:
-            place = f"namespace {api.namespace}" if need.resource.namespaced else "the whole host"
+            place = f"namespace {need.namespace or api.namespace}" if need.resource.namespaced else "the whole host"
             missing.setdefault((place, need.kind), []).append(verb)
     return [f"{place}: no right to {', '.join(verbs)} {kind}" for (place, kind), verbs in missing.items()]
 
@@ -115,10 +139,12 @@ def render_rights() -> str:
 RIGHTS_HEAD = """\
 ## Rights on the host
 
-What your own account on the host needs; `up` asks the host for each right before anything is touched, and names those
-that are missing. With `createNamespace: false` a Role in the namespace gives all but the last row. What KinKy
-reads besides (nodes, pods of all namespaces, the KubeVirt object and the Service `default/kubernetes`; quotas and
-events of the namespace) tells more before `up` and after a failure; without these rights `up` warns, and goes on.
+What your own account on the host needs. Before anything is touched, `up` asks the host for each right that the
+configuration needs, and names those that are missing. With `createNamespace: false` a Role in the namespace gives all
+but the last two rows. What KinKy reads besides tells more before `up` and after a failure; without these rights `up`
+warns in one line, and goes on. It is: nodes, pods of all namespaces, Service networks, StorageClasses, volumes,
+priority classes, the KubeVirt object and, where no row asks for it, the Service `default/kubernetes`; Services of all
+namespaces with `access.nodePort`; quotas, limit ranges and events of the namespace.
 Pulumi's provider would also watch objects and events; without the right it asks again after some seconds instead.
 
 | Where | Kind | Verbs | Needed when |
@@ -126,4 +152,6 @@ Pulumi's provider would also watch objects and events; without the right it asks
 
 
 def _render_place(need: Need) -> str:
+    if need.namespace:
+        return f"namespace `{need.namespace}`"
     return "the namespace" if need.resource.namespaced else "the whole host"

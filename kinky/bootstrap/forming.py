@@ -108,7 +108,7 @@ def prove_outside(
     """Publish the inner API, write its kubeconfig, and wait for an authenticated 200 through the published path."""
     api = HostApi.connect(access)
     outside = Outside(access, cluster, publish, limit_seconds=limit_seconds)
-    table = build_outside_table(api, cluster, control_planes, outside)
+    table = build_outside_table(api, cluster, control_planes, outside, limit_seconds=limit_seconds)
     with phase(f"inner API of {cluster} answers from outside", limit_seconds=limit_seconds) as running:
         met = run_requirements(
             cluster,
@@ -131,14 +131,21 @@ def prove_outside(
 
 
 def build_outside_table(
-    api: HostApi, cluster: str, control_planes: Sequence[str], outside: Outside
+    api: HostApi, cluster: str, control_planes: Sequence[str], outside: Outside, *, limit_seconds: float
 ) -> list[Requirement]:
     """Build the requirements from VMs to an API that is ready, in order."""
     vms = VM_HINT.format(namespace=api.namespace)
     stay = STAY_HINT.format(namespace=api.namespace)
     return [
-        Requirement(description=VMS_RUN, check=VmCheck(api, cluster, control_planes), hint=vms),
-        Requirement(description=GUEST_FAR_ENOUGH, check=StageCheck(api, control_planes), hint=stay, every_seconds=3.0),
+        Requirement(
+            description=VMS_RUN, check=VmCheck(api, cluster, control_planes, limit_seconds=limit_seconds), hint=vms
+        ),
+        Requirement(
+            description=GUEST_FAR_ENOUGH,
+            check=StageCheck(api, control_planes, limit_seconds=limit_seconds),
+            hint=stay,
+            every_seconds=3.0,
+        ),
         Requirement(description=API_ANSWERS, check=outside.check_answers, hint=stay, every_seconds=3.0),
         Requirement(description=API_READY, check=outside.check_ready, hint=stay),
     ]
@@ -165,7 +172,7 @@ def prove_nodes_ready(
 ) -> NodesRecord:
     """Wait until each node (given with its S-address) is registered under that address and Ready."""
     host = HostApi.connect(access)
-    check = NodesCheck(host, connect_inner(access, cluster, server), nodes)
+    check = NodesCheck(host, connect_inner(access, cluster, server), nodes, limit_seconds=limit_seconds)
 
     def healing(look: Callable[[], str | Pending]) -> Callable[[], str | Pending]:
         def healed() -> str | Pending:

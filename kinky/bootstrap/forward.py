@@ -42,7 +42,9 @@ class ForwardSpec:
     @property
     def access(self) -> HostAccess:
         """How the process reaches the host."""
-        return HostAccess(kubeconfig=self.kubeconfig, context=self.context, namespace=self.namespace)
+        return HostAccess(
+            kubeconfig=self.kubeconfig, context=self.context, namespace=self.namespace, cluster=self.cluster
+        )
 
     @property
     def directory(self) -> Path:

@@ -81,7 +81,12 @@ def fetch_cluster_keys(access: HostAccess, cluster: str) -> KeyRecord | None:
 
 
 def fetch_authority(api: HostApi, cluster: str) -> Pair:
-    """Read the cluster CA with its key, to sign with; raises HostError when it is not there, or our clock is wrong."""
+    """Read the cluster CA with its key, to sign with.
+
+    Raises:
+        HostError: It is not there, the host is another one, or our clock is wrong.
+    """
+    api.require_host()
     files = _fetch_files(api, cluster)
     if files is None:
         raise _absent(api, cluster, "sign a certificate")

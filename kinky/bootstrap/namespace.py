@@ -1,6 +1,7 @@
 """The namespace on the host: made when it is absent, removed only by who made it and when nobody else lives there."""
 
 from kinky import names
+from kinky.bootstrap.record import fetch_clusters
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import JsonObject, UnavailableError
@@ -46,13 +47,6 @@ def delete_namespace(access: HostAccess, *, limit_seconds: float) -> None:
         hint=f"kubectl get namespace {api.namespace} -o yaml says what holds it; pulumi destroy goes on from here",
         tolerate=(UnavailableError,),
     )
-
-
-def fetch_clusters(api: HostApi) -> list[str]:
-    """Fetch the names of the clusters whose owner marker is in the namespace."""
-    markers = api.fetch_all_here(resources.CONFIG_MAPS, selector=f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY}")
-    found = ((body["metadata"]["name"], body["metadata"]["labels"].get(names.LABEL_CLUSTER, "")) for body in markers)
-    return sorted(cluster for name, cluster in found if name == names.owner_config_map(cluster))
 
 
 def describe_remains(body: JsonObject) -> str:

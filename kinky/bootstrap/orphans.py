@@ -22,16 +22,15 @@ KINDS = (
 """What KinKy itself creates; what KubeVirt and the host derive from these goes with them."""
 
 
-def delete_orphans(access: HostAccess, cluster: str, *, ignore: Sequence[str] = ()) -> list[str]:
+def delete_orphans(access: HostAccess, *, ignore: Sequence[str] = ()) -> list[str]:
     """Ask for the deletion of what carries the cluster's labels, and return it as `Kind/name`.
 
-    Call it when Pulumi has deleted all that it knows, and only for the stack that owns the cluster. `ignore` names
-    objects that stay, in the same form.
+    Call it when Pulumi has deleted all that it knows. `ignore` names objects that stay, in the same form.
     """
     api = HostApi.connect(access)
     found = []
     for kind in KINDS:
-        for body in api.fetch_all_here(kind, selector=names.cluster_selector(cluster)):
+        for body in api.fetch_all_here(kind, selector=names.cluster_selector(access.cluster)):
             label = f"{kind.kind}/{body['metadata']['name']}"
             if label in ignore or body["metadata"].get("deletionTimestamp"):
                 continue

@@ -12,18 +12,13 @@ from kinky.vault.connection import VaultSilentError
 
 Clock = Callable[[], float]
 
-_NO_IMAGE = "the host lacks the node image: kinky host up loads it; on a host of your own push it to image.reference"
-FATAL_VM_STATES = {
-    "CrashLoopBackOff": "",
-    "DataVolumeError": "",
-    "ErrImagePull": _NO_IMAGE,
-    "ErrorPvcNotFound": "",
-    "ErrorUnschedulable": "",
-    "ImagePullBackOff": _NO_IMAGE,
-}
-"""printableStatus values that do not get better by waiting, once they have lasted for the grace time; what helps."""
-GRACE_SECONDS = 45.0
-"""A scheduler that catches up, or an image that arrives, clears such a state in this time."""
+LASTING_SHARE = 1 / 20
+"""45 s of 900 s: one bad reading, or a state that the next look no longer sees, does not last that long."""
+
+
+def read_clock() -> float:
+    """Read the monotonic clock, looked up at each call so that tests can replace it."""
+    return time.monotonic()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,17 +34,21 @@ class Requirement:
 
 @dataclass
 class Grace:
-    """Remembers since when a bad state lasts, so that one bad reading is not a failure."""
+    """Remembers since when a bad state lasts, so that one bad reading is not a failure.
 
-    clock: Clock = time.monotonic
+    How long it may last is a part of the limit of the whole wait, which `timeouts.scale` has scaled already.
+    """
+
+    limit_seconds: float
+    clock: Clock = read_clock
     since: dict[str, float] = field(default_factory=dict)
 
-    def is_over(self, subject: str, state: str) -> bool:
-        """Tell whether the subject has been in this state for longer than the grace time."""
+    def is_over(self, subject: str, state: str, *, share: float = LASTING_SHARE) -> bool:
+        """Tell whether the subject has been in this state for longer than this part of the limit."""
         key = f"{subject}={state}"
         for other in [known for known in self.since if known.startswith(f"{subject}=") and known != key]:
             del self.since[other]
-        return self.clock() - self.since.setdefault(key, self.clock()) >= GRACE_SECONDS
+        return self.clock() - self.since.setdefault(key, self.clock()) >= share * self.limit_seconds
 
     def clear(self, subject: str) -> None:
         """Forget a subject that is well."""

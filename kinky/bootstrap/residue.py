@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from kinky import names
 from kinky.bootstrap.credential import forget_credentials
 from kinky.bootstrap.forward import stop_forward
+from kinky.bootstrap.record import forget_identity
 from kinky.errors import InterruptedWaitError, WaitError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
@@ -47,9 +48,9 @@ class Residue:
         return f"{self.kind}/{self.name}{held}"
 
 
-def wait_residue_gone(access: HostAccess, cluster: str, *, limit_seconds: float, ignore: Sequence[str] = ()) -> None:
+def wait_residue_gone(access: HostAccess, *, limit_seconds: float, ignore: Sequence[str] = ()) -> None:
     """Wait until the host holds nothing for the cluster; raises WaitError naming each object left."""
-    api = HostApi.connect(access)
+    api, cluster = HostApi.connect(access), access.cluster
     left: tuple[Residue, ...] = ()
 
     def check() -> bool | Pending:
@@ -88,6 +89,7 @@ def remove_local_state(cluster: str) -> None:
     """End the cluster's forward and remove its files with credentials from this machine."""
     stop_forward(cluster)
     forget_credentials(cluster)
+    forget_identity(cluster)
 
 
 def _fetch(api: HostApi, cluster: str, ignore: Sequence[str]) -> tuple[Residue, ...]:

@@ -3,7 +3,7 @@
 The token goes from the host's answer straight into the inner Secret; it never passes through Pulumi.
 """
 
-import ipaddress
+import contextlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,10 +17,11 @@ from kinky.bootstrap.stores.store import build_value_fingerprint
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
-from kinky.kube.connection import ApiError, JsonObject
+from kinky.kube.connection import ApiError, JsonObject, UnavailableError
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.kube.objects import build_secret
+from kinky.proxies import is_loopback
 
 TOKEN_SECRET = "host-store-token"  # noqa: S105 - a name, not a token
 TOKEN_PLACE = f"{names.NAMESPACE_KINKY}/{TOKEN_SECRET}"
@@ -32,7 +33,7 @@ ANCHOR_ANNOTATION = "kinky.dev/bound-to"
 
 
 class UnreachableHostError(HostError):
-    """Nothing tells how a pod reaches the host's API."""
+    """Nothing tells how a pod reaches the host's API, or a pod would not trust it there."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +54,74 @@ class TokenRecord:
 
 
 def fetch_store_server(access: HostAccess) -> StoreServer:
-    """Read how pods reach the host's API, and the certificate that they verify it by."""
+    """Read how pods reach the host's API, and the certificate that they verify it by.
+
+    Raises:
+        UnreachableHostError: nothing tells how they reach it, or they would not trust it.
+    """
     api = HostApi.connect(access)
-    bundle = api.fetch_here(resources.CONFIG_MAPS, "kube-root-ca.crt")
-    certificate = ((bundle or {}).get("data") or {}).get("ca.crt")
+    certificate = _fetch_ca(api, access.namespace)
     if not certificate:
         raise HostError(
             f"host cluster: ConfigMap {access.namespace}/kube-root-ca.crt is not there",
             details=["needed to: tell the secrets store how to reach the host"],
             hint="the host's controller-manager makes it in each namespace; look at its log",
         )
-    return StoreServer(url=fetch_host_url(api), ca_certificate=str(certificate))
+    url = fetch_host_url(api)
+    if url == api.server:
+        # No answer from here says nothing of the way from a node.
+        with contextlib.suppress(UnavailableError):
+            _require_trust(api, certificate)
+    return StoreServer(url=url, ca_certificate=certificate)
+
+
+def check_store_server(api: HostApi) -> str:
+    """Check before anything is made that pods can be told how to reach the host's API, and would trust it.
+
+    The address of the host's own Service leads nowhere from the admin's machine, so its certificate cannot be looked
+    at; it is the address that the host's own pods use.
+
+    Returns:
+        A warning of the part that could not be looked at; or nothing.
+
+    Raises:
+        UnreachableHostError: nothing tells how they reach it, or they would not trust it.
+    """
+    if fetch_host_url(api) != api.server:
+        return ""
+    try:
+        # The host gives the same bundle to each namespace; the cluster's own may not be there yet.
+        certificate = _fetch_ca(api, api.namespace) or _fetch_ca(api, "default")
+        if certificate:
+            _require_trust(api, certificate)
+            return ""
+        reason = "no ConfigMap kube-root-ca.crt can be read yet"
+    except UnavailableError as error:
+        reason = error.message
+    return f"whether the secrets store's client will trust {api.server} was not checked: {reason}"
+
+
+def _fetch_ca(api: HostApi, namespace: str) -> str:
+    """Fetch the bundle that pods verify the host's API by; empty when it is not there, or may not be read."""
+    try:
+        bundle = api.fetch(resources.CONFIG_MAPS, "kube-root-ca.crt", namespace=namespace) or {}
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return ""
+    return str((bundle.get("data") or {}).get("ca.crt") or "")
+
+
+def _require_trust(api: HostApi, certificate: str) -> None:
+    """Refuse a server that a pod would not trust, such as a proxy in front of the API with another certificate."""
+    fault = api.find_certificate_fault(certificate.encode())
+    if fault:
+        raise UnreachableHostError(
+            f"the secrets store cannot trust the host at {api.server}: {fault}, and pods get the CA of ConfigMap"
+            " kube-root-ca.crt",
+            hint="ask for the right to get Service kubernetes in namespace default, or use a kubeconfig with the API's"
+            " own address",
+        )
 
 
 def fetch_host_url(api: HostApi) -> str:
@@ -80,7 +138,7 @@ def fetch_host_url(api: HostApi) -> str:
         service = None
     address = ((service or {}).get("spec") or {}).get("clusterIP")
     if address:
-        return f"https://{address}:443"
+        return f"https://[{address}]:443" if ":" in address else f"https://{address}:443"
     if is_loopback(urlsplit(api.server).hostname or ""):
         raise UnreachableHostError(
             "the secrets store cannot reach the host: no right to get Service kubernetes in namespace default,"
@@ -88,14 +146,6 @@ def fetch_host_url(api: HostApi) -> str:
             hint="ask for that right, or use a kubeconfig with an address of the host's API that its pods can reach",
         )
     return api.server
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a URL's host is this machine itself."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def ensure_store_token(access: HostAccess, cluster: str, server: str, *, hours: int) -> TokenRecord:

@@ -4,16 +4,15 @@ Under emulation QEMU can lose its way while a guest's kernel sets up its devices
 KubeVirt starts the guest anew; when it hangs, the VM instance runs for ever and only its silent console tells.
 """
 
-import time
-
 from kinky import names
-from kinky.bootstrap.requirements import Clock
+from kinky.bootstrap.requirements import Clock, read_clock
 from kinky.kube import resources
 from kinky.kube.host import CONSOLE_CONTAINER, LAUNCHER_LABEL, HostApi
 from kinky.progress import note
 
-SILENT_SECONDS = 180.0
-"""A node's kernel says its first word after 15 s, and after 75 s on a machine with three times too little processor."""
+SILENT_SHARE = 1 / 5
+"""180 s of a wait of 900 s: a node's kernel says its first word after 15 s, and after 75 s on a machine with three
+times too little processor."""
 REPLACEMENTS = 2
 """A guest that was silent three times has another trouble, which a fourth boot would only hide."""
 
@@ -21,9 +20,10 @@ REPLACEMENTS = 2
 class SilentGuests:
     """Watches the logged consoles of nodes that have said nothing yet."""
 
-    def __init__(self, api: HostApi, *, clock: Clock = time.monotonic) -> None:
-        """Watch with nothing seen yet."""
+    def __init__(self, api: HostApi, *, limit_seconds: float, clock: Clock = read_clock) -> None:
+        """Watch with nothing seen yet; `limit_seconds` is that of the whole wait."""
         self._api = api
+        self._silent_seconds = SILENT_SHARE * limit_seconds
         self._clock = clock
         self._since: dict[str, float] = {}
         self._replaced: dict[str, int] = {}
@@ -36,7 +36,7 @@ class SilentGuests:
         if pod.deleting or pod.phase != "Running" or self._api.fetch_log(pod.name, CONSOLE_CONTAINER, tail_lines=1):
             return True
         silent_for = self._clock() - self._since.setdefault(pod.name, self._clock())
-        if silent_for >= SILENT_SECONDS and self._replaced.get(node, 0) < REPLACEMENTS:
+        if silent_for >= self._silent_seconds and self._replaced.get(node, 0) < REPLACEMENTS:
             self._replaced[node] = self._replaced.get(node, 0) + 1
             note(f"{node}: no word from the guest for {silent_for:.0f} s; its VM instance is replaced")
             self._api.delete(resources.VIRTUAL_MACHINE_INSTANCES, node, namespace=self._api.namespace)

@@ -9,11 +9,8 @@ import secrets
 from dataclasses import dataclass
 
 from kinky import names
-from kinky.bootstrap.owner import fetch_owner
 from kinky.bootstrap.stores.store import FOREIGN, Store, StoredValue, build_value_fingerprint
 from kinky.errors import HostError, KinkyError
-from kinky.kube.access import HostAccess
-from kinky.kube.host import HostApi
 from kinky.manifests.store_values import PROGRAM_VALUES
 
 VALUE_LIMIT_BYTES = 1_000_000
@@ -73,16 +70,6 @@ def check_key(key: str) -> None:
             "this cannot be a key of a Secret",
             details=["a key has letters, digits, '-', '_' and '.', and is at most 253 long"],
             hint="leave --key out for the key: value",
-        )
-
-
-def check_cluster(access: HostAccess, cluster: str) -> None:
-    """Make sure that the cluster is there: a value without one would never be cleaned up; raises HostError."""
-    api = HostApi.connect(access)
-    if fetch_owner(api, cluster) is None:
-        raise HostError(
-            f"secrets store of {cluster}: namespace {api.namespace} of the host holds no cluster {cluster}",
-            hint="kinky up makes it; check host.context and host.namespace if it was made",
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from kinky import paths
 from kinky.cli import options
 from kinky.errors import KinkyError
+from kinky.given_paths import resolve_given
 
 if TYPE_CHECKING:
     from kinky.cli.stack_file import StackFile
@@ -23,7 +24,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     if command == "credential":
         parser = options.command_parser(command, description="Print an ExecCredential for kubectl. Keep it secret.")
         parser.add_argument("--cluster", required=True, help="name of the inner cluster")
-        parser.add_argument("--host-kubeconfig", required=True, help="kubeconfig of the host cluster")
+        parser.add_argument(
+            "--host-kubeconfig", required=True, type=resolve_given, help="kubeconfig of the host cluster"
+        )
         parser.add_argument("--host-context", help="context in it (default: its current context)")
         parser.add_argument("--host-namespace", required=True, help="namespace of the inner cluster's VMs")
         options.set_run(parser, run_credential)
@@ -47,10 +50,16 @@ def run_credential(arguments: argparse.Namespace) -> int:
     """Print the credential; make sure first that the recorded way to the API is open."""
     from kinky.bootstrap.credential import fetch_exec_credential
     from kinky.bootstrap.forward import ensure_recorded_forward
+    from kinky.bootstrap.record import with_kept
     from kinky.kube.access import HostAccess
 
-    access = HostAccess(
-        kubeconfig=arguments.host_kubeconfig, context=arguments.host_context, namespace=arguments.host_namespace
+    access = with_kept(
+        HostAccess(
+            kubeconfig=str(arguments.host_kubeconfig),
+            context=arguments.host_context,
+            namespace=arguments.host_namespace,
+            cluster=arguments.cluster,
+        )
     )
     ensure_recorded_forward(arguments.cluster, wait_seconds=FORWARD_WAIT_SECONDS)
     print(fetch_exec_credential(access, arguments.cluster))
@@ -89,14 +98,14 @@ def _break_glass(stack_file: StackFile, path: Path, *, reason: str, hours: int) 
     """Return a kubeconfig that holds a certificate, after telling what it is (secret)."""
     from kinky.bootstrap.break_glass import HOURS_LIMIT, make_break_glass
     from kinky.bootstrap.forward import ensure_recorded_forward
-    from kinky.program import find_host
+    from kinky.cli.inner import find_stack_host
     from kinky.progress import note
 
     if not reason:
         raise KinkyError("--break-glass needs a reason, which is recorded on the host")
     if not 1 <= hours <= HOURS_LIMIT:
         raise KinkyError(f"--hours is {hours}: must be from 1 to {HOURS_LIMIT}, because it cannot be revoked")
-    access = find_host(stack_file.config)
+    access = find_stack_host(stack_file)
     made = make_break_glass(access, stack_file.cluster, json.loads(path.read_text()), hours=hours, reason=reason)
     ensure_recorded_forward(stack_file.cluster, wait_seconds=0)
     note(f"valid until {made.not_after} and not to be revoked; recorded as ConfigMap {access.namespace}/{made.record}")

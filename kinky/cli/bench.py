@@ -125,7 +125,10 @@ def _fetch_guest_stages(stack_file: StackFile, nodes: list[str]) -> dict[str, di
     from kinky.kube.access import HostAccess
 
     access = HostAccess(
-        kubeconfig=str(paths.host_kubeconfig()), context=None, namespace=stack_file.config.host.namespace
+        kubeconfig=str(paths.host_kubeconfig()),
+        context=None,
+        namespace=stack_file.config.host.namespace,
+        cluster=stack_file.cluster,
     )
     return {node: {stage.name: stage.uptime_seconds for stage in fetch_stages(access, node)} for node in nodes}
 

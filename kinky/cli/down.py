@@ -6,7 +6,7 @@ import argparse
 
 from kinky import paths
 from kinky.cli import options, stack
-from kinky.cli.passphrase import forget_salt
+from kinky.cli.forget import forget
 from kinky.cli.stack_file import StackFile, list_stacks, read_stack_file
 from kinky.errors import KinkyError
 from kinky.progress import note, phase
@@ -66,15 +66,3 @@ def _destroy(stack_file: StackFile) -> KinkyError | None:
         note(f"{error}\nthe host goes all the same, and everything on it")
         return error
     return None
-
-
-def forget(stack_file: StackFile) -> None:
-    """Drop the state of a stack whose host is gone: what it lists is gone too."""
-    from kinky.bootstrap.residue import remove_local_state
-    from kinky.cli.stack_engine import open_engine
-
-    engine = open_engine(stack_file)
-    if engine.exists():
-        engine.forget()
-    remove_local_state(stack_file.cluster)
-    forget_salt(stack_file.path)

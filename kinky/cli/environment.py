@@ -17,7 +17,9 @@ from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.config.backend import choose_backend
 from kinky.config.problem import refuse
 from kinky.config.secrets_provider import check_state_provider
+from kinky.given_paths import resolve_variables
 from kinky.progress import note
+from kinky.proxies import exempt_loopback
 
 PROJECT: Final = "kinky"
 """Name in Pulumi.yaml; state and locks are filed under it."""
@@ -66,13 +68,19 @@ def run_env(arguments: argparse.Namespace) -> int:
 def build_environment(stack_file: StackFile, *, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables for a run of the program on this stack, except PATH.
 
-    A backend or passphrase that the operator has set stays. KUBECONFIG is not among them: the program reads it to find
-    the host, and only `kinky env` points it at the inner cluster.
+    A backend or passphrase that the operator has set stays, and so does KUBECONFIG: the program reads it to find the
+    host, and only `kinky env` points it at the inner cluster. Paths become absolute, because Pulumi and its programs
+    run in other folders.
     """
     backend = choose_backend(environ, own=paths.pulumi_backend_dir(), project=paths.project_root()).url
+    given = resolve_variables(environ)
+    environ = {**environ, **given}
     written = check_state_provider(backend, project=PROJECT, stack=stack_file.stack)
     refuse(written, source=str(stack_file.path.relative_to(paths.project_root())))
     return {
+        **given,
+        # Pulumi's parts talk to each other over this machine's own address.
+        **exempt_loopback(environ),
         "PULUMI_STACK": stack_file.stack,
         "PULUMI_HOME": environ.get("PULUMI_HOME") or str(paths.pulumi_home()),
         "PULUMI_BACKEND_URL": backend,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from kinky.cli import options
+from kinky.given_paths import resolve_given
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
@@ -35,7 +35,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     logs.add_argument("component", help="such as kubelet, etcd or kube-apiserver")
     options.set_run(logs, run_logs)
     load = actions.add_parser("load", help="import image archives (docker-archive), without a registry")
-    load.add_argument("archive", nargs="*", type=Path, help="the archives (default: the current node image)")
+    load.add_argument("archive", nargs="*", type=resolve_given, help="the archives (default: the current node image)")
     options.set_run(load, run_load)
     return parser
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from pathlib import Path
 
 from kinky.cli import options
 from kinky.errors import KinkyError
+from kinky.given_paths import resolve_given
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
@@ -16,14 +16,19 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     actions = parser.add_subparsers(required=True, metavar="ACTION", parser_class=argparse.ArgumentParser)
     build = actions.add_parser("build", help="build it; nothing to do when its inputs did not change. Needs root.")
     build.add_argument(
-        "--add", type=Path, metavar="DIR", help="put the files of this folder, laid out as below /, into it as well"
+        "--add",
+        type=resolve_given,
+        metavar="DIR",
+        help="put the files of this folder, laid out as below /, into it as well",
     )
     options.set_run(build, run_build)
     show = actions.add_parser("show", help="print what was built last")
     options.add_json(show)
     options.set_run(show, run_show)
     add = actions.add_parser("add", help="learn an image that was built elsewhere, or gets another name in a registry")
-    add.add_argument("archive", type=Path, metavar="ARCHIVE", help="archive of the image, as docker save writes it")
+    add.add_argument(
+        "archive", type=resolve_given, metavar="ARCHIVE", help="archive of the image, as docker save writes it"
+    )
     add.add_argument(
         "--reference", metavar="REF", help="the name in image.reference of a stack file (default: those in the archive)"
     )

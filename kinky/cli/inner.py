@@ -17,6 +17,18 @@ FORWARD_WAIT_SECONDS: Final = 10.0
 """How long a command waits for the forward to come back: less than the patience of a person."""
 
 
+def find_stack_host(stack_file: StackFile) -> HostAccess:
+    """Return how the stack's host is reached, once it is known to be the one on which `up` made the cluster.
+
+    Raises:
+        KinkyError: It is another host, or the cluster there is another stack's.
+    """
+    from kinky.bootstrap.record import recognise
+    from kinky.program import find_host
+
+    return recognise(find_host(stack_file.config), stack_file.stack)
+
+
 def find_inner(stack_file: StackFile, *, wait_seconds: float = FORWARD_WAIT_SECONDS) -> tuple[HostAccess, str]:
     """Return the host's access and the inner API's URL, with the way to it open.
 
@@ -26,14 +38,13 @@ def find_inner(stack_file: StackFile, *, wait_seconds: float = FORWARD_WAIT_SECO
     from kinky.bootstrap.credential import KUBECONFIG_FILE
     from kinky.bootstrap.forward import ensure_recorded_forward
     from kinky.kube.kubeconfig import read_server
-    from kinky.program import find_host
 
     path = paths.stack_dir(stack_file.cluster) / KUBECONFIG_FILE
     if not path.is_file():
         raise KinkyError(
             f'stack "{stack_file.stack}": no kubeconfig yet: {path}', hint=f"kinky up --stack {stack_file.stack}"
         )
-    access = find_host(stack_file.config)
+    access = find_stack_host(stack_file)
     ensure_recorded_forward(stack_file.cluster, wait_seconds=wait_seconds)
     return access, read_server(path)
 

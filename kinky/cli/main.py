@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "preview": Command("kinky.cli.stack", "show what up would change"),
     "destroy": Command("kinky.cli.stack", "remove everything that a stack made"),
     "outputs": Command("kinky.cli.stack", "print the outputs of a stack"),
+    "forget": Command("kinky.cli.forget", "drop the state of a stack whose host is gone; deletes nothing on any host"),
     "env": Command("kinky.cli.environment", 'print shell settings: eval "$(kinky env --stack dev)"'),
     "kubeconfig": Command("kinky.cli.access", "print the kubeconfig of a stack's inner cluster, which holds no key"),
     "credential": Command("kinky.cli.access", "print a credential for kubectl (called by the kubeconfig)"),

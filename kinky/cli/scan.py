@@ -10,6 +10,7 @@ from kinky.cli import options
 from kinky.cli.scan_secrets import find_passphrase, read_local, read_secrets
 from kinky.cli.scan_sources import build_staged_source, list_sources
 from kinky.errors import KinkyError
+from kinky.given_paths import resolve_given
 from kinky.progress import phase
 from kinky.scan import expected
 from kinky.scan.own import IsOwn, build_own
@@ -40,7 +41,12 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         help="look only at what the next commit holds, for secrets in local files and any private key; a commit hook",
     )
     what.add_argument(
-        "paths", nargs="*", default=[], metavar="PATH", help="look at this file, folder or disk image too"
+        "paths",
+        nargs="*",
+        default=[],
+        type=resolve_given,
+        metavar="PATH",
+        help="look at this file, folder or disk image too",
     )
     options.set_run(parser, run_scan)
     return parser
@@ -48,22 +54,22 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_scan(arguments: argparse.Namespace) -> int:
     """Scan, print the report, and tell by the exit code whether all is well."""
-    report = scan_staged() if arguments.staged else scan_stack(arguments.stack, list(map(Path, arguments.paths)))
+    report = scan_staged() if arguments.staged else scan_stack(arguments.stack, arguments.paths)
     print(options.to_json(report.to_json()) if arguments.json else "\n".join(report.to_lines()))
     return 0 if report.passed else 1
 
 
 def scan_stack(stack: str, extra: list[Path]) -> Report:
     """Look for all secrets of the stack in everything that is at hand; raises KinkyError when the host is not."""
+    from kinky.cli.inner import find_stack_host
     from kinky.cli.stack_file import read_stack_file
     from kinky.kube.host import HostApi
-    from kinky.program import find_host
 
     for path in extra:
         if not path.exists():
             raise KinkyError(f"no such file or folder: {path}", hint="name what is there, or nothing")
     stack_file = read_stack_file(stack)
-    access = find_host(stack_file.config)
+    access = find_stack_host(stack_file)
     api = HostApi.connect(access)
     with phase("reading the secrets to look for"):
         secrets, unknown = read_secrets(stack_file, access)

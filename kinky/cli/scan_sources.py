@@ -12,6 +12,7 @@ from kinky.cli.passphrase import FILE
 from kinky.cli.scan_output import ask_pulumi
 from kinky.cli.stack_file import StackFile
 from kinky.config.backend import choose_backend
+from kinky.given_paths import resolve_given
 from kinky.kube.host import HostApi
 from kinky.progress import phase
 from kinky.scan import disks, host
@@ -50,7 +51,7 @@ def build_staged_source(root: Path) -> Source:
 def list_passphrases() -> set[Path]:
     """Return the passphrase's own file and the one that the operator named."""
     named = os.environ.get(FILE)
-    return {paths.passphrase_file(), *([Path(named)] if named else [])}
+    return {paths.passphrase_file(), *([resolve_given(named)] if named else [])}
 
 
 def _build(kind: Kind, title: str, artefacts: Iterable[Artefact], *, disks: bool = False) -> Source:

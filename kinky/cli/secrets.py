@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn
 from kinky.cli import options
 from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.errors import KinkyError
+from kinky.given_paths import resolve_given
 from kinky.progress import note
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     put = actions.add_parser("set", help="write a value from standard input or a file, over the one that is there")
     _add_name(put)
     put.add_argument("--key", default=DEFAULT_KEY, help="key in the value (default: %(default)s)")
-    put.add_argument("--file", type=Path, help="file with the value, byte for byte (default: standard input)")
+    put.add_argument("--file", type=resolve_given, help="file with the value, byte for byte (default: standard input)")
     options.add_stack(put)
     options.set_run(put, run_set)
     listed = actions.add_parser("list", help="show names, keys, ages and fingerprints")
@@ -152,10 +153,6 @@ def _add_name(parser: argparse.ArgumentParser) -> None:
 
 def _open_store(stack_file: StackFile) -> Store:
     """Open the store of a stack whose cluster is there."""
-    from kinky.bootstrap.store_values import check_cluster
-    from kinky.cli.inner import find_store
-    from kinky.program import find_host
+    from kinky.cli.inner import find_stack_host, find_store
 
-    access = find_host(stack_file.config)
-    check_cluster(access, stack_file.cluster)
-    return find_store(stack_file, access)
+    return find_store(stack_file, find_stack_host(stack_file))

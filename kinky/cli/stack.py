@@ -24,6 +24,12 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     options.add_stack(parser)
     if command != "destroy":
         options.add_json(parser)
+    if command == "up":
+        parser.add_argument(
+            "--take-over",
+            action="store_true",
+            help="take the cluster from a state that is lost; that state can change nothing of it afterwards",
+        )
     if command == "preview":
         parser.add_argument("--expect-no-changes", action="store_true", help="fail if up would change anything")
     if command == "outputs":
@@ -38,7 +44,7 @@ def run_up(arguments: argparse.Namespace) -> int:
     from kinky.cli.stack_engine import open_engine
 
     stack_file = read_stack_file(arguments.stack)
-    engine = open_engine(stack_file)
+    engine = open_engine(stack_file, take_over=arguments.take_over)
     with phase(f"stack {stack_file.stack}: pulumi up"):
         engine.up()
     outputs = engine.outputs()
@@ -67,13 +73,18 @@ def run_destroy(arguments: argparse.Namespace) -> int:
 
 
 def destroy(stack_file: StackFile) -> None:
-    """Destroy a stack if it is there."""
+    """Destroy a stack if it is there; raises KinkyError before anything is touched when its host is another one."""
     from kinky.cli.stack_engine import open_engine
+    from kinky.kube.host import HostApi
 
     engine = open_engine(stack_file)
     if not engine.exists():
         note(f"stack {stack_file.stack} does not exist: nothing to destroy")
         return
+    made = engine.find_made()
+    if made is not None:
+        # Plain `pulumi destroy` asks too, but not before the first object of a stack that is half made.
+        HostApi.connect(made).require_host()
     with phase(f"stack {stack_file.stack}: pulumi destroy"):
         engine.destroy()
 

@@ -12,14 +12,20 @@ from pulumi import automation
 from pulumi.automation.errors import CommandError as EngineError
 
 from kinky import paths
+from kinky.bootstrap.record import TAKE_OVER
 from kinky.cli.environment import PROJECT, PULUMI_PROGRAMS, build_environment, build_search_path
 from kinky.cli.stack_file import StackFile
 from kinky.cli.stack_interrupt import deferred_interrupts
 from kinky.cli.stack_leftovers import remove_leftovers
+from kinky.components.identity import ClusterIdentity
+from kinky.components.live_step import parse_access
 from kinky.errors import KinkyError
+from kinky.kube.access import HostAccess
 
 MISFIT = "incorrect passphrase"
 """What Pulumi says when the passphrase does not open the salt in the stack's file."""
+
+IDENTITY_TYPE = f":{ClusterIdentity.__name__}"
 
 T = TypeVar("T")
 
@@ -69,6 +75,14 @@ class StackEngine:
         found = self._guard("stack output", stack.outputs)
         return {name: "[secret]" if output.secret else output.value for name, output in sorted(found.items())}
 
+    def find_made(self) -> HostAccess | None:
+        """Return which cluster of which host the state is about; None when nothing was made."""
+        stack = self._select()
+        exported = self._guard("stack export", stack.export_stack).deployment or {}
+        made = (each["outputs"] for each in exported.get("resources") or [] if each["type"].endswith(IDENTITY_TYPE))
+        outputs = next(made, None)
+        return None if outputs is None else parse_access(outputs)
+
     def forget(self) -> None:
         """Drop the stack and its state, whatever it still lists; its host must be gone, so nothing is orphaned."""
         self._guard(
@@ -102,12 +116,17 @@ class StackEngine:
         )
 
 
-def open_engine(stack_file: StackFile) -> StackEngine:
-    """Make what Pulumi needs on PATH available and return the engine for a stack."""
+def open_engine(stack_file: StackFile, *, take_over: bool = False) -> StackEngine:
+    """Make what Pulumi needs on PATH available and return the engine for a stack.
+
+    Args:
+        take_over: Whether an `up` takes the cluster from another state.
+    """
     from kinky.embedded import toolchain
 
     # First what may be refused, then what may take minutes to build.
     environment = build_environment(stack_file, environ=os.environ)
+    environment |= {TAKE_OVER: stack_file.cluster} if take_over else {}
     tools = toolchain.ensure_tools(PULUMI_PROGRAMS)
     workspace = automation.LocalWorkspace(
         work_dir=str(paths.project_root()),

@@ -59,8 +59,8 @@ def measure(vms: int, *, cloud_init_schemas: CloudInitSchemas | None = None) -> 
     config = load_config(settings, source="bench")
     args = InnerClusterArgs(
         config=config,
-        access=HostAccess(kubeconfig="/mocked", context=None, namespace=config.host.namespace),
-        owner="bench",
+        access=HostAccess(kubeconfig="/mocked", context=None, namespace=config.host.namespace, cluster="bench"),
+        stack="bench",
         image=IMAGE,
         store=describe_store(config),
         custom_resource_definitions=(),

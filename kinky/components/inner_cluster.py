@@ -14,12 +14,13 @@ from kinky import names
 from kinky.bootstrap.encryption_config import render_kms_config
 from kinky.components import console, gate_steps, steps
 from kinky.components.addons import Addons, AddonsArgs, NodeNetwork, NodeNetworkArgs
-from kinky.components.live_step import describe_access
+from kinky.components.identity import declare_guard, declare_identity
 from kinky.components.network import Network, NetworkArgs
 from kinky.components.nodes import Nodes, NodesArgs
 from kinky.components.providers import declare_host, declare_inner
 from kinky.components.secrets_store import SecretsStore, SecretsStoreArgs, StoreValues, StoreValuesArgs
 from kinky.components.workload import Workload, WorkloadArgs
+from kinky.config.change import list_fixed
 from kinky.config.model import KinkyConfig
 from kinky.kube.access import HostAccess
 from kinky.manifests import gate, host_namespace, storage, stores
@@ -43,8 +44,8 @@ class InnerClusterArgs:
 
     config: KinkyConfig
     access: HostAccess
-    owner: str
-    """Who may change the cluster: no second stack can take its name in the same namespace."""
+    stack: str
+    """Organization, project and stack: no other stack can take the cluster's name in the same namespace."""
     image: str
     """Reference of the node image."""
     custom_resource_definitions: Sequence[Body]
@@ -78,7 +79,7 @@ class InnerCluster(pulumi.ComponentResource):
         """Declare the whole cluster, in the order of `pulumi up`."""
         super().__init__("kinky:cluster:InnerCluster", name, None, opts)
         self._name, self._args = name, args
-        self._access = describe_access(args.access, args.config.cluster.name)
+        self._access = declare_identity(self, name, args.access)
         claim = self._declare_claim()
         host = declare_host(self, name, args.access, claim=claim)
         network = Network(
@@ -90,15 +91,16 @@ class InnerCluster(pulumi.ComponentResource):
 
         # The one way to a provider for the inside leads through the closed gate, so nothing is written before it.
         closed = self._declare_gate(outside)
-        inner = self._declare_inner("inner", closed.inner_kubeconfig)
+        inner = declare_inner(self, name, "inner", closed.inner_kubeconfig)
         values = self._declare_values(claim, keys, host, outside, inner)
+        declare_guard(self, name, self._access, after=[network, keys, nodes, values])
         node_network = NodeNetwork(f"{name}-node-network", NodeNetworkArgs(config=args.config), self._inside(inner))
         ready = self._declare_nodes_ready(network, outside, node_network)
         addons = self._declare_addons(inner, ready)
         store = self._declare_store(inner, outside, values, addons)
 
         # The one way to a provider for workloads leads through the opened gate.
-        self.workloads = self._declare_inner("workloads", store.workloads_kubeconfig)
+        self.workloads = declare_inner(self, name, "workloads", store.workloads_kubeconfig)
         self._declare_console(store)
         workload = self._declare_workload(outside)
         self._set_outputs(outside, ready, store, workload)
@@ -120,11 +122,12 @@ class InnerCluster(pulumi.ComponentResource):
         return pulumi.ResourceOptions(parent=self, depends_on=list(resources))
 
     def _declare_claim(self) -> steps.Claim:
-        """Declare what is created first and deleted last: the owner marker, the namespace, the residue guard."""
+        """Declare what is created first and deleted last: the record, the namespace, the residue guard."""
         config = self._args.config
         inputs = {
             **self._access,
-            "owner": self._args.owner,
+            "stack": self._args.stack,
+            "settings": list_fixed(config),
             "create_namespace": config.host.create_namespace,
             "namespace_body": host_namespace.build_host_namespace(config),
             "residue_seconds": config.timeouts.seconds(RESIDUE_LIMIT_SECONDS),
@@ -139,10 +142,6 @@ class InnerCluster(pulumi.ComponentResource):
         kms = render_kms_config(self._args.config.encryption)
         inputs = {**self._access, **({"kms_config": kms} if kms else {})}
         return steps.ClusterKeys(steps.ClusterKeysStep(), f"{self._name}-keys", inputs, opts)
-
-    def _declare_inner(self, role: str, kubeconfig: pulumi.Input[str]) -> kubernetes.Provider:
-        """Declare a provider for the inner cluster."""
-        return declare_inner(self, self._name, role, kubeconfig)
 
     def _declare_nodes(self, host: kubernetes.Provider, network: Network, keys: steps.ClusterKeys) -> Nodes:
         """Declare all nodes at once."""
@@ -164,6 +163,7 @@ class InnerCluster(pulumi.ComponentResource):
         inputs = {
             **self._access,
             "control_planes": [node.name for node in control_planes(build_nodes(config))],
+            "stack": self._args.stack,
             "mode": config.access.mode,
             "local_port": config.local_port,
             "node_port": config.access.node_port or 0,

@@ -19,6 +19,7 @@ from kinky.bootstrap.stores.opening import open_store
 from kinky.bootstrap.stores.store import Store
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
 
 Properties = dict[str, Any]
 
@@ -57,19 +58,26 @@ class Step(dynamic.ResourceProvider):
             delete_before_replace=True,
         )
 
+    def _require_host(self, properties: Properties) -> None:
+        """Make sure that the host is the cluster's, before anything is written or deleted."""
+        HostApi.connect(parse_access(properties)).require_host()
+
     def create(self, props: Properties) -> dynamic.CreateResult:
         """Run the step for the first time."""
         inputs = without_provider(props)
+        self._require_host(inputs)
         identity = "/".join(str(inputs[key]) for key in reversed(self.identity))
         return dynamic.CreateResult(identity, {**inputs, **self._run(inputs, {})})
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.UpdateResult:
         """Run the step again."""
         inputs = without_provider(_news)
+        self._require_host(inputs)
         return dynamic.UpdateResult({**inputs, **self._run(inputs, without_provider(_olds))})
 
     def delete(self, _id: str, _props: Properties) -> None:
         """Undo the step."""
+        self._require_host(_props)
         self._undo(_props)
 
 
@@ -88,14 +96,14 @@ class LiveStep(dynamic.Resource):
         super().__init__(step, name, {**outputs, **inputs}, opts)
 
 
-def describe_access(access: HostAccess, cluster: str) -> Properties:
-    """Return the inputs that every step has: where the host is, never what opens it."""
+def describe_access(access: HostAccess) -> Properties:
+    """Return the inputs that every step has: where the host is and which cluster is meant, nothing secret."""
     return {
         # Not just `kubeconfig`: that is what a step may return, and an output of the same name would hide the input.
         "host_kubeconfig": access.kubeconfig,
         "host_context": access.context or "",
         "namespace": access.namespace,
-        "cluster": cluster,
+        "cluster": access.cluster,
     }
 
 
@@ -105,6 +113,10 @@ def parse_access(inputs: Properties) -> HostAccess:
         kubeconfig=str(inputs["host_kubeconfig"]),
         context=str(inputs["host_context"]) or None,
         namespace=str(inputs["namespace"]),
+        cluster=str(inputs["cluster"]),
+        # The step that finds out the two has neither.
+        host_uid=str(inputs.get("host_uid", "")),
+        cluster_id=str(inputs.get("cluster_id", "")),
     )
 
 

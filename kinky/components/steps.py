@@ -23,7 +23,7 @@ from kinky.bootstrap import (
     namespace,
     node_credentials,
     orphans,
-    owner,
+    record,
     residue,
     secrets_store,
     store_values,
@@ -31,6 +31,7 @@ from kinky.bootstrap import (
 )
 from kinky.components.gate_steps import GateOpenedStep, GateStep  # noqa: F401 - states made earlier seek them here
 from kinky.components.live_step import LiveStep, Properties, Step, parse_access, parse_inner, parse_store
+from kinky.kube.host import HostApi
 
 
 class ClaimStep(Step):
@@ -39,26 +40,33 @@ class ClaimStep(Step):
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
         access = parse_access(inputs)
         created = bool(inputs["create_namespace"]) and namespace.ensure_namespace(access, inputs["namespace_body"])
-        if previous:
-            owner.delete_owner(access, inputs["cluster"], previous["owner"])
-        owner.ensure_owner(access, inputs["cluster"], inputs["owner"])
+        record.ensure_record(
+            access, inputs["stack"], inputs["settings"], take_over=record.is_taken_over(access.cluster)
+        )
         return {"namespace_created": created}
 
     def _undo(self, properties: Properties) -> None:
-        access, cluster = parse_access(properties), str(properties["cluster"])
+        access = parse_access(properties)
         limit = float(properties["residue_seconds"])
-        residue.remove_local_state(cluster)
+        residue.remove_local_state(access.cluster)
         retained = list(properties["retained"])
-        ignore = [f"ConfigMap/{names.owner_config_map(cluster)}", *retained]
-        orphans.delete_orphans(access, cluster, ignore=ignore)
-        residue.wait_residue_gone(access, cluster, limit_seconds=limit, ignore=ignore)
-        owner.delete_owner(access, cluster, properties["owner"])
+        ignore = [f"ConfigMap/{names.cluster_record(access.cluster)}", *retained]
+        orphans.delete_orphans(access, ignore=ignore)
+        residue.wait_residue_gone(access, limit_seconds=limit, ignore=ignore)
+        record.delete_record(access)
         if properties["namespace_created"] and not retained:
             namespace.delete_namespace(access, limit_seconds=limit)
 
+    def _require_host(self, properties: Properties) -> None:
+        # Before the first run there is no record, and a cluster that is taken over has another one's.
+        HostApi.connect(parse_access(properties)).require_host(is_recorded="namespace_created" in properties)
+
+    def _is_due(self, properties: Properties) -> bool:
+        return record.fetch_record(HostApi.connect(parse_access(properties)), str(properties["cluster"])) is None
+
 
 class Claim(LiveStep, module="kinky", name="Claim"):
-    """The owner marker and the residue guard: created first, deleted last, when the host shows nothing left."""
+    """The cluster's record and the residue guard: created first, deleted last, when the host shows nothing left."""
 
     namespace_created: Output[bool]
 
@@ -144,7 +152,7 @@ class OutsideReadyStep(Step):
     """Publish the inner API and wait until it answers from outside with an authenticated 200."""
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
-        record = forming.prove_outside(
+        found = forming.prove_outside(
             parse_access(inputs),
             inputs["cluster"],
             list(inputs["control_planes"]),
@@ -157,7 +165,8 @@ class OutsideReadyStep(Step):
             kinky_command=inputs["kinky_command"],
             limit_seconds=float(inputs["limit_seconds"]),
         )
-        return {**asdict(record), "kubeconfig_text": Path(record.kubeconfig).read_text(encoding="utf-8")}
+        record.keep_identity(parse_access(inputs), inputs["stack"])
+        return {**asdict(found), "kubeconfig_text": Path(found.kubeconfig).read_text(encoding="utf-8")}
 
     def _undo(self, properties: Properties) -> None:
         forward.stop_forward(properties["cluster"])

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 from kinky.config.model import KinkyConfig
 from kinky.config.problem import Problem
+from kinky.given_paths import resolve_given
 
 VERSION_LABEL: Final = "dev.kinky.kubernetes-version"
 KEY: Final = ("image", "archive")
@@ -29,7 +30,7 @@ UNREADABLE: Final = (
     TypeError,
     ValueError,
 )
-"""What a damaged archive raises, compressed or not."""
+"""Errors of reading a damaged archive, compressed or not."""
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ def check_archive(cfg: KinkyConfig, *, base: Path) -> list[Problem]:
 
 def find_archive(cfg: KinkyConfig, *, base: Path) -> Path | None:
     """Return the path of `image.archive`; a relative one starts at `base`."""
-    return None if cfg.image.archive is None else base / Path(cfg.image.archive).expanduser()
+    return None if cfg.image.archive is None else resolve_given(cfg.image.archive, base=base)
 
 
 def read_kubernetes_version(path: Path) -> str | None:

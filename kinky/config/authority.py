@@ -8,6 +8,7 @@ from typing import Final
 
 from kinky.config.model import KinkyConfig
 from kinky.config.problem import Problem
+from kinky.given_paths import resolve_given
 
 KEY: Final = ("secretsStore", "vault", "caFile")
 
@@ -36,4 +37,4 @@ def read_authority(cfg: KinkyConfig, *, base: Path) -> str:
     server = cfg.secrets_store.vault
     if server is None or server.ca_file is None:
         return ""
-    return (base / Path(server.ca_file).expanduser()).read_text()
+    return resolve_given(server.ca_file, base=base).read_text()

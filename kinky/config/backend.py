@@ -20,7 +20,7 @@ from kinky.errors import ConfigError
 
 VARIABLE: Final = "PULUMI_BACKEND_URL"
 DAMAGED: Final = (OSError, EOFError, zlib.error, yaml.YAMLError, LookupError, TypeError, ValueError, RecursionError)
-"""What reading a damaged file of Pulumi's raises."""
+"""Errors of reading a damaged file of Pulumi's."""
 
 _FILE: Final = "file://"
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
@@ -34,7 +34,7 @@ class Backend:
     """A backend of Pulumi's."""
 
     url: str
-    """What Pulumi is given; a folder's path in it is absolute."""
+    """The URL for Pulumi; a folder's path in it is absolute."""
     folder: Path | None
     """The folder of a backend of files, whether or not it exists; None for any other."""
     is_service: bool

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from kinky import names
+from kinky.config.check_pools import check_pools, has_open_node
 from kinky.config.model import KinkyConfig
 from kinky.config.problem import UNSHOWN, KeyPath, Problem
 from kinky.config.store import EMBEDDED, HOST_NAMESPACE, VAULT
@@ -20,25 +21,12 @@ SERVICE_PREFIXES = range(12, 29)
 GUEST_NETWORK = "10.0.2.0/24"
 """What KubeVirt's masquerade binding gives to the network card of every VM."""
 EMBEDDED_HOST_NETWORKS = {"bridge": "10.84.0.0/24", "pods": "10.85.0.0/16", "Services": "10.96.0.0/16"}
-KUBELET_LABELS = frozenset(
-    {
-        "kubernetes.io/arch",
-        "kubernetes.io/hostname",
-        "kubernetes.io/os",
-        "node.kubernetes.io/instance-type",
-        "topology.kubernetes.io/region",
-        "topology.kubernetes.io/zone",
-    }
-)
-KUBELET_PREFIXES = ("kubelet.kubernetes.io/", "node.kubernetes.io/")
 
 
 def check_config(cfg: KinkyConfig) -> list[Problem]:
     """Return all problems between the fields of a configuration whose fields are each valid."""
     return [
-        *_check_pools(cfg),
-        *_check_pool_labels(cfg),
-        *_check_name_lengths(cfg),
+        *check_pools(cfg),
         *_check_overlaps(cfg),
         *_check_network_sizes(cfg),
         *_check_host(cfg),
@@ -52,67 +40,15 @@ def check_config(cfg: KinkyConfig) -> list[Problem]:
 
 def warn_config(cfg: KinkyConfig) -> list[str]:
     """Return what is allowed and should be known, each in one line."""
-    if cfg.secrets_store.kind != EMBEDDED:
-        return []
-    return [
-        "secretsStore.kind is embedded: the store dies with the cluster, and serves nothing while the cluster does "
-        "not work; keep the source of every value elsewhere"
-    ]
-
-
-def _check_pools(cfg: KinkyConfig) -> Iterator[Problem]:
-    """Pool names are parts of node names; and somebody has to run ordinary pods."""
-    seen: dict[str, int] = {}
-    for index, pool in enumerate(cfg.workers):
-        key: KeyPath = ("workers", index, "pool")
-        if pool.pool == names.CONTROL_PLANE:
-            yield Problem(key, pool.pool, "is the name of the control planes' nodes; choose another one")
-        if pool.pool in seen:
-            first: KeyPath = ("workers", seen[pool.pool], "pool")
-            yield Problem(key, pool.pool, f"is already the name of workers[{seen[pool.pool]}]", (first,))
-        seen.setdefault(pool.pool, index)
-    if sum(pool.replicas for pool in cfg.workers) == 0:
-        yield Problem(
-            ("workers",), UNSHOWN, "must have at least one node in all, because control planes run no ordinary pods"
+    warnings = []
+    if cfg.secrets_store.kind == EMBEDDED:
+        warnings.append(
+            "secretsStore.kind is embedded: the store dies with the cluster, and serves nothing while the cluster does "
+            "not work; keep the source of every value elsewhere"
         )
-
-
-def _check_pool_labels(cfg: KinkyConfig) -> Iterator[Problem]:
-    """A kubelet that is told a label which it may not set does not start."""
-    for index, pool in enumerate(cfg.workers):
-        for label, value in pool.labels.items():
-            key: KeyPath = ("workers", index, "labels", label)
-            prefix = label.rpartition("/")[0]
-            if prefix == "kinky.dev":
-                yield Problem(key, value, "labels of kinky.dev are KinKy's own")
-            elif (
-                prefix.endswith(("kubernetes.io", "k8s.io"))
-                and label not in KUBELET_LABELS
-                and not label.startswith(KUBELET_PREFIXES)
-            ):
-                yield Problem(key, value, f"a node may not give itself labels of {prefix}")
-
-
-def _check_name_lengths(cfg: KinkyConfig) -> Iterator[Problem]:
-    """A node's name is its hostname, so the longest one must be a DNS label."""
-    cluster = cfg.cluster.name
-    candidates: list[tuple[str, KeyPath]] = [
-        (names.node_name(cluster, pool.pool, pool.replicas - 1), ("workers", index, "pool"))
-        for index, pool in enumerate(cfg.workers)
-        if pool.replicas
-    ]
-    candidates.append(
-        (names.node_name(cluster, names.CONTROL_PLANE, cfg.control_plane.replicas - 1), ("controlPlane",))
-    )
-    name, key = max(candidates, key=lambda candidate: len(candidate[0]))
-    if len(name) > names.DNS_LABEL_LIMIT:
-        too_many = len(name) - names.DNS_LABEL_LIMIT
-        yield Problem(
-            ("cluster", "name"),
-            cluster,
-            f"is {too_many} too long: the node {name} would have {len(name)} characters, a DNS label has at most 63",
-            (key,),
-        )
+    if not has_open_node(cfg):
+        warnings.append("all workers have taints: pods that do not tolerate them run nowhere")
+    return warnings
 
 
 def _check_overlaps(cfg: KinkyConfig) -> Iterator[Problem]:
@@ -219,10 +155,16 @@ def _check_access(cfg: KinkyConfig) -> Iterator[Problem]:
 
 
 def _check_etcd(cfg: KinkyConfig) -> Iterator[Problem]:
-    """An ephemeral cluster has no etcd volume that settings could be about."""
+    """An ephemeral cluster has no etcd volume that settings could be about, and no member that could come back."""
     if cfg.cluster.ephemeral:
         ephemeral: KeyPath = ("cluster", "ephemeral")
         asked = cfg.control_plane
+        if asked.replicas > 1:
+            text = (
+                "must be 1 with cluster.ephemeral: a member of etcd that restarts with an empty disk is not let in "
+                "again, so the second restart of a VM would end the cluster"
+            )
+            yield Problem(("controlPlane", "replicas"), asked.replicas, text, (ephemeral,))
         for key, value in (("etcdStorageClass", asked.etcd_storage_class), ("etcdRetain", asked.etcd_retain or None)):
             if value is not None:
                 text = "has no meaning with cluster.ephemeral, where etcd has no volume"

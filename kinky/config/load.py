@@ -119,7 +119,7 @@ def _key(error: ErrorDetails) -> KeyPath:
 
 def _unknown_key(key: KeyPath) -> str:
     """Return the sentence about an unknown key, with the nearest known one or all of them."""
-    model = _model_at(key[:-1])
+    model = model_at(key[:-1])
     known = [field.alias or name for name, field in model.model_fields.items()] if model else []
     written = str(key[-1])
     # Compared in lower case, because the usual slip is the case of a letter.
@@ -130,7 +130,7 @@ def _unknown_key(key: KeyPath) -> str:
     return f"unknown key; known here: {', '.join(known)}"
 
 
-def _model_at(key: KeyPath) -> type[BaseModel] | None:
+def model_at(key: KeyPath) -> type[BaseModel] | None:
     """Return the model that describes the mapping at a key path."""
     model: type[BaseModel] | None = KinkyConfig
     for part in key:

@@ -7,22 +7,25 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, model_validator
 
 from kinky import names
-from kinky.config.section import Section
+from kinky.config.section import AT_RESTART, FREELY, Section, never
 from kinky.config.store import SecretsStore, VaultServer
 from kinky.config.values import (
+    AnnotationKey,
     AnnotationValue,
     Cidr,
     Cores,
     CpuModel,
     DiskGib,
-    EmptyOrName,
+    EmptyOrLabel,
     FilePath,
     ImageReference,
+    Label,
     LabelKey,
     LabelValue,
     LocalPort,
     Name,
     NodePort,
+    ObjectName,
     OneFamily,
     Port,
     Rule,
@@ -56,155 +59,179 @@ KubernetesVersion = Annotated[
 class Cluster(Section):
     """The inner cluster as a whole."""
 
-    name: Name
+    name: Annotated[Name, never("each object of the cluster has this name in its own")]
     """Name of the inner cluster; the first part of every object's name on the host."""
-    kubernetes_version: KubernetesVersion = names.KUBERNETES_VERSION
+    kubernetes_version: Annotated[KubernetesVersion, never("the nodes of a cluster are not upgraded yet")] = (
+        names.KUBERNETES_VERSION
+    )
     """Kubernetes of the inner cluster; the node image must be built for the same version."""
-    domain: Subdomain = "cluster.local"
+    domain: Annotated[
+        Subdomain, never("names with it are in certificates and in the configuration of running pods")
+    ] = "cluster.local"
     """DNS domain of the inner cluster's Services."""
-    ephemeral: bool = False
+    ephemeral: Annotated[bool, never("etcd's data would stay on the old disk")] = False
     """Whether etcd lives on a disk that dies with its VM: for tests, and quicker to tear down."""
 
 
 class Host(Section):
     """The cluster that runs KubeVirt and the VMs."""
 
-    kubeconfig: FilePath | None = None
+    kubeconfig: Annotated[FilePath | None, FREELY] = None
     """Path of the host's kubeconfig; `null` means $KUBECONFIG or ~/.kube/config."""
-    context: Text | None = None
+    context: Annotated[Text | None, FREELY] = None
     """Context in that kubeconfig; `null` means its current context."""
-    namespace: EmptyOrName = ""
+    namespace: Annotated[EmptyOrLabel, never("the VMs and the volumes cannot move")] = ""
     """Namespace for everything that KinKy makes; empty means `kinky-` and the cluster's name."""
-    create_namespace: bool = True
+    create_namespace: Annotated[bool, FREELY] = True
     """Whether KinKy makes the namespace, and removes it at the end; rights: end of docs/configuration.md."""
-    embedded: bool = False
+    embedded: Annotated[bool, FREELY] = False
     """Whether the host is the embedded one of this machine, started by `kinky host up`."""
-    accelerator: Literal["auto", "kvm", "emulation"] = "auto"
+    accelerator: Annotated[Literal["auto", "kvm", "emulation"], AT_RESTART] = "auto"
     """How the VMs' processors run; `auto` asks the host. Emulation is slow and works without /dev/kvm."""
-    encryption_at_rest: Literal["attested", "unknown"] = "unknown"
+    encryption_at_rest: Annotated[Literal["attested", "unknown"], FREELY] = "unknown"
     """Whether the host encrypts Secrets in its etcd; KinKy cannot see it: `attested` is your word, `unknown` warns."""
-    accept_unencrypted_at_rest: bool = False
+    accept_unencrypted_at_rest: Annotated[bool, FREELY] = False
     """Whether a cluster that is neither ephemeral nor embedded is made although `encryptionAtRest` is unknown."""
 
 
 class Image(Section):
     """The node image."""
 
-    reference: ImageReference | None = None
+    reference: Annotated[ImageReference | None, AT_RESTART] = None
     """Image of the nodes' root disk; `null` means the newest built one, which only the embedded host has."""
-    archive: Text | None = None
-    """Path of an archive of that image: its Kubernetes version is checked, and it tells what a machine must know."""
-    pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    archive: Annotated[Text | None, FREELY] = None
+    """Path of an archive of that image: its Kubernetes version is checked, and it holds the image's record."""
+    pull_policy: Annotated[Literal["Always", "IfNotPresent", "Never"], AT_RESTART] = "IfNotPresent"
     """When the host pulls the image; Always makes a node's restart depend on the registry."""
 
 
 class ControlPlane(Section):
     """The nodes that run the API, etcd and the controllers."""
 
-    replicas: ControlPlaneCount = 1
+    replicas: Annotated[ControlPlaneCount, never("etcd's members are chosen when the cluster is made")] = 1
     """Number of control planes: 3 survive the loss of one."""
-    cores: Cores = 2
+    cores: Annotated[Cores, AT_RESTART] = 2
     """Virtual processors of each."""
-    memory_mib: Annotated[int, within(1700, 4194304, because="kubeadm asks for 1700 MiB")] = 3072
+    memory_mib: Annotated[int, within(1700, 4194304, because="kubeadm asks for 1700 MiB"), AT_RESTART] = 3072
     """Memory of each, in MiB."""
-    data_gib: DiskGib = 8
+    data_gib: Annotated[DiskGib, AT_RESTART] = 8
     """Size of the disk for containers and logs of each, in GiB; empty again after a restart of the VM."""
-    etcd_gib: DiskGib = 2
+    etcd_gib: Annotated[DiskGib, never("the disk on the volume is not resized")] = 2
     """Size of the etcd volume of each, in GiB."""
-    etcd_storage_class: Subdomain | None = None
+    etcd_storage_class: Annotated[
+        ObjectName | None, never("another class needs another volume, and etcd's data would be lost")
+    ] = None
     """StorageClass of the etcd volumes; `null` means the host's default."""
-    etcd_retain: bool = False
+    etcd_retain: Annotated[bool, FREELY] = False
     """Whether the etcd volumes stay on the host when the stack is destroyed."""
 
 
 class Pool(Section):
     """Workers that are alike."""
 
-    pool: Name
+    pool: Annotated[Label, FREELY]
     """Name of the pool, unique in the cluster; the middle part of its nodes' names."""
-    replicas: Annotated[int, within(0, 5000)] = 1
+    replicas: Annotated[int, within(0, 5000), FREELY] = 1
     """Number of nodes."""
-    cores: Cores = 1
+    cores: Annotated[Cores, AT_RESTART] = 1
     """Virtual processors of each."""
-    memory_mib: Annotated[int, within(1024, 4194304, because="the system's own pods need that much")] = 2048
+    memory_mib: Annotated[int, within(1024, 4194304, because="the system's own pods need that much"), AT_RESTART] = 2048
     """Memory of each, in MiB."""
-    data_gib: DiskGib = 8
+    data_gib: Annotated[DiskGib, AT_RESTART] = 8
     """Size of the disk for containers and logs of each, in GiB; empty again after a restart of the VM."""
-    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
+    labels: Annotated[
+        dict[LabelKey, LabelValue], never("a kubelet sets them once, when its node registers; use another pool")
+    ] = Field(default_factory=dict)
     """Labels of the inner nodes."""
-    taints: Annotated[tuple[Taint, ...], Field(strict=False)] = ()
+    taints: Annotated[
+        tuple[Taint, ...],
+        Field(strict=False),
+        never("a kubelet sets them once, when its node registers; use another pool"),
+    ] = ()
     """Taints of the inner nodes, written as key=value:Effect."""
 
 
 class Network(Section):
     """Addresses inside the inner cluster; a list has one network for each address family (now: IPv4 only)."""
 
-    pod_cidrs: Annotated[tuple[Cidr, ...], Field(strict=False), OneFamily] = ("10.243.0.0/16",)
+    pod_cidrs: Annotated[
+        tuple[Cidr, ...], Field(strict=False), OneFamily, never("nodes and pods keep the addresses that they have")
+    ] = ("10.243.0.0/16",)
     """Network of the inner pods; each node takes a /24 of it."""
-    service_cidrs: Annotated[tuple[Cidr, ...], Field(strict=False), OneFamily] = ("10.95.0.0/16",)
+    service_cidrs: Annotated[
+        tuple[Cidr, ...], Field(strict=False), OneFamily, never("Services keep the addresses that they have")
+    ] = ("10.95.0.0/16",)
     """Network of the inner Services."""
-    overlay_port: Port = 18472
+    overlay_port: Annotated[Port, never("nodes with different ports do not reach each other")] = 18472
     """UDP port of the inner overlay; not 8472 or 4789, so that it never meets an overlay of the host."""
-    mtu: Annotated[int, within(1280, 65535)] | None = None
+    mtu: Annotated[
+        Annotated[int, within(1280, 65535)] | None, never("the interfaces of running pods keep the MTU that they have")
+    ] = None
     """MTU inside the inner overlay, in bytes; `null` means what the nodes' network leaves."""
-    host_cidrs: Annotated[tuple[Cidr, ...], Field(strict=False)] = ()
+    host_cidrs: Annotated[tuple[Cidr, ...], Field(strict=False), FREELY] = ()
     """Networks that the host uses, for hosts that do not tell; the inner networks must not overlap them."""
 
 
 class Access(Section):
     """How the operator reaches the inner API."""
 
-    mode: Literal["forward", "nodePort", "loadBalancer"] = "forward"
+    mode: Annotated[Literal["forward", "nodePort", "loadBalancer"], FREELY] = "forward"
     """`forward` goes through the host's API and needs nothing else of the host."""
-    local_port: LocalPort | None = None
+    local_port: Annotated[LocalPort | None, FREELY] = None
     """Local port of the forward; `null` means one from 16443 on that follows from the cluster's name."""
-    node_port: NodePort | None = None
-    """Port of the endpoint on the host's nodes in mode nodePort; `null` lets the host choose."""
-    load_balancer_annotations: dict[LabelKey, AnnotationValue] = Field(default_factory=dict)
+    node_port: Annotated[Port | None, FREELY] = None
+    """Port of the endpoint on the host's nodes in mode nodePort, in the host's range; `null` lets the host choose."""
+    load_balancer_annotations: Annotated[dict[AnnotationKey, AnnotationValue], FREELY] = Field(default_factory=dict)
     """Annotations of the endpoint Service in mode loadBalancer."""
 
 
 class VirtualMachine(Section):
     """What all VMs have in common."""
 
-    firmware: Literal["bios", "uefi"] = "bios"
+    firmware: Annotated[Literal["bios", "uefi"], AT_RESTART] = "bios"
     """Firmware that boots the node image; it can be booted by both."""
-    serial_console_log: Literal["always", "bootstrap", "never"] = "bootstrap"
+    serial_console_log: Annotated[Literal["always", "bootstrap", "never"], AT_RESTART] = "bootstrap"
     """When the host keeps what VMs print on the console; `bootstrap`: not of VMs that start once the gate is open."""
-    cpu_model: CpuModel | None = None
+    cpu_model: Annotated[CpuModel | None, AT_RESTART] = None
     """Processor model of the VMs; `null` means the host's default."""
-    termination_grace_seconds: Annotated[int, within(0, 3600)] = 30
+    termination_grace_seconds: Annotated[int, within(0, 3600), AT_RESTART] = 30
     """Seconds that a VM has for its shutdown."""
-    eviction_strategy: Literal["None", "LiveMigrate", "LiveMigrateIfPossible"] = "LiveMigrateIfPossible"
+    eviction_strategy: Annotated[Literal["None", "LiveMigrate", "LiveMigrateIfPossible"], AT_RESTART] = (
+        "LiveMigrateIfPossible"
+    )
     """What the host does with a VM when its own node is drained."""
 
 
 class Encryption(Section):
     """What encrypts Secrets in the inner etcd; it stays as the cluster was made."""
 
-    provider: Literal["secretbox", "kms"] = "secretbox"
+    provider: Annotated[Literal["secretbox", "kms"], never("what one provider has encrypted no other can read")] = (
+        "secretbox"
+    )
     """`secretbox` uses a key of KinKy's; `kms` a KMS v2 plugin, which your node image starts as a systemd unit."""
-    kms_socket: Socket | None = None
+    kms_socket: Annotated[Socket | None, AT_RESTART] = None
     """Socket of the plugin in the guest, in a folder of its own below /run, such as /run/kms/plugin.sock."""
-    kms_timeout_seconds: Annotated[int, within(1, 60)] | None = None
+    kms_timeout_seconds: Annotated[Annotated[int, within(1, 60)] | None, AT_RESTART] = None
     """Seconds that the API server gives one call of the plugin; `null` means 3."""
 
 
 class Workload(Section):
     """The small web application that shows the cluster at work."""
 
-    enabled: bool = True
+    enabled: Annotated[bool, FREELY] = True
     """Whether it is made."""
-    node_port: NodePort = 30080
+    node_port: Annotated[NodePort, FREELY] = 30080
     """Port on the inner nodes."""
-    greeting: Text = "hello"
+    greeting: Annotated[Text, FREELY] = "hello"
     """What it answers with."""
 
 
 class Timeouts(Section):
     """How patient KinKy is."""
 
-    scale: Annotated[float, Rule(lambda scale: None if 0.1 <= scale <= 100 else "must be from 0.1 to 100")] = 1.0
+    scale: Annotated[float, Rule(lambda scale: None if 0.1 <= scale <= 100 else "must be from 0.1 to 100"), FREELY] = (
+        1.0
+    )
     """Factor on every limit; 1.0 is sized for emulation, three times what was measured."""
 
     def seconds(self, limit_seconds: float) -> float:

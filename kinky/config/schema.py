@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import yaml
 
-from kinky.config.load import NAMESPACE
+from kinky.config.change import find_marks
+from kinky.config.load import NAMESPACE, model_at
 from kinky.config.model import KinkyConfig
 
 Schema = dict[str, Any]
@@ -38,6 +39,47 @@ A stack's file is `stacks/Pulumi.<stack>.yaml`. Everything is below `config:`, e
 `kinky:`, and only `kinky:cluster` with a `name` is required. `stacks/Pulumi.dev.yaml` is a commented example. Editors
 that read the first line of a stack's file complete and check its keys with `stacks/schema.json`. `kinky` and `pulumi`
 report all problems of a file together before anything is touched.
+
+The last column tells how an existing cluster takes another value. A change that needs a new cluster is refused before
+anything is touched.
+
+## Relative paths
+
+| Where the path is | It starts at |
+|---|---|
+| a stack's file: `host.kubeconfig`, `image.archive`, `secretsStore.vault.caFile` | the checkout |
+| an argument, such as `--file` or `--add` | the folder of the caller |
+| a variable, such as `KUBECONFIG`, `KINKY_STATE_DIR`, `PULUMI_CONFIG_PASSPHRASE_FILE` | the folder of the caller |
+
+A `~` is the home directory in all of them. `kinky env` prints the variables with absolute paths, because Pulumi runs
+its programs in other folders. Plain `pulumi` without `kinky env` starts at the checkout everywhere.
+
+## The kubeconfig of the host
+
+`kinky`, `kubectl` and Pulumi's Kubernetes provider read this file, and they must act as one identity. So KinKy follows
+the rules of client-go, and refuses the rest by the name of the key before anything is sent:
+
+| Key | Treatment |
+|---|---|
+| `server` | `https://` only; without a scheme, `kubectl` takes it for `http` |
+| `insecure-skip-tls-verify`, `auth-provider` | refused |
+| paths of certificates, keys and tokens, an `exec` command with a `/` | absolute only, see below |
+| a key beside the same key with `-data`, a token beside `username`, one name twice | refused, as by `kubectl` |
+| `proxy-url` | an `http` or `https` proxy; it goes before the variables |
+| `as`, `as-uid`, `as-groups`, `as-user-extra` | all calls act as that user |
+| `tokenFile` | goes before `token`; it is read again for each call |
+| `exec` | versions `v1` and `v1beta1`, without a terminal; its failure ends the command |
+| a user that is absent, or has no credential | refused: it would act as `system:anonymous` |
+
+A relative path in this file means the folder of the file for `kubectl`, and the checkout for Pulumi's provider.
+`kubectl config view --raw --flatten` prints the file with the certificates and keys in the place of their paths.
+
+## Proxies
+
+`HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count in both spellings, by the rules of Go's library, for the host's API and
+for a secrets store's server. A proxy without a scheme is an `http` proxy. This machine itself (`localhost`,
+`127.0.0.0/8`, `::1`) is never asked through a proxy; `kinky up` and `kinky env` add it to `NO_PROXY` and `no_proxy`,
+because Pulumi's own parts talk over it. The inner API is never asked through a proxy. An error names the proxy in use.
 """
 
 
@@ -108,22 +150,30 @@ def _resolve(model: Schema, schema: Schema) -> Schema:
 def _sections() -> Iterator[str]:
     model = KinkyConfig.model_json_schema(by_alias=True)
     for key, section in _top_level():
-        yield from _section(f"{NAMESPACE}{key}", section)
+        yield from _section((key,), section)
         for name, field in section["properties"].items():
             nested = [choice for choice in field.get("anyOf", ()) if "$ref" in choice]
             for choice in nested:
-                yield from _section(f"{NAMESPACE}{key} {name}", _resolve(model, choice))
+                yield from _section((key, name), _resolve(model, choice))
 
 
-def _section(title: str, section: Schema) -> Iterator[str]:
-    yield f"## {title}\n"
+def _section(key: tuple[str, ...], section: Schema) -> Iterator[str]:
+    yield f"## {NAMESPACE}{' '.join(key)}\n"
     yield f"{section['description']}{' A list; each item has:' if section.get('list') else ''}\n"
-    yield "| Key | Value | Default | Meaning |"
-    yield "|---|---|---|---|"
+    yield "| Key | Value | Default | Meaning | Change takes effect |"
+    yield "|---|---|---|---|---|"
     for name, field in section["properties"].items():
-        cells = (f"`{name}`", _value(field), _default(field), field["description"])
+        cells = (f"`{name}`", _value(field), _default(field), field["description"], _change((*key, name)))
         yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
     yield ""
+
+
+def _change(key: tuple[str, ...]) -> str:
+    """Return how an existing cluster takes another value."""
+    model = model_at(key[:-1])
+    fields = {} if model is None else {field.alias or name: field for name, field in model.model_fields.items()}
+    (mark,) = find_marks(fields[key[-1]])
+    return f"{mark.how}: {mark.because}" if mark.because else mark.how
 
 
 def _default(field: Schema) -> str:

@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How an existing cluster takes another value of a field; it stands in the field's metadata."""
+
+    how: str
+    """As docs/configuration.md has it."""
+    because: str = ""
+    """Why an existing cluster cannot; empty when it can."""
+
+
+FREELY: Final = Changes("by `up`")
+AT_RESTART: Final = Changes("when the node's VM restarts")
+
+
+def never(because: str) -> Changes:
+    """Return that an existing cluster cannot follow such a change, which is refused then."""
+    return Changes("needs a new cluster", because)
 
 
 class Section(BaseModel):

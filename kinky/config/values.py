@@ -14,18 +14,23 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from kinky import names
 
-LABEL_PREFIX = r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?"
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+OBJECT_NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+"""A DNS name as Kubernetes has it: its parts may be longer than those of a real one."""
+LABEL_PREFIX = f"((?=[^/]{{1,253}}/){OBJECT_NAME}/)?"
 LABEL_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 LABEL_KEY = re.compile(LABEL_PREFIX + LABEL_NAME)
 LABEL_VALUE = re.compile(f"({LABEL_NAME})?")
-TAINT = re.compile(f"{LABEL_PREFIX}{LABEL_NAME}(={LABEL_NAME})?:(NoSchedule|PreferNoSchedule|NoExecute)")
+ANNOTATION_KEY = re.compile(LABEL_PREFIX.replace("a-z", "A-Za-z") + LABEL_NAME)
+"""Kubernetes lowers an annotation's key before it looks at it, and no label's."""
+TAINT = re.compile(f"{LABEL_PREFIX}{LABEL_NAME}(=({LABEL_NAME})?)?:(NoSchedule|PreferNoSchedule|NoExecute)")
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 STORE_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 IMAGE = re.compile(
     r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?"
 )
-# What the YAML of a server-side apply cannot hold (U+0085 arrives as a space), and what no file name or UTF-8 can.
+# The YAML of a server-side apply cannot hold these (U+0085 arrives as a space), or no file name or UTF-8 can.
 CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff"
 LINE = re.compile(rf"(?=.*\S)[^\n{CONTROLS}]*")
 LINES = re.compile(rf"[^{CONTROLS}]*")
@@ -104,14 +109,19 @@ Name = Annotated[
         names.DNS_LABEL, "lower-case letters, digits and hyphens, starting with a letter", longest=names.DNS_LABEL_LIMIT
     ),
 ]
-EmptyOrName = Annotated[
+Label = Annotated[
+    str, matching(LABEL, "lower-case letters, digits and hyphens, no hyphen at an end", longest=names.DNS_LABEL_LIMIT)
+]
+"""A part of a name, or a namespace: unlike a Service's name it may start with a digit."""
+EmptyOrLabel = Annotated[
     str,
     matching(
-        re.compile(f"({names.DNS_LABEL.pattern})?"),
-        "lower-case letters, digits and hyphens, starting with a letter",
+        re.compile(f"({LABEL.pattern})?"),
+        "lower-case letters, digits and hyphens, no hyphen at an end",
         longest=names.DNS_LABEL_LIMIT,
     ),
 ]
+ObjectName = Annotated[str, matching(re.compile(OBJECT_NAME), "the name of an object of Kubernetes")]
 Subdomain = Annotated[str, matching(SUBDOMAIN, "a DNS name in lower case")]
 Text = Annotated[str, matching(LINE, "a line of text that is not empty and holds no control character", longest=4096)]
 FilePath = Annotated[
@@ -119,10 +129,6 @@ FilePath = Annotated[
 ]
 AnnotationValue = Annotated[str, matching(LINES, "text without control characters", longest=65536)]
 Audience = Annotated[str, matching(AUDIENCE, "printable ASCII characters without a space or a comma")]
-CpuModel = Annotated[
-    str,
-    matching(re.compile(LABEL_NAME), "a processor model as in the labels of the host's nodes, such as Skylake-Server"),
-]
 ImageReference = Annotated[
     str, matching(IMAGE, "an image with its registry, such as registry.example/kinky/node:v1.36.3", longest=512)
 ]
@@ -136,6 +142,7 @@ Socket = Annotated[
     str, matching(SOCKET, "a socket in a folder of its own below /run, such as /run/kms/plugin.sock", longest=100)
 ]
 LabelKey = Annotated[str, matching(LABEL_KEY, "a label key such as example.com/zone", longest=317)]
+AnnotationKey = Annotated[str, matching(ANNOTATION_KEY, "an annotation's key such as example.com/scheme", longest=317)]
 LabelValue = Annotated[
     str, matching(LABEL_VALUE, "a label value: letters, digits, '-', '_' and '.', at most 63", longest=63)
 ]
@@ -145,5 +152,9 @@ OneFamily = Rule(_one_family_problem, {"minItems": 1, "maxItems": 1})
 Port = Annotated[int, within(1, 65535)]
 LocalPort = Annotated[int, within(1024, 65535, because="lower ports need root")]
 NodePort = Annotated[int, within(30000, 32767, because="Kubernetes serves NodePorts there")]
+CpuModel = Annotated[
+    str, matching(re.compile(LABEL_NAME), "a processor model such as Skylake-Server or host-model", longest=63)
+]
+"""KubeVirt looks for the model by a node's label, so it is written like one."""
 Cores = Annotated[int, within(1, 256)]
 DiskGib = Annotated[int, within(1, 65536)]

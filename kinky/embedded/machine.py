@@ -11,7 +11,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kinky import paths, process
+from kinky import paths, process, proxies
 from kinky.embedded import cgroups, components, credentials, layout, preflight, proxy, sandbox, settings
 from kinky.embedded.layout import Layout
 from kinky.embedded.toolchain import ensure_tools
@@ -106,7 +106,13 @@ def start(place: Layout) -> Record:
         pid = process.spawn_detached(
             sandbox.build_command(place, listener.fileno()),
             log=place.log("supervisor"),
-            env={"PATH": path, "PYTHONPATH": str(paths.project_root()), "KINKY_PROGRESS": "plain"},
+            env={
+                "PATH": path,
+                "PYTHONPATH": str(paths.project_root()),
+                "KINKY_PROGRESS": "plain",
+                # No proxy of the machine's can be reached from the sandbox, and its API calls webhooks.
+                **dict.fromkeys(proxies.NO_PROXY, "*"),
+            },
             pass_fds=[listener.fileno()],
         )
         record = Record(pid=pid, apiPort=port, started=time.time(), accelerator=before.accelerator if before else "")

@@ -1,23 +1,25 @@
 """One HTTP connection to one Kubernetes API: timeouts, and errors with verb and object.
 
-The `kubernetes` package (and urllib3, which it brings) is imported inside functions, here and nowhere
-else: it takes about a second, and kubectl runs `kinky credential` before each of its own calls.
+urllib3 is imported inside functions: kubectl runs `kinky credential` before each of its own calls.
 """
 
 import json
-import threading
+import re
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess, InnerAccess
-
-if TYPE_CHECKING:
-    from kubernetes.client import ApiClient
+from kinky.kube.host_kubeconfig import read_host_kubeconfig
+from kinky.kube.tls import build_context
+from kinky.kube.transport import HostTransport, InnerTransport, Transport, build_pool
+from kinky.proxies import describe_way
 
 JsonObject = dict[str, Any]
 
@@ -29,8 +31,6 @@ MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 _CONTENT_REFUSALS = (400, 422)
-_OPENING = threading.Lock()
-"""Held while a kubeconfig is read: Pulumi runs steps in threads, and the package shares the files of its keys."""
 
 
 class ApiError(HostError):
@@ -74,10 +74,9 @@ class Reply:
 class Connection:
     """A caller of one API by path; it knows nothing about kinds of object."""
 
-    def __init__(self, client: "ApiClient", *, target: str) -> None:
-        """Keep the client; `target` is the cluster's name for messages."""
-        self._configuration = client.configuration
-        self._pool = client.rest_client.pool_manager
+    def __init__(self, transport: Transport, *, target: str) -> None:
+        """Keep the way to the server; `target` is the cluster's name for messages."""
+        self._transport = transport
         self.target = target
         self.clock_ahead = timedelta(0)
         """How far our clock was ahead of the server's at its last answer; zero for one that does not tell."""
@@ -85,7 +84,7 @@ class Connection:
     @property
     def server(self) -> str:
         """The URL of the API server, which holds no credential."""
-        return str(self._configuration.host)
+        return self._transport.server
 
     def call(
         self,
@@ -102,38 +101,70 @@ class Connection:
     ) -> Reply:
         """Make one call; `what` is verb and object for the message, `allowed` are no errors.
 
-        The client's own `call_api` is not used: it writes answers, Secrets among them, to its debug log.
-
         Raises:
             ApiError: the API refused the call, or did not answer in time.
         """
         import urllib3
 
+        pool, identity = self._transport.open()
+        headers = urllib3.HTTPHeaderDict({"Accept": accept, "User-Agent": "kinky"})
+        headers.extend({"Content-Type": content_type} if body is not None else {})
+        headers.extend(identity)
         try:
-            answer = self._pool.request(
+            answer = pool.request(
                 method,
                 self.server + path + (f"?{urlencode(query)}" if query else ""),
                 body=None if body is None else json.dumps(body),
-                headers=self._build_headers(content_type if body is not None else None, accept),
+                headers=headers,
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=timeout_seconds),
                 retries=urllib3.Retry(connect=1, read=0, redirect=0, status=0, other=0),
             )
             reply = Reply(status=int(answer.status), body=bytes(answer.data or b""))
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise UnavailableError(f"{self.target}: cannot {what}: {_short_reason(error)}") from None
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            # A ValueError is a header that cannot be sent; its text would quote the header.
+            via = describe_way(self._transport.proxy)
+            raise UnavailableError(f"{self.target}: cannot {what}: {_short_reason(error)}{via}") from None
         self.clock_ahead = _measure_ahead(answer.headers.get("Date"))
+        if reply.status == HTTPStatus.UNAUTHORIZED:
+            self._transport.renew()
         if 200 <= reply.status < 300 or reply.status in allowed:
             return reply
         raise _refusal(self.target, what, reply)
 
-    def _build_headers(self, content_type: str | None, accept: str) -> dict[str, str]:
-        """Build the headers of a call; the token, where there is one, may be a fresh one each time."""
-        headers = {"Accept": accept, "User-Agent": "kinky"}
-        headers |= {"Content-Type": content_type} if content_type else {}
-        for setting in self._configuration.auth_settings().values():
-            if setting["in"] == "header" and setting["value"]:
-                headers[setting["key"]] = setting["value"]
-        return headers
+    def find_certificate_fault(self, authorities: bytes) -> str:
+        """Return why a client that has only these CAs and the URL would not trust the server; empty when it would.
+
+        Nothing of the identity is sent.
+
+        Raises:
+            UnavailableError: The server did not answer.
+        """
+        import urllib3
+
+        proxy, host = self._transport.proxy, urlsplit(self.server).hostname or ""
+        try:
+            pool = build_pool(build_context(authorities), proxy=proxy)
+        except ssl.SSLError:
+            return "the CA is not a certificate"
+        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=CALL_TIMEOUT_SECONDS)
+        try:
+            pool.request("GET", f"{self.server}/version", timeout=timeout, retries=False)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                return _find_fault(str(error), host)
+            raise UnavailableError(
+                f"{self.target}: cannot look at the certificate: {_short_reason(error)}{describe_way(proxy)}"
+            ) from None
+        return ""
+
+
+def _find_fault(text: str, host: str) -> str:
+    """Tell in a few words why a certificate is not trusted."""
+    if "mismatch" in text or "doesn't match" in text:
+        return f"its certificate is not for {host}"
+    if "expired" in text:
+        return "its certificate has expired"
+    return "its certificate is not of this CA"
 
 
 def _measure_ahead(date: str | None) -> timedelta:
@@ -148,6 +179,9 @@ def _measure_ahead(date: str | None) -> timedelta:
 def _short_reason(error: BaseException) -> str:
     """Tell in a few words why there was no answer; urllib3's own text carries object addresses."""
     text = str(error)
+    refused = re.search(r"Tunnel connection failed: (\d{3})", text)
+    if refused:
+        return f"the proxy refused ({refused[1]})"
     for sign, reason in (
         ("timed out", "no answer in time"),
         ("Connection refused", "connection refused"),
@@ -181,78 +215,16 @@ def _refusal(target: str, what: str, reply: Reply) -> ApiError:
 
 
 def open_host(access: HostAccess) -> Connection:
-    """Open the host cluster's API as the operator's kubeconfig says; sends nothing yet."""
-    from kubernetes.client import Configuration
-    from kubernetes.config import ConfigException, new_client_from_config
+    """Open the host cluster's API as the operator's kubeconfig says; sends nothing to it yet.
 
-    configuration = Configuration()
-    try:
-        with _OPENING:
-            client = new_client_from_config(
-                config_file=access.kubeconfig,
-                context=access.context,
-                persist_config=False,
-                client_configuration=configuration,
-            )
-            _hold_credentials_in_memory(client)
-    except HostError:
-        raise
-    except ConfigException as error:
-        raise HostError(
-            f"host cluster: the kubeconfig {access.kubeconfig} cannot be used: {error}",
-            hint="choose another with host.kubeconfig and host.context in the stack file",
-        ) from None
-    except Exception as error:  # the loader fails in many ways on a damaged file, YAML's own included
-        raise HostError(
-            f"host cluster: the kubeconfig {access.kubeconfig} cannot be read: {type(error).__name__}",
-            hint="check it with: kubectl config view",
-        ) from None
-    if not configuration.verify_ssl:
-        raise HostError(
-            f"host cluster: the kubeconfig {access.kubeconfig} does not verify the server (insecure-skip-tls-verify)",
-            hint="put the host's CA into it as certificate-authority-data",
-        )
-    return Connection(client, target="host cluster")
-
-
-def _hold_credentials_in_memory(client: "ApiClient") -> None:
-    """Read the client's key and certificates once, and remove the files that the package wrote them to.
-
-    For a kubeconfig with keys inside, the package writes the operator's key to the folder for temporary
-    files and removes it when the process exits, which a killed one does not.
+    Raises:
+        HostError: The kubeconfig cannot be used, or its program for the login failed.
     """
-    from kubernetes.config import kube_config
-    from urllib3.util.ssl_ import create_urllib3_context
-
-    pool_options = client.rest_client.pool_manager.connection_pool_kw
-    authorities, certificate, key = (pool_options.pop(name, None) for name in ("ca_certs", "cert_file", "key_file"))
-    context = create_urllib3_context()
-    try:
-        if authorities:
-            context.load_verify_locations(authorities)
-        else:
-            context.load_default_certs()
-        if certificate:
-            context.load_cert_chain(certificate, key)
-    except OSError as error:  # ssl.SSLError is one
-        raise HostError(
-            f"host cluster: the kubeconfig's certificates cannot be used: {type(error).__name__}",
-            hint="check it with: kubectl config view",
-        ) from None
-    finally:
-        kube_config._cleanup_temp_files()
-    pool_options["ssl_context"] = context
+    transport = HostTransport(read_host_kubeconfig(access))
+    transport.open()
+    return Connection(transport, target="host cluster")
 
 
 def open_inner(access: InnerAccess) -> Connection:
     """Open the inner cluster's API through its published path, verified against our own CA."""
-    from kubernetes.client import ApiClient, Configuration
-
-    configuration = Configuration(host=access.server)
-    configuration.ssl_ca_cert = str(access.ca_file)
-    configuration.cert_file = str(access.credential_file)
-    configuration.key_file = str(access.credential_file)
-    configuration.tls_server_name = access.tls_server_name
-    # A proxy from the environment is for the outside, the published path is not.
-    configuration.proxy = None
-    return Connection(ApiClient(configuration=configuration), target=f'inner cluster "{access.cluster}"')
+    return Connection(InnerTransport(access), target=f'inner cluster "{access.cluster}"')

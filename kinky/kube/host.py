@@ -2,9 +2,9 @@
 
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
-from kinky.kube.connection import Connection, JsonObject, open_host
-from kinky.kube.objects import ObjectApi
-from kinky.kube.records import EventRecord, PodStatus, QuotaStatus, VmiStatus, VmStatus
+from kinky.kube.connection import JsonObject, open_host
+from kinky.kube.ownership import OwnedObjects
+from kinky.kube.records import EventRecord, PodStatus, VmiStatus, VmStatus
 from kinky.kube.resources import Resource
 
 LAUNCHER_LABEL = "kubevirt.io=virt-launcher"
@@ -15,18 +15,13 @@ WHOLE_LOG_SECONDS = 120.0
 """The kubelet keeps at most 10 MiB of a log at hand, which an emulated host takes its time to send."""
 
 
-class HostApi(ObjectApi):
+class HostApi(OwnedObjects):
     """The host cluster, seen from one namespace of it."""
-
-    def __init__(self, connection: Connection, *, namespace: str) -> None:
-        """Use the connection for objects of this namespace."""
-        super().__init__(connection)
-        self.namespace = namespace
 
     @classmethod
     def connect(cls, access: HostAccess) -> "HostApi":
         """Open the API; raises HostError when the kubeconfig cannot be used. Sends nothing yet."""
-        return cls(open_host(access), namespace=access.namespace)
+        return cls(open_host(access), access)
 
     def fetch_version(self) -> str:
         """Fetch the Kubernetes version of the host."""
@@ -42,12 +37,15 @@ class HostApi(ObjectApi):
         served = [] if reply.status == 404 else reply.parse().get("resources") or []
         return any(item.get("name") == resource.plural for item in served)
 
-    def is_allowed(self, verb: str, resource: Resource, *, subresource: str = "") -> bool:
-        """Ask the API whether the operator may do this in the namespace, or to the namespace."""
+    def is_allowed(
+        self, verb: str, resource: Resource, *, subresource: str = "", namespace: str = "", name: str = ""
+    ) -> bool:
+        """Ask the API whether the operator may do this in the namespace (or another), or to the namespace."""
         attributes = {"verb": verb, "group": resource.group, "resource": resource.plural}
+        attributes |= {"name": name} if name else {}
         attributes |= {"subresource": subresource} if subresource else {}
         if resource.namespaced:
-            attributes |= {"namespace": self.namespace}
+            attributes |= {"namespace": namespace or self.namespace}
         elif resource == resources.NAMESPACES and verb != "create":
             # For the API a namespace lies in itself, so a Role in it can give rights on it.
             attributes |= {"namespace": self.namespace, "name": self.namespace}
@@ -62,6 +60,14 @@ class HostApi(ObjectApi):
             },
         )
         return bool((reply.parse().get("status") or {}).get("allowed"))
+
+    def find_certificate_fault(self, authorities: bytes) -> str:
+        """Return why a client with these CAs would not trust this server; empty when it would.
+
+        Raises:
+            UnavailableError: the server did not answer.
+        """
+        return self._connection.find_certificate_fault(authorities)
 
     def fetch_here(self, resource: Resource, name: str) -> JsonObject | None:
         """Fetch one object of the namespace."""
@@ -95,10 +101,6 @@ class HostApi(ObjectApi):
         bodies = self.fetch_all_here(resources.PODS, selector=selector)
         bodies.sort(key=lambda body: str(body["metadata"].get("creationTimestamp", "")), reverse=True)
         return [PodStatus.parse(body) for body in bodies]
-
-    def fetch_quotas(self) -> list[QuotaStatus]:
-        """Fetch the quotas of the namespace."""
-        return [QuotaStatus.parse(body) for body in self.fetch_all_here(resources.RESOURCE_QUOTAS)]
 
     def fetch_events(self, name: str) -> list[EventRecord]:
         """Fetch the events about objects of this name, of whatever kind, oldest first."""

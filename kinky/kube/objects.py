@@ -9,6 +9,7 @@ from kinky.kube.resources import SECRETS, SELF_REVIEWS, SERVICE_ACCOUNTS, Resour
 
 _PAGE = 500
 _FIELD_MANAGER = "kinky"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 class ObjectApi:
@@ -65,8 +66,13 @@ class ObjectApi:
         namespace: str | None = None,
         selector: str = "",
         fields: str = "",
+        metadata_only: bool = False,
     ) -> list[JsonObject]:
-        """List objects by label and field selector; a kind that is not served has none."""
+        """List objects by label and field selector; a kind that is not served has none.
+
+        Args:
+            metadata_only: Whether the API leaves everything but the metadata out, such as the values of Secrets.
+        """
         query: dict[str, str | int] = {"limit": _PAGE}
         query |= {"labelSelector": selector} if selector else {}
         query |= {"fieldSelector": fields} if fields else {}
@@ -77,6 +83,7 @@ class ObjectApi:
                 resource.build_path(namespace),
                 what=f"list {resource.plural}",
                 query=query,
+                accept=_METADATA_LIST if metadata_only else "application/json",
                 allowed=(404,),
             )
             page = reply.parse() if reply.status != 404 else {}
@@ -163,16 +170,21 @@ class ObjectApi:
         )
         return reply.status not in (409, 422)
 
-    def delete(self, resource: Resource, name: str, *, namespace: str | None = None) -> bool:
-        """Ask for the deletion of one object; False when it is gone already."""
+    def delete(self, resource: Resource, name: str, *, namespace: str | None = None, uid: str = "") -> bool:
+        """Ask for the deletion of one object; False when it is gone already.
+
+        Args:
+            uid: The object that was looked at; another one of that name, which is there by now, is left alone.
+        """
         reply = self._connection.call(
             "DELETE",
             resource.build_path(namespace, name),
             what=f"delete {resource.kind} {name}",
             query={"propagationPolicy": "Background"},
-            allowed=(404,),
+            body={"preconditions": {"uid": uid}} if uid else None,
+            allowed=(404, 409) if uid else (404,),
         )
-        return reply.status != 404
+        return reply.status not in (404, 409)
 
     def request_token(
         self,
@@ -208,9 +220,12 @@ class ObjectApi:
     def fetch_secret_data(self, name: str, *, namespace: str | None = None) -> dict[str, bytes] | None:
         """Fetch the decoded values of one Secret; the caller must not log or return them."""
         secret = self.fetch(SECRETS, name, namespace=namespace)
-        if secret is None:
-            return None
-        return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
+        return None if secret is None else decode_secret(secret)
+
+
+def decode_secret(body: JsonObject) -> dict[str, bytes]:
+    """Return the decoded values of a Secret; the caller must not log or return them."""
+    return {key: base64.b64decode(value) for key, value in (body.get("data") or {}).items()}
 
 
 def build_secret(

@@ -17,17 +17,24 @@ class VmStatus:
     ready: bool
     failure: str
     """Message of the condition Failure, or empty."""
+    failed_starts: int
+    """How many starts in a row have failed; 0 once an instance has run."""
+    retry_after: str
+    """Time before which KubeVirt does not start it again (RFC 3339), or empty."""
 
     @classmethod
     def parse(cls, body: JsonObject) -> "VmStatus":
         """Parse a VirtualMachine as the API returned it."""
         status = body.get("status") or {}
         failure = fetch_condition(status, "Failure") or {}
+        start = status.get("startFailure") or {}
         return cls(
             name=body["metadata"]["name"],
             printable=status.get("printableStatus") or "not seen by KubeVirt yet",
             ready=is_condition_true(status, "Ready"),
             failure=str(failure.get("message", "")) if failure.get("status") == "True" else "",
+            failed_starts=int(start.get("consecutiveFailCount") or 0),
+            retry_after=str(start.get("retryAfterTimestamp") or ""),
         )
 
 
@@ -73,6 +80,8 @@ class PodStatus:
     containers: tuple[str, ...]
     waiting: tuple[str, ...]
     """`container: Reason message` of each container that waits."""
+    unscheduled: str
+    """Why the scheduler has found no node, in its own words; empty for a pod that has one."""
 
     @classmethod
     def parse(cls, body: JsonObject) -> "PodStatus":
@@ -85,6 +94,7 @@ class PodStatus:
             if (state := (item.get("state") or {}).get("waiting"))
         ]
         spec = body.get("spec") or {}
+        scheduled = fetch_condition(status, "PodScheduled") or {}
         return cls(
             name=body["metadata"]["name"],
             phase=status.get("phase", "Unknown"),
@@ -94,6 +104,7 @@ class PodStatus:
                 item["name"] for item in (spec.get("initContainers") or []) + (spec.get("containers") or [])
             ),
             waiting=tuple(waiting),
+            unscheduled=str(scheduled.get("message", "")) if scheduled.get("status") == "False" else "",
         )
 
 
@@ -217,19 +228,36 @@ class NodeStatus:
 
 
 @dataclass(frozen=True)
+class QuotaScope:
+    """One condition that an object must meet to be counted."""
+
+    name: str
+    operator: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class QuotaStatus:
     """One ResourceQuota: what the namespace may use, and uses."""
 
     name: str
     hard: dict[str, str]
     used: dict[str, str]
+    scopes: tuple[QuotaScope, ...] = ()
+    """All must hold for an object to count; a quota without one counts all."""
 
     @classmethod
     def parse(cls, body: JsonObject) -> "QuotaStatus":
         """Parse a ResourceQuota as the API returned it."""
-        status = body.get("status") or {}
-        hard = status.get("hard") or (body.get("spec") or {}).get("hard") or {}
-        return cls(name=body["metadata"]["name"], hard=dict(hard), used=dict(status.get("used") or {}))
+        spec, status = body.get("spec") or {}, body.get("status") or {}
+        scopes = [QuotaScope(str(name), "Exists", ()) for name in spec.get("scopes") or []]
+        scopes += [
+            QuotaScope(str(item["scopeName"]), str(item["operator"]), tuple(item.get("values") or ()))
+            for item in (spec.get("scopeSelector") or {}).get("matchExpressions") or []
+        ]
+        hard = status.get("hard") or spec.get("hard") or {}
+        used = dict(status.get("used") or {})
+        return cls(name=body["metadata"]["name"], hard=dict(hard), used=used, scopes=tuple(scopes))
 
 
 def _describe_conditions(status: JsonObject) -> list[str]:

@@ -1,7 +1,7 @@
 """Kubernetes bodies as dicts; pure functions of the configuration, the nodes and a few names.
 
 Host side (in `cfg.host.namespace`):
-    host_namespace.build_host_namespace(cfg)            ownership.build_owner_marker(cfg, stack=)
+    host_namespace.build_host_namespace(cfg)
     services.build_node_service(cfg, node)              services.build_endpoint_service(cfg)
     network_policy.build_network_policy(cfg)            storage.build_etcd_claim(cfg, node)
     user_data.build_user_data_secret(cfg, node, name=, user_data=, network_data=)

@@ -26,7 +26,7 @@ _PARTS: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What a node image tells of itself."""
+    """Facts that a node image holds about itself."""
 
     kubernetes_version: str
     content_hash: str

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kinky.errors import KinkyError
+from kinky.proxies import Proxy, describe_way, find_proxy
 
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 20.0
@@ -51,6 +52,7 @@ class VaultApi:
         """Keep the access; the client is made at the first call."""
         self._access = access
         self._client: Any = None
+        self._proxy: Proxy | None = None
 
     @property
     def address(self) -> str:
@@ -119,6 +121,9 @@ class VaultApi:
         if self._client is None:
             import hvac
 
+            self._proxy = find_proxy(self._access.address)
+            # Empty texts, where there is no proxy: requests would look into the environment by rules of its own.
+            way = self._proxy.full_url if self._proxy else ""
             self._client = hvac.Client(
                 url=self._access.address,
                 # Never None: hvac would then look for a token by itself.
@@ -127,6 +132,7 @@ class VaultApi:
                 verify=str(self._access.authority) if self._access.authority else True,
                 timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
                 allow_redirects=False,
+                proxies={"http": way, "https": way},
             )
         return self._client.adapter
 
@@ -176,14 +182,16 @@ class VaultApi:
         """Build the error for no answer, or none to trust; the client's own text carries object addresses."""
         from requests import exceptions
 
-        start = f"{self._name}: cannot {what}"
+        start, via = f"{self._name}: cannot {what}", describe_way(self._proxy)
         # A connection that ends in the handshake is one of these too.
         if isinstance(error, exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
             return VaultError(
-                f"{start}: its TLS certificate is not verified",
+                f"{start}: its TLS certificate is not verified{via}",
                 hint="secretsStore.vault.caFile must hold the authority that signed it, and the address its name",
             )
         if isinstance(error, exceptions.ReadTimeout):
-            return VaultSilentError(f"{start}: no answer in {ANSWER_SECONDS:.0f} s", hint="look at the server's load")
+            return VaultSilentError(
+                f"{start}: no answer in {ANSWER_SECONDS:.0f} s{via}", hint="look at the server's load"
+            )
         reason = "no connection in time" if isinstance(error, exceptions.ConnectTimeout) else "it cannot be reached"
-        return VaultSilentError(f"{start}: {reason}", hint="check secretsStore.vault.address, and that it runs")
+        return VaultSilentError(f"{start}: {reason}{via}", hint="check secretsStore.vault.address, and that it runs")

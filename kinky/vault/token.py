@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from kinky.errors import KinkyError
+from kinky.given_paths import resolve_given
 
 FILE_VARIABLE: Final = "VAULT_TOKEN_FILE"
 VARIABLE: Final = "VAULT_TOKEN"
@@ -24,7 +25,7 @@ def read_token(*, environ: Mapping[str, str] = os.environ, home: Path | None = N
     """
     file = (home or Path.home()) / HOME_FILE
     if environ.get(FILE_VARIABLE):
-        file = Path(environ[FILE_VARIABLE]).expanduser()
+        file = resolve_given(environ[FILE_VARIABLE])
     elif environ.get(VARIABLE, "").strip():
         return environ[VARIABLE].strip()
     elif not file.exists():
@@ -43,7 +44,7 @@ def find_tokens(*, environ: Mapping[str, str] = os.environ, home: Path | None = 
     for file in (environ.get(FILE_VARIABLE), (home or Path.home()) / HOME_FILE):
         # One that is not there, or cannot be read, nobody can have used from here.
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            if file and (token := Path(file).expanduser().read_text().strip()):
+            if file and (token := resolve_given(file).read_text().strip()):
                 yield str(file), token
 
 

@@ -115,7 +115,7 @@ def lend_account(person: Person, *, stack: str, sections: Mapping[str, Any]) -> 
         for namespace in (NAME, config.host.namespace):
             _kubectl("create", "namespace", namespace)
             end.callback(_kubectl, "delete", "namespace", namespace, "--wait=false")
-        granted = build_grants(config)
+        granted = build_grants(config, server=_read_host()["clusters"][0]["cluster"]["server"])
         end.callback(_kubectl, "delete", "--ignore-not-found", "-f", "-", body=granted)
         _kubectl("apply", "-f", "-", body=granted)
         kubeconfig.write_text(_write_kubeconfig())
@@ -127,23 +127,28 @@ def lend_account(person: Person, *, stack: str, sections: Mapping[str, Any]) -> 
         yield Account(person=person, folder=folder, config=config, stack=stack)
 
 
-def build_grants(cfg: KinkyConfig) -> dict[str, Any]:
-    """Return the account with the rights that docs/configuration.md lists for this configuration, and no other."""
+def build_grants(cfg: KinkyConfig, *, server: str) -> dict[str, Any]:
+    """Return the account with the rights that docs/configuration.md lists for this configuration, and no other.
+
+    Args:
+        server: URL of the host's API in the account's kubeconfig.
+    """
+    rules: dict[str | None, list[dict[str, Any]]] = {}
+    for need in NEEDS:
+        if need.applies(cfg) and need.applies_to(server):
+            place = (need.namespace or cfg.host.namespace) if need.resource.namespaced else None
+            rules.setdefault(place, []).append(build_rule(need))
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": NAME, "namespace": NAME}}
-    needed = [need for need in NEEDS if need.applies(cfg)]
-    here = [build_rule(need) for need in needed if need.resource.namespaced]
-    whole = [build_rule(need) for need in needed if not need.resource.namespaced]
-    # A kubeconfig with a loopback address tells no pod how to reach the host: docs/configuration.md has the condition.
-    address = [{"apiGroups": [""], "resources": ["services"], "resourceNames": ["kubernetes"], "verbs": ["get"]}]
-    grants = [*_grant(here, cfg.host.namespace), *_grant(address, "default"), *(_grant(whole, None) if whole else ())]
+    grants = [grant for place, granted in rules.items() for grant in _grant(granted, place)]
     return {"apiVersion": "v1", "kind": "List", "items": [account, *grants]}
 
 
 def build_rule(need: Need) -> dict[str, Any]:
-    """Return the rule of RBAC that gives what one row of the table asks for."""
+    """Return the rule of RBAC for one row of the table."""
     plural, subresource = need.resource.plural, need.subresource
     kind = f"{plural}/{subresource}" if subresource else plural
-    return {"apiGroups": [need.resource.group], "resources": [kind], "verbs": list(need.verbs)}
+    rule = {"apiGroups": [need.resource.group], "resources": [kind], "verbs": list(need.verbs)}
+    return rule | ({"resourceNames": [need.name]} if need.name else {})
 
 
 def _grant(rules: list[dict[str, Any]], namespace: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -174,13 +179,17 @@ def _fill(folder: Path, *, stack_file: str, stack: str) -> None:
 def _write_kubeconfig() -> str:
     """Return the host's kubeconfig with the account's token in the place of root's certificate."""
     token = _kubectl("--namespace", NAME, "create", "token", NAME, f"--duration={TOKEN_LIFE}").strip()
-    content = yaml.safe_load(paths.host_kubeconfig().read_text())
+    content = _read_host()
     content["users"] = [{"name": each["name"], "user": {"token": token}} for each in content["users"]]
     for each in content["clusters"]:
         file = each["cluster"].pop("certificate-authority", None)
         if file:
             each["cluster"]["certificate-authority-data"] = base64.b64encode(Path(file).read_bytes()).decode()
     return yaml.safe_dump(content)
+
+
+def _read_host() -> dict[str, Any]:
+    return dict(yaml.safe_load(paths.host_kubeconfig().read_text()))
 
 
 def _enter(folder: Path) -> list[str]:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.host
 
 STACK = "local-account"
 GRANTED = {"role.rbac.authorization.k8s.io/kinky-account", "rolebinding.rbac.authorization.k8s.io/kinky-account"}
-"""What gives the account its rights in the cluster's namespace."""
+"""Objects by which the account has its rights in the cluster's namespace."""
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,6 @@ from kinky.manifests import (
     host_namespace,
     kube_proxy,
     network_policy,
-    ownership,
     secrets_store,
     services,
     storage,
@@ -103,7 +102,6 @@ def _shown(nodes: Iterable[NodeSpec]) -> list[NodeSpec]:
 def _host_bodies(cfg: KinkyConfig, nodes: tuple[NodeSpec, ...], addresses: Addresses) -> Iterable[Body]:
     if cfg.host.create_namespace:
         yield host_namespace.build_host_namespace(cfg)
-    yield ownership.build_owner_marker(cfg, stack="organization/kinky/golden")
     yield network_policy.build_network_policy(cfg)
     yield services.build_endpoint_service(cfg)
     if not stores.of(cfg).is_inside():

@@ -15,6 +15,7 @@ from kinky.components.inner_cluster import InnerClusterArgs
 from kinky.config.load import load_config, select_own
 from kinky.kube.access import HostAccess
 from tests.program.recorder import Recorder, record
+from tests.unit.fake_api import FakeConnection
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK_FILES = [
@@ -35,8 +36,10 @@ def build_args(raw: dict[str, Any], *, source: str = "a test") -> InnerClusterAr
     config = load_config(raw, source=source)
     return InnerClusterArgs(
         config=config,
-        access=HostAccess(kubeconfig="/home/me/host.yaml", context=None, namespace=config.host.namespace),
-        owner="organization/kinky/dev 01234567",
+        access=HostAccess(
+            kubeconfig="/home/me/host.yaml", context=None, namespace=config.host.namespace, cluster="dev"
+        ),
+        stack="organization/kinky/dev",
         image="kinky.internal/node:v1.36.3-0123456789ab",
         store=describe_store(config),
         custom_resource_definitions=[DEFINITION],
@@ -51,6 +54,14 @@ def build_args(raw: dict[str, Any], *, source: str = "a test") -> InnerClusterAr
 def read_stack(path: Path) -> dict[str, Any]:
     """Read a stack file's own keys."""
     return dict(select_own(yaml.safe_load(path.read_text(encoding="utf-8"))["config"]))
+
+
+@pytest.fixture(autouse=True)
+def host(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
+    """The host that live steps compare with before they act."""
+    connection = FakeConnection()
+    monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
+    return connection
 
 
 @pytest.fixture(scope="session", params=STACK_FILES, ids=lambda path: path.name)

@@ -8,8 +8,8 @@ from typing import Any
 from kinky.components.live_step import describe_access
 from kinky.kube.access import HostAccess
 
-ACCESS = HostAccess(kubeconfig="/home/me/host.yaml", context=None, namespace="kinky-dev")
-COMMON = describe_access(ACCESS, "dev")
+ACCESS = HostAccess(kubeconfig="/home/me/host.yaml", context=None, namespace="kinky-dev", cluster="dev")
+COMMON = {**describe_access(ACCESS), "host_uid": "", "cluster_id": ""}
 
 
 class Calls:

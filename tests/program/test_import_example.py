@@ -15,11 +15,11 @@ EXAMPLE = ROOT / "docs/examples/import-inner-cluster/__main__.py"
 
 
 def test_another_program_can_have_an_inner_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    def prepare(raw: dict[str, Any], *, source: str, owner: str) -> object:
+    def prepare(raw: dict[str, Any], *, source: str, stack: str) -> object:
         return build_args(raw, source=source)
 
     monkeypatch.setattr(program, "prepare", prepare)
-    monkeypatch.setattr(program, "describe_owner", lambda: "organization/shop/dev 01234567")
+    monkeypatch.setattr(program, "describe_stack", lambda: "organization/shop/dev")
     recorded = record(lambda: runpy.run_path(str(EXAMPLE), run_name="__main__"))
     greeting = recorded.one("ConfigMap", "greeting")
     assert recorded.one("GateOpened").name in recorded.before(greeting)

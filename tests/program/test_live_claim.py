@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kinky.components import steps
-from tests.program.live_calls import ACCESS, COMMON, Calls
+from tests.program.live_calls import COMMON, Calls
 
 
 def claim(monkeypatch: pytest.MonkeyPatch) -> Calls:
@@ -15,8 +15,8 @@ def claim(monkeypatch: pytest.MonkeyPatch) -> Calls:
     for module, name, answer in (
         (steps.namespace, "ensure_namespace", True),
         (steps.namespace, "delete_namespace", None),
-        (steps.owner, "ensure_owner", None),
-        (steps.owner, "delete_owner", None),
+        (steps.record, "ensure_record", None),
+        (steps.record, "delete_record", None),
         (steps.orphans, "delete_orphans", []),
         (steps.residue, "wait_residue_gone", None),
         (steps.residue, "remove_local_state", None),
@@ -27,7 +27,8 @@ def claim(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 CLAIM = {
     **COMMON,
-    "owner": "organization/kinky/dev 01234567",
+    "stack": "organization/kinky/dev",
+    "settings": {"controlPlane.replicas": 1},
     "create_namespace": True,
     "namespace_body": {"metadata": {"name": "kinky-dev"}},
     "residue_seconds": 300.0,
@@ -42,7 +43,7 @@ def names_of(calls: Calls) -> list[str]:
 def test_the_claim_makes_the_namespace_before_its_marker(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = claim(monkeypatch)
     assert (steps.ClaimStep().create(dict(CLAIM)).outs or {})["namespace_created"] is True
-    assert names_of(calls) == ["ensure_namespace", "ensure_owner"]
+    assert names_of(calls) == ["ensure_namespace", "ensure_record"]
 
 
 def test_the_claim_goes_only_when_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +53,7 @@ def test_the_claim_goes_only_when_nothing_is_left(monkeypatch: pytest.MonkeyPatc
         "remove_local_state",
         "delete_orphans",
         "wait_residue_gone",
-        "delete_owner",
+        "delete_record",
         "delete_namespace",
     ]
 
@@ -68,9 +69,8 @@ def test_a_namespace_can_outlive_the_claim(monkeypatch: pytest.MonkeyPatch, kept
     assert "delete_namespace" not in names_of(calls)
 
 
-def test_a_checkout_that_moved_takes_its_own_claim_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = claim(monkeypatch)
+def test_fault_06_another_checkout_or_machine_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    claim(monkeypatch)
+    monkeypatch.setattr(steps.record, "fetch_record", lambda *_arguments: object())
     olds = {**CLAIM, "namespace_created": True}
-    steps.ClaimStep().update("id", olds, {**CLAIM, "owner": "organization/kinky/dev 89abcdef"})
-    assert names_of(calls) == ["ensure_namespace", "delete_owner", "ensure_owner"]
-    assert calls.made[1][1] == (ACCESS, "dev", "organization/kinky/dev 01234567")
+    assert not steps.ClaimStep().diff("id", olds, dict(CLAIM)).changes

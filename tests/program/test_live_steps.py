@@ -13,14 +13,14 @@ import pytest
 from pulumi.dynamic.dynamic import serialize_provider
 
 from kinky.bootstrap import certificates
-from kinky.components import steps, store_steps
+from kinky.components import identity, steps, store_steps
 from kinky.components.live_step import PROVIDER_KEY, Step, describe_access, is_unexpected, parse_access
 from kinky.errors import HostError, KinkyError
 from tests.program.live_calls import ACCESS, COMMON, Calls
 
 STEPS = {
     found
-    for module in (steps, store_steps)
+    for module in (identity, steps, store_steps)
     for found in vars(module).values()
     if isinstance(found, type) and issubclass(found, Step) and found is not Step
 }
@@ -33,14 +33,15 @@ class Credentials:
 
 
 def test_access_survives_the_way_to_the_other_process() -> None:
-    assert parse_access(describe_access(ACCESS, "dev")) == ACCESS
+    assert parse_access(describe_access(ACCESS)) == ACCESS
 
 
 @pytest.mark.parametrize("step", sorted(STEPS, key=str), ids=lambda step: step.__name__)
 def test_a_step_is_stored_by_reference(step: type[Step]) -> None:
     pickled = base64.b64decode(serialize_provider(step()))
     assert step.__module__.encode() in pickled
-    assert step.__module__ in {f"kinky.components.{module}" for module in ("steps", "gate_steps", "store_steps")}
+    modules = ("identity", "steps", "gate_steps", "store_steps")
+    assert step.__module__ in {f"kinky.components.{module}" for module in modules}
     assert len(pickled) < 200
     assert type(dill.loads(pickled)) is step  # noqa: S301 - our own bytes
     assert step.serialize_as_secret_always
@@ -165,6 +166,7 @@ def test_the_kubeconfig_text_is_what_the_file_holds(monkeypatch: pytest.MonkeyPa
     inputs = {
         **COMMON,
         "control_planes": ["dev-control-plane-0"],
+        "stack": "organization/kinky/dev",
         "mode": "forward",
         # Numbers come back from the engine as floats.
         "local_port": 16443.0,
@@ -205,7 +207,6 @@ def test_a_server_is_told_the_public_keys_that_the_host_holds_and_nothing_of_it_
 ) -> None:
     calls = Calls()
     monkeypatch.setattr(store_steps, "parse_store", lambda _inputs: ServedStore(Server(calls)))
-    monkeypatch.setattr(store_steps.HostApi, "connect", lambda _access: None)
     key = certificates.derive_public_key(certificates.make_key())
     monkeypatch.setattr(store_steps, "fetch_public_keys", lambda _api, _cluster: [key])
     step = store_steps.StoreServedStep()

@@ -8,6 +8,7 @@ import pulumi
 import pytest
 
 from kinky.components.inner_cluster import InnerClusterArgs
+from kinky.manifests.host_names import list_host_names
 from kinky.topology.nodes import build_nodes, control_planes, workers
 from tests.program.recorder import (
     STEP_OUTPUTS,
@@ -52,10 +53,18 @@ def test_a_machine_comes_after_all_that_it_names(recorded: Recorder, stack_args:
 
 
 def test_the_claim_is_created_first_and_deleted_last(recorded: Recorder) -> None:
-    claim = recorded.one("Claim").name
+    claim, identity = recorded.one("Claim"), recorded.one("ClusterIdentity").name
+    assert recorded.before(claim) == {identity}
     for item in recorded.seen:
-        if item.custom and item.name != claim:
-            assert claim in recorded.before(item), item.name
+        if item.custom and item.name not in (claim.name, identity):
+            assert {claim.name, identity} <= recorded.before(item), item.name
+
+
+def test_fault_00_the_guard_is_deleted_before_anything_on_the_host(recorded: Recorder) -> None:
+    guard = recorded.one("HostGuard")
+    on_host = {item.name for item in kubernetes_objects(recorded) if provider_name(item).endswith("-host")}
+    assert on_host
+    assert on_host <= recorded.before(guard)
 
 
 def test_host_and_inner_objects_never_share_a_provider(recorded: Recorder, stack_args: InnerClusterArgs) -> None:
@@ -255,3 +264,16 @@ def test_no_provider_renders_to_a_directory(recorded: Recorder) -> None:
     providers = recorded.of("kubernetes")
     assert len(providers) == 3
     assert not [provider.name for provider in providers if "renderYamlToDirectory" in provider.inputs]
+
+
+def test_fault_03_each_name_on_the_host_begins_with_the_clusters(
+    recorded: Recorder, stack_args: InnerClusterArgs
+) -> None:
+    """Two clusters of which neither name begins with the other's and a hyphen can then never meet."""
+    cfg = stack_args.config
+    on_host = [item for item in kubernetes_objects(recorded) if provider_name(item).endswith("-host")]
+    made = {(item.kind, object_name(item)) for item in on_host}
+    assert made
+    assert all(name.startswith(f"{cfg.cluster.name}-") for _kind, name in made | list_host_names(cfg))
+    known = {(kind, name) for kind, name in made if not name.rpartition("-user-data-")[0]}
+    assert known <= list_host_names(cfg), "a name that fit does not look for"

@@ -23,6 +23,8 @@ class FakeConnection:
         self.denied: set[tuple[str, str]] = set()
         """Verb and plural that access reviews deny."""
         self.down = False
+        self.certificate_fault = ""
+        """Why a client with the CA of pods would not trust the server."""
         self.clock_ahead = timedelta(0)
 
     def add(self, path: str, name: str, **fields: Any) -> JsonObject:
@@ -37,6 +39,11 @@ class FakeConnection:
         """Answer a call with this body instead of an object."""
         content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
         self.answers[(method, path)] = lambda _sent: Reply(status, content)
+
+    def find_certificate_fault(self, authorities: bytes) -> str:
+        """Answer as told."""
+        assert authorities
+        return self.certificate_fault
 
     def call(
         self,

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from kinky import names
 from kinky.bootstrap import keys, node_credentials
 from kinky.bootstrap.certificates import build_fingerprint
 from kinky.bootstrap.rotation import items
@@ -34,7 +35,7 @@ from tests.unit.fake_store import SECRETS, Operator, build_token, decode, start_
 from tests.unit.fake_wall import add_wall
 from tests.unit.fuse import Fuse, FusedConnection, Killed
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 VMS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachines"
 VMIS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachineinstances"
 NODES = "/api/v1/nodes"
@@ -129,7 +130,7 @@ class FakeCluster:
         self.host.add(
             VMIS,
             node,
-            metadata={"uid": f"vmi-{number}"},
+            metadata={"uid": f"vmi-{number}", "labels": names.cluster_labels("dev")},
             status={"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
         )
         answer_node(self.inner, node, ready=True, address="10.96.0.2", labels={})
@@ -239,7 +240,7 @@ def start_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, planes: in
     monkeypatch.setattr("time.sleep", made.sleep)
     keys.ensure_cluster_keys(ACCESS, "dev")
     labels = {"kinky.dev/cluster": "dev", "app.kubernetes.io/managed-by": "kinky"}
-    made.host.add("/api/v1/namespaces/ns/configmaps", "dev-owner", metadata={"labels": labels}, data={"stack": "s"})
+    made.host.add("/api/v1/namespaces/ns/configmaps", "dev-record", metadata={"labels": labels}, data={"stack": "s"})
     for name in (*made.site.control_planes, *made.site.workers):
         volumes = []
         if "control-plane" not in name:

@@ -19,7 +19,7 @@ INNER_SECRETS = "/api/v1/namespaces/kinky-system/secrets"
 STORES = "/apis/external-secrets.io/v1/clustersecretstores"
 CANARIES = "/apis/external-secrets.io/v1/namespaces/kinky-system/externalsecrets"
 CONFIG = load_config({"cluster": {"name": "dev"}, "host": {"embedded": True}}, source="test")
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 STORE = HostNamespaceStore(ACCESS, "dev", token_hours=24)
 PROOF = ProofSpec(store="kinky", source=STORE, probes=build_probes(CONFIG))
 

@@ -12,7 +12,7 @@ from kinky.manifests.gate import build_gate
 from tests.unit.fake_api import FakeConnection, answer_node
 from tests.unit.fake_store import PROOF, Operator, start_operator
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 SERVER = "https://x"
 STATE = "/api/v1/namespaces/kinky-system/configmaps/kinky-gate"
 POLICY = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/kinky-gate"

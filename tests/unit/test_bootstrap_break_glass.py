@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kinky import program
-from kinky.bootstrap import break_glass, certificates, credential, keys, orphans
+from kinky.bootstrap import break_glass, certificates, credential, keys, orphans, record
 from kinky.cli import main
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from tests.unit.fake_api import FakeConnection
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 CONFIG_MAPS = "/api/v1/namespaces/ns/configmaps"
 SERVER = "https://127.0.0.1:17173"
 REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -29,6 +29,7 @@ def cluster(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnec
     """A host with the keys of cluster dev, and this machine with its kubeconfig."""
     monkeypatch.setattr(program, "find_host", lambda _config: ACCESS)
     host.answer("POST", REVIEWS, {"status": {"userInfo": {"username": "alice@example.com"}}}, status=201)
+    record.ensure_record(ACCESS, "organization/kinky/dev", {})
     keys.ensure_cluster_keys(ACCESS, "dev")
     credential.write_inner_kubeconfig(ACCESS, "dev", SERVER, kinky_command="/venv/bin/kinky")
     return host
@@ -86,7 +87,7 @@ def test_the_host_remembers_who_when_why_and_which(
         "fingerprint": certificates.build_fingerprint(certificate),
         "notAfter": certificates.format_time(certificates.fetch_not_after(certificate)),
     }
-    assert f"ConfigMap/{body['metadata']['name']}" in orphans.delete_orphans(ACCESS, "dev")
+    assert f"ConfigMap/{body['metadata']['name']}" in orphans.delete_orphans(ACCESS)
     for path in (tmp_path / "state").rglob("*"):
         assert path.is_dir() or "client-key-data" not in path.read_text()
 

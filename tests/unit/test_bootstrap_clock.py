@@ -11,7 +11,7 @@ from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 
-ACCESS = HostAccess(kubeconfig="/k", context="lab", namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context="lab", namespace="ns", cluster="dev")
 HINT = "hint: set the clock that is wrong: timedatectl set-ntp true"
 SIGNERS: dict[str, Callable[[], object]] = {
     "kubectl's credential": lambda: credential.fetch_exec_credential(ACCESS, "dev"),

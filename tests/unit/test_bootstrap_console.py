@@ -1,12 +1,13 @@
 """The consoles' logs: when they end, and what is told of a node that has none."""
 
+from kinky import names
 from kinky.bootstrap import diagnose
 from kinky.bootstrap.console import stop_console_logs
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 VMS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachines"
 PODS = "/api/v1/namespaces/ns/pods"
 
@@ -14,14 +15,21 @@ PODS = "/api/v1/namespaces/ns/pods"
 def test_vms_log_no_more_and_keep_all_else(host: FakeConnection) -> None:
     for node in ("a", "b", "c"):
         devices = {"rng": {}, "disks": [{"name": "root"}]}
-        host.add(VMS, node, spec={"template": {"spec": {"domain": {"devices": devices}, "hostname": node}}})
+        host.add(
+            VMS,
+            node,
+            metadata={"labels": names.cluster_labels("dev")},
+            spec={"template": {"spec": {"domain": {"devices": devices}, "hostname": node}}},
+        )
     stop_console_logs(ACCESS, ["a", "b"])
     found = {name: host.objects[f"{VMS}/{name}"]["spec"]["template"]["spec"] for name in ("a", "b", "c")}
     for node in ("a", "b"):
         devices = {"rng": {}, "disks": [{"name": "root"}], "logSerialConsole": False}
         assert found[node] == {"domain": {"devices": devices}, "hostname": node}
     assert "logSerialConsole" not in found["c"]["domain"]["devices"]
-    assert {method for method, path in [(call[0], call[1]) for call in host.calls]} == {"PATCH"}, "nothing restarts"
+    assert {method for method, path in [(call[0], call[1]) for call in host.calls]} == {"GET", "PATCH"}, (
+        "nothing restarts"
+    )
 
 
 def describe(host: FakeConnection, *containers: str) -> str:

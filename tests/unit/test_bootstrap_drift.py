@@ -14,7 +14,7 @@ from kinky.kube.access import HostAccess
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_wall import add_wall
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 INNER = (ACCESS, "dev", "https://x")
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"

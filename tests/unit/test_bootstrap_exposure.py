@@ -8,7 +8,7 @@ from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError
 from tests.unit.fake_api import FakeClock, FakeConnection, answer_node
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 SERVICE = "/api/v1/namespaces/ns/services"
 
 

@@ -1,68 +1,26 @@
 """Fit: each thing that can be wrong with a host, told before anything is touched."""
 
 from datetime import timedelta
-from fractions import Fraction
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kinky.bootstrap import fit, fit_quota
-from kinky.config.load import load_config
-from kinky.config.model import KinkyConfig
-from kinky.errors import HostError
-from kinky.kube.access import HostAccess
+from kinky.bootstrap import fit
+from kinky.kube.quantities import parse_quantity
 from tests.unit.fake_api import FakeConnection
-
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
-SERVED = {"kubevirt.io/v1": ["virtualmachines", "virtualmachineinstances"]}
-
-
-def make_config(**sections: dict[str, Any]) -> KinkyConfig:
-    host = {"namespace": "ns", "encryptionAtRest": "attested"} | sections.pop("host", {})
-    image = {"reference": "example.test/node:1"} | sections.pop("image", {})
-    return load_config({"cluster": {"name": "dev"}, "host": host, "image": image, **sections}, source="test")
+from tests.unit.fitting_host import ACCESS, add_kubevirt, add_node, build_host, make_config, refuse
 
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
-    """A host where everything fits."""
-    connection = FakeConnection()
-    connection.served = dict(SERVED)
-    connection.answer("GET", "/version", {"gitVersion": "v1.36.3"})
-    connection.add("/api/v1/namespaces", "ns", status={"phase": "Active"})
-    add_node(connection, kvm="110")
-    connection.add("/api/v1/namespaces/default/services", "kubernetes", spec={"clusterIP": "10.96.0.1"})
-    add_kubevirt(connection, emulates=False)
-    monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
-    return connection
-
-
-def add_node(host: FakeConnection, *, kvm: str) -> None:
-    status = {
-        "allocatable": {"devices.kubevirt.io/kvm": kvm},
-        "addresses": [{"type": "InternalIP", "address": "10.84.0.1"}, {"type": "Hostname", "address": "n"}],
-    }
-    host.add("/api/v1/nodes", "n", spec={"podCIDRs": ["10.85.0.0/16"]}, status=status)
-
-
-def add_kubevirt(host: FakeConnection, *, emulates: bool, phase: str = "Deployed") -> None:
-    host.add(
-        "/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts",
-        "kubevirt",
-        spec={"configuration": {"developerConfiguration": {"useEmulation": emulates}}},
-        status={"phase": phase},
-    )
-
-
-def refuse(config: KinkyConfig, **arguments: Any) -> str:
-    with pytest.raises(HostError) as caught:
-        fit.check_fit(config, ACCESS, **({"owner": "me"} | arguments))
-    return str(caught.value)
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeConnection:
+    return build_host(monkeypatch, tmp_path)
 
 
 def test_a_host_that_fits(host: FakeConnection) -> None:
     before = dict(host.objects)
-    assert fit.check_fit(make_config(), ACCESS, owner="me") == fit.HostFit(accelerator="kvm", warnings=())
+    assert fit.check_fit(make_config(), ACCESS, stack="me") == fit.HostFit(accelerator="kvm", warnings=())
     assert host.objects == before
     assert {method for method, path in host.calls if not path.endswith("accessreviews")} == {"GET"}
 
@@ -115,7 +73,7 @@ def test_rights_that_are_not_needed_are_not_asked(host: FakeConnection) -> None:
         access={"mode": "loadBalancer"},
         virtualMachine={"serialConsoleLog": "never"},
     )
-    fit.check_fit(config, ACCESS, owner="me")
+    fit.check_fit(config, ACCESS, stack="me")
 
 
 def test_namespace_that_may_not_be_made(host: FakeConnection) -> None:
@@ -133,7 +91,7 @@ def test_namespace_that_is_being_deleted(host: FakeConnection) -> None:
 
 def test_namespace_that_may_not_be_read_is_taken_as_there(host: FakeConnection) -> None:
     host.answer("GET", "/api/v1/namespaces/ns", {"reason": "Forbidden"}, status=403)
-    host.add("/api/v1/namespaces/ns/configmaps", "dev-owner", data={"stack": "another"})
+    host.add("/api/v1/namespaces/ns/configmaps", "dev-record", data={"stack": "another"})
     assert "already holds a cluster dev of another stack" in refuse(make_config())
 
 
@@ -152,7 +110,7 @@ def test_quota_counts_only_what_is_still_to_be_made(host: FakeConnection) -> Non
         host.add("/apis/kubevirt.io/v1/namespaces/ns/virtualmachines", name, metadata={"labels": labels})
     hard = {"pods": "2"}
     host.add("/api/v1/namespaces/ns/resourcequotas", "full", status={"hard": hard, "used": {"pods": "2"}})
-    fit.check_fit(make_config(), ACCESS, owner="me")
+    fit.check_fit(make_config(), ACCESS, stack="me")
 
 
 @pytest.mark.parametrize(
@@ -193,19 +151,20 @@ def test_what_cannot_be_read_is_a_warning(host: FakeConnection) -> None:
     forbidden = {"reason": "Forbidden", "message": "no"}
     for path in ("/api/v1/nodes", "/apis/kubevirt.io/v1/kubevirts", "/api/v1/namespaces/ns/resourcequotas"):
         host.answer("GET", path, forbidden, status=403)
-    found = fit.check_fit(make_config(), ACCESS, owner="me")
+    found = fit.check_fit(make_config(), ACCESS, stack="me")
     assert found.accelerator == "unknown"
-    assert len(found.warnings) == 2
-    assert any("pod networks are unknown" in warning for warning in found.warnings)
+    (warning,) = found.warnings
+    assert "pod networks are unknown" in warning
+    assert all(f"{kind} (" in warning for kind in ("nodes", "kubevirts", "resourcequotas"))
 
 
 def test_a_store_that_cannot_reach_the_host_is_told_before_anything_is_made(host: FakeConnection) -> None:
     host.answer("GET", "/api/v1/namespaces/default/services/kubernetes", {"reason": "Forbidden"}, status=403)
-    fit.check_fit(make_config(), ACCESS, owner="me")
+    fit.check_fit(make_config(), ACCESS, stack="me")
     host.server = "https://127.0.0.1:6443"
     assert "the secrets store cannot reach the host: no right to get Service kubernetes" in refuse(make_config())
     inside = make_config(cluster={"name": "dev", "ephemeral": True}, secretsStore={"kind": "embedded"})
-    fit.check_fit(inside, ACCESS, owner="me")
+    fit.check_fit(inside, ACCESS, stack="me")
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nodes", "/apis/kubevirt.io/v1/kubevirts"])
@@ -216,11 +175,10 @@ def test_a_host_that_fails_to_tell_is_not_a_host_that_does_not_tell(host: FakeCo
 
 
 def test_cluster_of_another_stack(host: FakeConnection) -> None:
-    host.add("/api/v1/namespaces/ns/configmaps", "dev-owner", data={"stack": "organization/kinky/other"})
+    host.add("/api/v1/namespaces/ns/configmaps", "dev-record", data={"stack": "organization/kinky/other"})
     expected = "namespace ns already holds a cluster dev of another stack: organization/kinky/other"
     assert expected in refuse(make_config())
-    fit.check_fit(make_config(), ACCESS, owner="organization/kinky/other")
-    fit.check_fit(make_config(), ACCESS, owner=None)
+    fit.check_fit(make_config(), ACCESS, stack="organization/kinky/other")
 
 
 @pytest.mark.parametrize(
@@ -240,7 +198,7 @@ def test_accelerator(host: FakeConnection, kvm: str, emulates: bool, asked: str,
     add_kubevirt(host, emulates=emulates)
     config = make_config(host={"accelerator": asked})
     if expected in ("kvm", "emulation"):
-        assert fit.check_fit(config, ACCESS, owner="me").accelerator == expected
+        assert fit.check_fit(config, ACCESS, stack="me").accelerator == expected
     else:
         assert expected in refuse(config)
 
@@ -252,7 +210,7 @@ def test_kubevirt_that_is_not_deployed_yet(host: FakeConnection) -> None:
 
 def test_all_problems_are_told_together(host: FakeConnection) -> None:
     host.denied = {("create", "virtualmachines")}
-    host.add("/api/v1/namespaces/ns/configmaps", "dev-owner", data={"stack": "other"})
+    host.add("/api/v1/namespaces/ns/configmaps", "dev-record", data={"stack": "other"})
     message = refuse(
         make_config(network={"podCidrs": ["10.85.0.0/16"]}),
         image_kubernetes_version="v1.34.0",
@@ -261,7 +219,7 @@ def test_all_problems_are_told_together(host: FakeConnection) -> None:
 
 
 def test_image_of_another_version(host: FakeConnection) -> None:
-    fit.check_fit(make_config(), ACCESS, owner="me", image_kubernetes_version="v1.36.3")
+    fit.check_fit(make_config(), ACCESS, stack="me", image_kubernetes_version="v1.36.3")
     assert (
         "the node image was built for Kubernetes v1.35.0, cluster.kubernetesVersion is v1.36.3\n"
         "hint: kinky image build makes an image for the wanted version"
@@ -270,14 +228,14 @@ def test_image_of_another_version(host: FakeConnection) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("500m", Fraction(1, 2)), ("2Gi", Fraction(2 * 1024**3)), ("1e3", Fraction(1000)), ("4G", Fraction(4 * 10**9))],
+    [("500m", Decimal("0.5")), ("2Gi", Decimal(2 * 1024**3)), ("1e3", Decimal(1000)), ("4G", Decimal(4 * 10**9))],
 )
-def test_quantities(text: str, expected: Fraction) -> None:
-    assert fit_quota.parse_quantity(text) == expected
+def test_quantities(text: str, expected: Decimal) -> None:
+    assert parse_quantity(text) == expected
 
 
 def test_a_host_that_nobody_vouches_for_is_a_warning(host: FakeConnection) -> None:
-    vouched = fit.check_fit(make_config(), ACCESS, owner="me").warnings
+    vouched = fit.check_fit(make_config(), ACCESS, stack="me").warnings
     unknown = make_config(host={"encryptionAtRest": "unknown", "acceptUnencryptedAtRest": True})
-    assert fit.check_fit(unknown, ACCESS, owner="me").warnings == (fit.UNATTESTED, *vouched)
+    assert fit.check_fit(unknown, ACCESS, stack="me").warnings == (fit.UNATTESTED, *vouched)
     assert "\n" not in fit.UNATTESTED, "one line"

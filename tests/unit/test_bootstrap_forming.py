@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kinky import retry
-from kinky.bootstrap import checks, diagnose, exposure, forming, requirements
+from kinky.bootstrap import checks, diagnose, exposure, forming, requirements, vm_states
 from kinky.errors import HostError, InterruptedWaitError, WaitError
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError
@@ -18,10 +18,12 @@ from kinky.progress import phase
 from kinky.retry import Pending
 from tests.unit.fake_api import FakeClock, FakeConnection, answer_node
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 VMS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachines"
 VMIS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachineinstances"
 PODS = "/api/v1/namespaces/ns/pods"
+LIMIT = 900
+LASTING = LIMIT * requirements.LASTING_SHARE
 LABELS = {"kinky.dev/cluster": "dev", "app.kubernetes.io/managed-by": "kinky"}
 
 
@@ -97,7 +99,7 @@ def test_a_fatal_state_ends_the_wait_with_evidence(clock: FakeClock) -> None:
 
 
 def test_vms_running(host: FakeConnection, clock: FakeClock) -> None:
-    check = checks.VmCheck(HostApi.connect(ACCESS), "dev", ["a", "b"], clock=clock)
+    check = checks.VmCheck(HostApi.connect(ACCESS), "dev", ["a", "b"], limit_seconds=LIMIT, clock=clock)
     add_vm(host, "a", "Starting")
     assert check() == Pending("VMs: a Starting, b absent")
     add_vm(host, "a", "Running")
@@ -105,12 +107,12 @@ def test_vms_running(host: FakeConnection, clock: FakeClock) -> None:
     assert check() == "2 running"
 
 
-@pytest.mark.parametrize("state", requirements.FATAL_VM_STATES)
+@pytest.mark.parametrize("state", [name for name, each in vm_states.STATES.items() if each.trouble])
 def test_a_bad_vm_state_is_fatal_only_when_it_lasts(host: FakeConnection, clock: FakeClock, state: str) -> None:
-    check = checks.VmCheck(HostApi.connect(ACCESS), "dev", ["a"], clock=clock)
+    check = checks.VmCheck(HostApi.connect(ACCESS), "dev", ["a"], limit_seconds=LIMIT, clock=clock)
     add_vm(host, "a", state)
     assert isinstance(check(), Pending)
-    clock.now = requirements.GRACE_SECONDS - 1
+    clock.now = LIMIT * vm_states.STATES[state].share - 1
     assert isinstance(check(), Pending)
     clock.now += 2
     with pytest.raises(HostError, match=f"VM a: {state}"):
@@ -118,27 +120,27 @@ def test_a_bad_vm_state_is_fatal_only_when_it_lasts(host: FakeConnection, clock:
 
 
 def test_a_host_that_lacks_the_node_image_is_told_how_it_gets_it(host: FakeConnection, clock: FakeClock) -> None:
-    check = checks.VmCheck(HostApi.connect(ACCESS), "dev", ["a"], clock=clock)
+    check = checks.VmCheck(HostApi.connect(ACCESS), "dev", ["a"], limit_seconds=LIMIT, clock=clock)
     add_vm(host, "a", "ErrImagePull")
     check()
-    clock.now = requirements.GRACE_SECONDS + 1
+    clock.now = LIMIT * vm_states.RETRY_SHARE + 1
     with pytest.raises(HostError, match="hint: the host lacks the node image: kinky host up loads it"):
         check()
 
 
 def test_grace_begins_anew_after_another_state(host: FakeConnection, clock: FakeClock) -> None:
-    check = checks.VmCheck(HostApi.connect(ACCESS), "dev", ["a"], clock=clock)
+    check = checks.VmCheck(HostApi.connect(ACCESS), "dev", ["a"], limit_seconds=LIMIT, clock=clock)
     for state in ("ErrorUnschedulable", "Running", "ErrorUnschedulable"):
         add_vm(host, "a", state)
-        clock.now += 40
+        clock.now += LIMIT * vm_states.NODE_SHARE - 1
         check()
 
 
 def test_condition_failure_is_told(host: FakeConnection, clock: FakeClock) -> None:
-    check = checks.VmCheck(HostApi.connect(ACCESS), "dev", ["a"], clock=clock)
+    check = checks.VmCheck(HostApi.connect(ACCESS), "dev", ["a"], limit_seconds=LIMIT, clock=clock)
     add_vm(host, "a", "Stopped", conditions=[{"type": "Failure", "status": "True", "message": "exceeded quota"}])
     check()
-    clock.now += 60
+    clock.now += LIMIT * vm_states.RETRY_SHARE
     with pytest.raises(HostError, match="VM a: Stopped: exceeded quota"):
         check()
 
@@ -169,7 +171,7 @@ def test_stages_of_an_earlier_boot_are_dropped() -> None:
 
 
 def test_guest_is_far_enough_when_its_kubelet_starts(host: FakeConnection, clock: FakeClock) -> None:
-    check = checks.StageCheck(HostApi.connect(ACCESS), ["a"], clock=clock)
+    check = checks.StageCheck(HostApi.connect(ACCESS), ["a"], limit_seconds=LIMIT, clock=clock)
     assert check() == Pending("guests: booting")
     for early in ("kernel", "user-data", "certs"):
         add_console(host, "a", f"kinky: stage {early} 30\n")
@@ -179,17 +181,19 @@ def test_guest_is_far_enough_when_its_kubelet_starts(host: FakeConnection, clock
 
 
 def test_a_failed_stage_is_fatal_when_it_lasts(host: FakeConnection, clock: FakeClock) -> None:
-    check = checks.StageCheck(HostApi.connect(ACCESS), ["a"], clock=clock)
+    check = checks.StageCheck(HostApi.connect(ACCESS), ["a"], limit_seconds=LIMIT, clock=clock)
     add_console(host, "a", CONSOLE)
     assert isinstance(check(), Pending)
-    clock.now = requirements.GRACE_SECONDS
+    clock.now = LASTING
     with pytest.raises(HostError, match="a: the guest failed in stage etcd-disk: no disk virtio-kinky-etcd"):
         check()
 
 
 def test_nodes_ready(host: FakeConnection, clock: FakeClock) -> None:
     inner = FakeConnection()
-    check = checks.NodesCheck(HostApi.connect(ACCESS), InnerApi(inner), {"a": "10.0.0.1", "b": "10.0.0.2"}, clock=clock)
+    check = checks.NodesCheck(
+        HostApi.connect(ACCESS), InnerApi(inner), {"a": "10.0.0.1", "b": "10.0.0.2"}, limit_seconds=LIMIT, clock=clock
+    )
     answer_node(inner, "a", ready=True, address="10.0.0.1", labels={})
     assert check.check_registered() == Pending("not registered: b")
     answer_node(inner, "b", ready=False, address="10.0.0.2", labels={})
@@ -201,10 +205,12 @@ def test_nodes_ready(host: FakeConnection, clock: FakeClock) -> None:
 
 def test_a_node_under_another_address_is_refused(host: FakeConnection, clock: FakeClock) -> None:
     inner = FakeConnection()
-    check = checks.NodesCheck(HostApi.connect(ACCESS), InnerApi(inner), {"a": "10.0.0.1"}, clock=clock)
+    check = checks.NodesCheck(
+        HostApi.connect(ACCESS), InnerApi(inner), {"a": "10.0.0.1"}, limit_seconds=LIMIT, clock=clock
+    )
     answer_node(inner, "a", ready=True, address="10.0.2.2", labels={})
     check.check_registered()
-    clock.now = requirements.GRACE_SECONDS
+    clock.now = LASTING
     with pytest.raises(HostError, match=r"InternalIP 10\.0\.2\.2, declared is 10\.0\.0\.1"):
         check.check_ready()
 

@@ -10,7 +10,7 @@ from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 
 
 HEALTHY = Sight(has_service=True, ready=("a",), running=("a",))
@@ -161,7 +161,7 @@ def test_choice_of_the_pod(
 
 def test_sight_leaves_out_pods_that_end() -> None:
     connection = FakeConnection()
-    api = HostApi(connection, namespace="ns")
+    api = HostApi(connection, HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev"))
     assert forward_daemon.fetch_sight(api, "dev-endpoint") == Sight(has_service=False)
     connection.add("/api/v1/namespaces/ns/services", "dev-endpoint", spec={"selector": {"role": "cp"}})
     for name, phase, ready, extra in (

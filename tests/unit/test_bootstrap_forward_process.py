@@ -1,11 +1,9 @@
 """The process around the forward, with a kubectl that only listens."""
 
-import json
 import socket
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,8 +13,9 @@ from kinky.bootstrap import forward, forward_daemon
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from kinky.retry import Pending, wait_until
+from tests.unit.host_server import serve, write_kubeconfig
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 
 KUBECTL = """#!{python}
 import socket, sys, time
@@ -34,33 +33,12 @@ BODIES = {
 }
 
 
-class Handler(BaseHTTPRequestHandler):
-    """A host with an endpoint Service and one pod behind it."""
-
-    def do_GET(self) -> None:
-        content = json.dumps(BODIES[self.path.partition("?")[0]]).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def access(tmp_path: Path) -> Iterator[HostAccess]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        path = tmp_path / "kubeconfig.yaml"
-        cluster = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_address[1]}"}}
-        context = {"name": "c", "context": {"cluster": "c", "user": "c"}}
-        body = {"clusters": [cluster], "users": [{"name": "c", "user": {}}], "contexts": [context]}
-        path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "c", **body}))
-        yield HostAccess(kubeconfig=str(path), context=None, namespace="ns")
-        server.shutdown()
-        thread.join()
+    """A host with an endpoint Service and one pod behind it."""
+    with serve(tmp_path) as server:
+        server.answers = {("GET", path): (200, body) for path, body in BODIES.items()}
+        yield write_kubeconfig(tmp_path / "kubeconfig.yaml", server.url)
 
 
 @pytest.fixture

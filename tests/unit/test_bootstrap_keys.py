@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,13 +14,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kinky import paths
-from kinky.bootstrap import certificates, credential, keys, node_credentials, owner
+from kinky.bootstrap import certificates, credential, keys, node_credentials, record
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 
-ACCESS = HostAccess(kubeconfig="/k", context="lab", namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context="lab", namespace="ns", cluster="dev")
 SECRETS = "/api/v1/namespaces/ns/secrets"
 
 
@@ -158,14 +159,16 @@ def test_delete_is_content_with_nothing_to_delete(host: FakeConnection) -> None:
     assert host.objects == {}
 
 
-def test_owner_is_the_first_and_only_it_can_leave(host: FakeConnection) -> None:
-    owner.ensure_owner(ACCESS, "dev", "me")
-    owner.ensure_owner(ACCESS, "dev", "me")
-    with pytest.raises(HostError, match="namespace ns already holds a cluster dev of another stack: me"):
-        owner.ensure_owner(ACCESS, "dev", "you")
-    owner.delete_owner(ACCESS, "dev", "you")
+def test_the_record_is_the_first_and_its_own_state_alone_can_remove_it(host: FakeConnection) -> None:
+    mine, other = replace(ACCESS, cluster_id="mine"), replace(ACCESS, cluster_id="other")
+    record.ensure_record(mine, "organization/kinky/dev", {})
+    record.ensure_record(mine, "organization/kinky/dev", {})
+    with pytest.raises(HostError, match="already holds a cluster dev of another stack: organization/kinky/dev"):
+        record.ensure_record(other, "organization/kinky/dev", {})
+    with pytest.raises(HostError, match="holds another inner cluster dev"):
+        record.delete_record(other)
     assert len(host.objects) == 1
-    owner.delete_owner(ACCESS, "dev", "me")
+    record.delete_record(mine)
     assert host.objects == {}
 
 

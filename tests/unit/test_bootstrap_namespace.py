@@ -1,16 +1,17 @@
-"""The namespace belongs to who made it; orphans are what an interrupted run of its owner left."""
+"""The namespace belongs to who made it; orphans are what an interrupted run of its stack left."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from kinky import names, retry
-from kinky.bootstrap import namespace, orphans, owner
+from kinky.bootstrap import namespace, orphans, record
 from kinky.errors import WaitError
 from kinky.kube.access import HostAccess
 from tests.unit.fake_api import FakeConnection
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 NAMESPACES = "/api/v1/namespaces"
 BODY: dict[str, Any] = {"metadata": {"name": "ns", "labels": names.cluster_labels("dev")}}
 
@@ -40,22 +41,22 @@ def test_a_namespace_of_somebody_else_is_left_as_it_is(host: FakeConnection, lab
 
 
 def test_the_namespace_goes(host: FakeConnection) -> None:
-    host.add(NAMESPACES, "ns")
+    host.add(NAMESPACES, "ns", metadata={"labels": names.cluster_labels("dev")})
     namespace.delete_namespace(ACCESS, limit_seconds=5)
     assert f"{NAMESPACES}/ns" not in host.objects
     namespace.delete_namespace(ACCESS, limit_seconds=5)
 
 
 def test_it_stays_while_another_cluster_lives_in_it(host: FakeConnection) -> None:
-    host.add(NAMESPACES, "ns")
-    owner.ensure_owner(ACCESS, "other", "organization/kinky/other 01234567")
+    host.add(NAMESPACES, "ns", metadata={"labels": names.cluster_labels("dev")})
+    record.ensure_record(replace(ACCESS, cluster="other"), "organization/kinky/other", {})
     namespace.delete_namespace(ACCESS, limit_seconds=5)
     assert f"{NAMESPACES}/ns" in host.objects
 
 
 def test_a_namespace_that_does_not_go_is_told_with_the_reason(host: FakeConnection) -> None:
     condition = {"type": "NamespaceContentRemaining", "status": "True", "message": "pods has 1 resource instances"}
-    host.add(NAMESPACES, "ns", status={"conditions": [condition]})
+    host.add(NAMESPACES, "ns", metadata={"labels": names.cluster_labels("dev")}, status={"conditions": [condition]})
     host.answer("DELETE", f"{NAMESPACES}/ns", {})
     with pytest.raises(WaitError, match="pods has 1 resource instances"):
         namespace.delete_namespace(ACCESS, limit_seconds=0.05)
@@ -70,7 +71,7 @@ def test_only_own_objects_are_orphans(host: FakeConnection) -> None:
     host.add(secrets, "mine", metadata={"labels": {names.LABEL_CLUSTER: "dev"}})
     going = {"labels": names.cluster_labels("dev"), "deletionTimestamp": "2026-11-22T00:00:00Z"}
     host.add(services, "dev-endpoint", metadata=going)
-    found = orphans.delete_orphans(ACCESS, "dev", ignore=["Secret/dev-pki"])
+    found = orphans.delete_orphans(ACCESS, ignore=["Secret/dev-pki"])
     assert sorted(found) == ["Secret/dev-worker-0-user-data-01234567", "Service/dev-worker-0"]
     left = {path.rpartition("/")[2] for path in host.objects}
     assert left == {"dev-pki", "other-pki", "mine", "dev-endpoint"}

@@ -30,7 +30,7 @@ from tests.unit.fake_store import (
     write_metrics,
 )
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 TOKEN = "eyJ-token-of-the-reader"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kinky import names
-from kinky.bootstrap import orphans, owner, store_values
+from kinky.bootstrap import orphans, record, store_values
 from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
 from kinky.config.load import load_config
 from kinky.errors import HostError, KinkyError
@@ -17,7 +17,7 @@ from kinky.manifests import stores
 from tests.unit.fake_api import FakeConnection
 
 CFG = load_config({"cluster": {"name": "dev"}, "host": {"embedded": True, "namespace": "ns"}}, source="test")
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 STORE = HostNamespaceStore(ACCESS, "dev", token_hours=24)
 SECRETS = "/api/v1/namespaces/ns/secrets"
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/ns"
@@ -27,9 +27,9 @@ FINGERPRINT = hashlib.sha256(VALUE).hexdigest()[:12]
 
 @pytest.fixture
 def cluster(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
-    """A host with cluster dev: its owner, its two values, its reader's Role."""
+    """A host with cluster dev: its record, its two values, its reader's Role."""
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
-    owner.ensure_owner(ACCESS, "dev", "me")
+    record.ensure_record(ACCESS, "me", {})
     for name, key in (("canary", "nonce"), ("message", "message")):
         store_values.ensure_store_value(STORE, name, key=key)
         host.objects[f"{SECRETS}/dev-store-{name}"]["metadata"]["creationTimestamp"] = "2026-11-22T00:00:00Z"
@@ -133,7 +133,7 @@ def test_removal_takes_the_right_first_and_can_be_repeated(cluster: FakeConnecti
 
 def test_destroy_finds_a_value_and_its_rights_by_their_labels(cluster: FakeConnection) -> None:
     put()
-    found = orphans.delete_orphans(ACCESS, "dev", ignore=["ConfigMap/dev-owner"])
+    found = orphans.delete_orphans(ACCESS, ignore=["ConfigMap/dev-record"])
     reader = "dev-store-reader-db-password"
     assert {"Secret/dev-store-db-password", f"Role/{reader}", f"RoleBinding/{reader}"} <= set(found)
 
@@ -153,7 +153,8 @@ def test_the_program_s_values_are_neither_set_nor_removed(cluster: FakeConnectio
 
 
 def test_a_secret_without_the_operator_s_label_is_the_program_s(cluster: FakeConnection) -> None:
-    made: dict[str, Any] = {"metadata": {"creationTimestamp": "2026-11-22T00:00:00Z"}, "data": {"value": "eA=="}}
+    metadata = {"creationTimestamp": "2026-11-22T00:00:00Z", "labels": names.cluster_labels("dev")}
+    made: dict[str, Any] = {"metadata": metadata, "data": {"value": "eA=="}}
     before = str(cluster.add(SECRETS, "dev-store-decoy", **made))
     for act in (lambda: put("decoy"), lambda: store_values.delete_value(STORE, "dev", "decoy")):
         with pytest.raises(KinkyError, match='the value "decoy" is the program\'s own'):
@@ -182,10 +183,11 @@ def test_a_key_is_what_a_secret_takes(cluster: FakeConnection, key: str) -> None
 
 def test_a_host_without_the_cluster_gets_no_value(host: FakeConnection) -> None:
     with pytest.raises(HostError) as caught:
-        store_values.check_cluster(ACCESS, "dev")
+        record.recognise(ACCESS, "dev")
     assert str(caught.value) == (
-        "secrets store of dev: namespace ns of the host holds no cluster dev\n"
-        "hint: kinky up makes it; check host.context and host.namespace if it was made"
+        "host cluster (https://host.test:6443): namespace ns holds no inner cluster dev\n"
+        "hint: kinky up --stack dev makes it; if it was made on another host: choose the right host with "
+        "host.kubeconfig and host.context; if the host was rebuilt: kinky forget"
     )
     assert host.objects == {}
 

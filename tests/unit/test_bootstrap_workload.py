@@ -5,14 +5,14 @@ import hashlib
 
 import pytest
 
-from kinky import retry
+from kinky import names, retry
 from kinky.bootstrap import keys, workload
 from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
 from kinky.errors import HostError, WaitError
 from kinky.kube.access import HostAccess
 from tests.unit.fake_api import FakeConnection
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 SERVER = "https://127.0.0.1:16443"
 PAGE = "/api/v1/namespaces/web/services/web:http/proxy/"
 VALUE = "a value of the store"
@@ -25,7 +25,12 @@ def host(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnectio
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
     keys.ensure_cluster_keys(ACCESS, "dev")
     data = {"message": base64.b64encode(VALUE.encode()).decode()}
-    host.add("/api/v1/namespaces/ns/secrets", "dev-store-message", data=data)
+    host.add(
+        "/api/v1/namespaces/ns/secrets",
+        "dev-store-message",
+        data=data,
+        metadata={"labels": names.cluster_labels("dev")},
+    )
     return host
 
 

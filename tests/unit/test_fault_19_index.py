@@ -21,6 +21,7 @@ from kinky.nodeimage.record import PLACE, build_record, parse_record
 
 BUILT = "kinky.internal/node:v1.36.3-0123456789ab"
 PUSHED = "registry.example/kinky/node:v1"
+STACK = "organization/kinky/dev"
 
 
 def make_record(content_hash: str = "ab" * 32) -> bytes:
@@ -220,13 +221,17 @@ def test_fault_19_the_program_takes_the_configured_image_not_the_one_that_was_bu
         "image": {"reference": PUSHED, "pullPolicy": "Never"},
     }
     with pytest.raises(KinkyError, match="has no record of it"):
-        program.prepare(raw, source="test", owner="me")
+        program.prepare(raw, source="test", stack=STACK)
     with pytest.raises(KinkyError, match="far enough"):
-        program.prepare({**raw, "image": {"reference": PUSHED, "archive": str(archive)}}, source="test", owner="me")
+        program.prepare(
+            {**raw, "image": {"reference": PUSHED, "archive": str(archive)}},
+            source="test",
+            stack="organization/kinky/dev",
+        )
     assert not list((paths.cache_dir() / "node-image").rglob("*.json")), "a preview writes nothing"
     index.add_archive(archive, reference=PUSHED)
     with pytest.raises(KinkyError, match="far enough"):
-        program.prepare(raw, source="test", owner="me")
+        program.prepare(raw, source="test", stack=STACK)
     assert seen == ["v1.36.3", "v1.36.3"]
 
 

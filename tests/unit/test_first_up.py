@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap import gate, keys, node_credentials, owner, secrets_store, store_values
+from kinky.bootstrap import gate, keys, node_credentials, record, secrets_store, store_values
 from kinky.bootstrap.certificates import format_time
 from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
 from kinky.kube.connection import JsonObject, Reply, _refusal
@@ -26,7 +26,7 @@ from tests.unit.fuse import Fuse, FusedConnection, Killed
 
 PUBLIC = (".crt", ".pub")
 STEPS: dict[str, Callable[[], Any]] = {
-    "claim": lambda: owner.ensure_owner(ACCESS, "dev", "stack"),
+    "claim": lambda: record.ensure_record(ACCESS, "stack", {}),
     "keys": lambda: keys.ensure_cluster_keys(ACCESS, "dev"),
     "credentials of a worker": lambda: node_credentials.ensure_node_credentials(
         ACCESS, "dev", "dev-worker-0", "10.96.0.2"

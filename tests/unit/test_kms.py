@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from kinky import names, paths
-from kinky.bootstrap import encryption_config, evidence, fit, keys
+from kinky.bootstrap import encryption_config, evidence, keys, record
+from kinky.bootstrap.fit_record import check_record
 from kinky.bootstrap.rotation import encryption_key, items
 from kinky.bootstrap.rotation.status import fetch_status
 from kinky.config.load import load_config
@@ -32,7 +33,7 @@ from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_cluster import start_cluster
 from tests.unit.fake_store import write_metrics
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 PKI = "/api/v1/namespaces/ns/secrets/dev-pki"
 SOCKET = "/run/kms/plugin.sock"
 PREFIX = "k8s:enc:kms:v2:kinky:"
@@ -93,11 +94,13 @@ def test_another_provider_is_refused_and_nothing_is_written(host: FakeConnection
 def test_fit_tells_another_provider_before_anything_is_touched(host: FakeConnection) -> None:
     keys.ensure_cluster_keys(ACCESS, "dev")
     asked = config()
-    assert fit._check_provider(asked, HostApi.connect(ACCESS)) == [
-        "encryption.provider = kms: cluster dev was made with secretbox"
+    record.ensure_record(ACCESS, "organization/kinky/dev", {"encryption.provider": "secretbox"})
+    found = check_record(asked, HostApi.connect(ACCESS), "organization/kinky/dev")
+    told = [line for lines, _hint in found for line in lines]
+    assert told == [
+        "encryption.provider = \"kms\": the cluster was made with 'secretbox'; this needs a new cluster: "
+        "what one provider has encrypted no other can read"
     ]
-    del host.objects[PKI]
-    assert fit._check_provider(asked, HostApi.connect(ACCESS)) == []
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def make(path: Path) -> Path:
 
 
 def resolve(kubeconfig: str | None = None) -> str:
-    return resolve_access(kubeconfig=kubeconfig, context=None, namespace="ns").kubeconfig
+    return resolve_access(kubeconfig=kubeconfig, context=None, namespace="ns", cluster="dev").kubeconfig
 
 
 def test_named_file_wins(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

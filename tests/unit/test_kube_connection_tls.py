@@ -68,7 +68,7 @@ class Lab:
                 }
             )
         )
-        return HostAccess(kubeconfig=str(path), context=None, namespace="ns")
+        return HostAccess(kubeconfig=str(path), context=None, namespace="ns", cluster="dev")
 
 
 def encode(content: bytes) -> str:
@@ -126,7 +126,7 @@ def test_a_server_of_another_authority_is_refused(lab: Lab) -> None:
 
 
 def test_a_certificate_that_is_none_is_a_users_error(lab: Lab) -> None:
-    with pytest.raises(HostError, match=r"the kubeconfig's certificates cannot be used: SSLError"):
+    with pytest.raises(HostError, match=r"clusters\[lab\]\.cluster\.certificate-authority-data: holds no certificate"):
         open_host(lab.open(authority=b"no certificate"))
     assert list((lab.folder / "temporary").iterdir()) == []
 

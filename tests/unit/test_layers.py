@@ -13,7 +13,7 @@ PACKAGE = ROOT / "kinky"
 
 # From the lowest. A layer may import those above it in this list; members of one layer do not know each other.
 LAYERS = (
-    {"", "apt", "errors", "names", "paths", "process", "progress", "retry"},
+    {"", "apt", "errors", "given_paths", "names", "paths", "process", "progress", "proxies", "retry"},
     {"config"},
     {"topology", "kube", "vault"},
     {"render", "manifests"},
@@ -39,7 +39,7 @@ HOMES = {
     "rich": ("progress.py",),
     "subprocess": ("process.py",),
     "tenacity": ("retry.py",),
-    "urllib3": ("kube/",),  # what the kubernetes package raises when the network fails
+    "urllib3": ("kube/",),
     "yaml": ("",),
 }
 MODULE_LINES = 300

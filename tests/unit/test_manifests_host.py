@@ -9,7 +9,6 @@ from kinky.config.model import KinkyConfig
 from kinky.manifests import (
     host_namespace,
     network_policy,
-    ownership,
     services,
     store_reader,
     stores,
@@ -126,7 +125,6 @@ def test_every_host_object_has_the_clusters_labels_and_the_namespace() -> None:
     cfg = config(host={"embedded": True, "namespace": "lab"})
     nodes = build_nodes(cfg)
     bodies = [
-        ownership.build_owner_marker(cfg, stack="org/kinky/t"),
         network_policy.build_network_policy(cfg),
         services.build_endpoint_service(cfg),
         *stores.of(cfg).build_source(cfg),
@@ -137,5 +135,4 @@ def test_every_host_object_has_the_clusters_labels_and_the_namespace() -> None:
         assert body["metadata"]["labels"]["kinky.dev/cluster"] == "t"
         assert body["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "kinky"
     assert host_namespace.build_host_namespace(cfg)["metadata"]["name"] == "lab"
-    assert bodies[0]["data"] == {"stack": "org/kinky/t"}
-    assert logical_name(bodies[2]) == "lab/service/t-endpoint"
+    assert logical_name(bodies[1]) == "lab/service/t-endpoint"

@@ -19,7 +19,7 @@ def test_names_of_one_cluster() -> None:
     assert names.etcd_claim("dev-control-plane-0") == "dev-control-plane-0-etcd"
     assert names.store_secret("dev", "canary") == "dev-store-canary"
     assert names.store_reader("dev") == "dev-store-reader"
-    assert names.owner_config_map("dev") == "dev-owner"
+    assert names.cluster_record("dev") == "dev-record"
     assert names.network_policy("dev") == "dev-nodes"
     assert names.image_reference("v1.36.3", "0123456789abcdef") == "kinky.internal/node:v1.36.3-0123456789ab"
 

@@ -24,7 +24,7 @@ from tests.golden.cases import render_files
 from tests.unit.documents import walk
 
 GUEST = paths.project_root() / "node-image" / "files"
-SCRIPTS = ("node", "role-control-plane", "role-worker", "data", "cni", "stage.sh")
+SCRIPTS = ("node", "role-control-plane", "etcd-member.sh", "role-worker", "data", "cni", "stage.sh")
 INLINE = {"userData", "userDataBase64", "networkData", "networkDataBase64"}
 NEVER_PHASES = {"upload-certs", "bootstrap-token", "show-join-command"}
 """Phases of kubeadm that make a token or a certificate key, or print one."""

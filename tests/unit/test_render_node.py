@@ -83,7 +83,7 @@ def test_a_worker_gets_its_kubelet_configuration_and_no_kubeadm() -> None:
 
 def test_flags_are_one_environment_line_with_labels_and_taints() -> None:
     pool = {"pool": "edge", "labels": {"example.com/zone": "a"}, "taints": ["only=edge:NoSchedule", "slow:NoExecute"]}
-    text = files(config(workers=[pool]), "t-edge-0")["/etc/kinky/kubelet.env"]
+    text = files(config(workers=[pool], workload={"enabled": False}), "t-edge-0")["/etc/kinky/kubelet.env"]
     assert text == (
         'KUBELET_EXTRA_ARGS="--node-ip=10.96.0.101 --hostname-override=t-edge-0'
         " --node-labels=kinky.dev/cluster=t,kinky.dev/role=worker,kinky.dev/pool=edge,example.com/zone=a"

@@ -26,7 +26,7 @@ def test_what_replaces_control_planes_is_refused_where_etcd_would_go_with_them(
 ) -> None:
     host = FakeConnection()
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: host)
-    access = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+    access = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
     config = load_config({"cluster": {"name": "dev", "ephemeral": True}, "host": {"embedded": True}}, source="test")
     site = Site(config=config, access=access, server="https://x", host=HostApi.connect(access), kubectl="/bin/kubectl")
     with pytest.raises(HostError, match="cluster dev is ephemeral: its etcd would go with them; nothing was touched"):

@@ -15,7 +15,7 @@ from kinky.kube.host import HostApi
 from kinky.retry import Pending
 from tests.unit.fake_api import FakeClock, FakeConnection
 
-ACCESS = HostAccess(kubeconfig="/k", context="lab", namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context="lab", namespace="ns", cluster="dev")
 PODS = "/api/v1/namespaces/ns/pods"
 
 

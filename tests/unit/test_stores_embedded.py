@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kinky.bootstrap import keys, owner, store_proof, store_values
+from kinky.bootstrap import keys, record, store_proof, store_values
 from kinky.bootstrap.credential import connect_inner
 from kinky.bootstrap.rotation.renewed_pods import ROOT_CONFIG_MAP
 from kinky.bootstrap.stores.embedded import EmbeddedStore
@@ -20,7 +20,7 @@ from kinky.manifests import secrets_store, stores
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_store import CANARIES, INNER_SECRETS, STORES, Operator, build_token, start_operator
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 CFG = load_config(
     {
         "cluster": {"name": "dev", "ephemeral": True},
@@ -131,7 +131,7 @@ def test_the_gate_s_seven_items_hold(
     store: EmbeddedStore, inner: FakeConnection, host: FakeConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys.ensure_cluster_keys(ACCESS, "dev")
-    owner.ensure_owner(ACCESS, "dev", "me")
+    record.ensure_record(ACCESS, "organization/kinky/dev", {})
     start_operator(host, inner, monkeypatch)
     operator = InnerOperator(host, inner)
     monkeypatch.setattr("time.sleep", operator.sleep)
@@ -140,8 +140,8 @@ def test_the_gate_s_seven_items_hold(
     del inner.objects[f"{INNER_SECRETS}/host-store-token"]
     inner.answers[("POST", TOKENS)] = lambda asked: issue_with_start(asked["spec"]["expirationSeconds"])
     proof = store_proof.ProofSpec(store="kinky", source=store, probes=secrets_store.build_probes(CFG))
-    record = store_proof.prove_store(ACCESS, "dev", connect_inner(ACCESS, "dev", "https://x"), proof, limit_seconds=30)
-    assert [item.item for item in record.items] == ["G1", "G2", "G3", "G4", "G5", "G6", "G7"]
+    proved = store_proof.prove_store(ACCESS, "dev", connect_inner(ACCESS, "dev", "https://x"), proof, limit_seconds=30)
+    assert [item.item for item in proved.items] == ["G1", "G2", "G3", "G4", "G5", "G6", "G7"]
     assert operator.copies == 2
     assert f"{SECRETS}/dev-decoy" not in inner.objects
     assert not {f"{CANARIES}/unknown", f"{CANARIES}/decoy"} & inner.objects.keys()

@@ -4,11 +4,11 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from kinky.components.inner_cluster import InnerCluster
-from kinky.program import describe_owner, prepare
+from kinky.program import describe_stack, prepare
 
 CONFIG = {"cluster": {"name": "shop"}, "host": {"embedded": True}, "workload": {"enabled": False}}
 
-cluster = InnerCluster("shop", prepare(CONFIG, source="__main__.py", owner=describe_owner()))
+cluster = InnerCluster("shop", prepare(CONFIG, source="__main__.py", stack=describe_stack()))
 # `workloads` resolves only after the secrets store was proved; `deleted_with` lets a destroy skip what is inside.
 inside = pulumi.ResourceOptions(provider=cluster.workloads, deleted_with=cluster)
 kubernetes.core.v1.ConfigMap("greeting", data={"text": "hello"}, opts=inside)

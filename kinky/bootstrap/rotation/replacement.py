@@ -42,8 +42,10 @@ class Replacement:
         self._step = step
         self._node = node
         self._proof = proof
-        self._grace = Grace()
-        self._silent = SilentGuests(site.host)
+        # A first control plane's: later ones wait longer for their turn, and a bad sign is as bad there.
+        self._limit_seconds = site.scale(NODE_LIMIT_SECONDS)
+        self._grace = Grace(self._limit_seconds)
+        self._silent = SilentGuests(site.host, limit_seconds=self._limit_seconds)
 
     def __call__(self, running: Phase) -> str:
         """Replace the node, or go on with that; raises KinkyError when it does not come back in time."""
@@ -97,9 +99,10 @@ class Replacement:
     def _build_return(self, old: Mapping[str, str]) -> list[Requirement]:
         """Build what must hold before the node counts as replaced."""
         site, node, hint = self._site, self._node, HINT.format(node=self._node)
+        runs = VmCheck(site.host, site.cluster, [node], limit_seconds=self._limit_seconds)
         checks: list[tuple[str, Callable[[], str | Pending]]] = [
-            (f"{node} has a new VM instance", lambda: self._check_instance(old["vmi"])),
-            (f"{node} runs", VmCheck(site.host, site.cluster, [node])),
+            (f"{node} has a new VM instance", lambda: self._check_instance(old["vmi"], runs)),
+            (f"{node} runs", runs),
         ]
         if node in site.control_planes:
             # The probe of the VM asks its API server for /readyz, which needs its etcd to have a majority.
@@ -121,10 +124,13 @@ class Replacement:
             )
         return table
 
-    def _check_instance(self, old: str) -> str | Pending:
+    def _check_instance(self, old: str, runs: Callable[[], str | Pending]) -> str | Pending:
+        """Look for the next instance; while there is none, the VM tells why, such as a pause after a failure."""
         vmi = self._site.host.fetch_vmi(self._node)
         if vmi is None:
-            return Pending(f"{self._node} has no VM instance")
+            found = runs()
+            why = f": {found.seen}" if isinstance(found, Pending) else ""
+            return Pending(f"{self._node} has no VM instance{why}")
         return Pending(f"{self._node}: the old VM instance ends") if vmi.uid == old else f"{vmi.phase}"
 
     def _check_api_server(self, node: str) -> str | Pending:

@@ -9,7 +9,6 @@ from kinky import names
 from kinky.bootstrap.credential import connect_inner
 from kinky.bootstrap.forward import ensure_recorded_forward
 from kinky.bootstrap.gate import fetch_state
-from kinky.bootstrap.owner import fetch_owner
 from kinky.bootstrap.rotation.journal import fetch_all_progress
 from kinky.bootstrap.stores.opening import describe_store, open_store
 from kinky.bootstrap.stores.store import Store
@@ -103,11 +102,6 @@ def check_site(
         needs_windows: Whether nodes are asked one by one, through forwards to their pods.
         find_more: Finds what stands against this item alone, on a cluster that answers.
     """
-    if fetch_owner(site.host, site.cluster) is None:
-        raise HostError(
-            f"rotation of {item}: namespace {site.host.namespace} of the host holds no cluster {site.cluster}",
-            hint="kinky up makes it; check host.context and host.namespace if it was made",
-        )
     progress = fetch_all_progress(site.host, site.cluster)
     others = [name for name, each in progress.items() if name != item and each.is_half_done and not each.waits_until]
     if others:

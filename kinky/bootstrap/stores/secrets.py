@@ -9,7 +9,8 @@ from kinky.bootstrap.certificates import format_time, parse_time
 from kinky.bootstrap.stores.store import PROGRAM, Store, StoredValue
 from kinky.kube import resources
 from kinky.kube.connection import JsonObject
-from kinky.kube.objects import ObjectApi, build_secret
+from kinky.kube.objects import ObjectApi, build_secret, decode_secret
+from kinky.kube.ownership import check_own
 from kinky.manifests.store_reader import build_value_rights
 
 CHANGED_ANNOTATION = "kinky.dev/changed-at"
@@ -30,8 +31,7 @@ class NamespaceStore(Store):
 
     def fetch(self, name: str) -> StoredValue | None:
         """Fetch what may be told of one Secret."""
-        secret = names.store_secret(self.cluster, name)
-        body = self._connect().fetch(resources.SECRETS, secret, namespace=self.namespace)
+        body = self._fetch_own(name)
         return None if body is None else self._parse(body)
 
     def fetch_all(self) -> list[StoredValue]:
@@ -50,8 +50,8 @@ class NamespaceStore(Store):
 
     def read(self, name: str) -> Mapping[str, bytes] | None:
         """Read one Secret."""
-        secret = names.store_secret(self.cluster, name)
-        return self._connect().fetch_secret_data(secret, namespace=self.namespace)
+        body = self._fetch_own(name)
+        return None if body is None else decode_secret(body)
 
     def create(self, name: str, data: Mapping[str, bytes]) -> bool:
         """Create a Secret."""
@@ -90,6 +90,14 @@ class NamespaceStore(Store):
     def delete_decoy(self) -> None:
         """Delete that Secret."""
         self._connect().delete(resources.SECRETS, names.store_decoy(self.cluster), namespace=self.namespace)
+
+    def _fetch_own(self, name: str) -> JsonObject | None:
+        """Fetch one Secret; raises ForeignObjectError when it is another cluster's, or was not made by KinKy."""
+        secret = names.store_secret(self.cluster, name)
+        body = self._connect().fetch(resources.SECRETS, secret, namespace=self.namespace)
+        if body is not None:
+            check_own(resources.SECRETS, body, self.cluster)
+        return body
 
     def _build(self, name: str, data: Mapping[str, bytes]) -> JsonObject:
         return build_secret(names.store_secret(self.cluster, name), data, labels=names.cluster_labels(self.cluster))

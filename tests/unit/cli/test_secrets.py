@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from kinky import program
-from kinky.bootstrap import owner, store_values
+from kinky.bootstrap import record, store_values
 from kinky.cli import main, secrets
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
 from tests.unit.fake_api import FakeConnection
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="kinky-dev")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="kinky-dev", cluster="dev")
 SECRET = "/api/v1/namespaces/kinky-dev/secrets/dev-store-token"
 VALUE = "hunter2hunter2"
 FINGERPRINT = hashlib.sha256(VALUE.encode()).hexdigest()[:12]
@@ -39,7 +39,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
     connection = FakeConnection()
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
     monkeypatch.setattr(program, "find_host", lambda _config: ACCESS)
-    owner.ensure_owner(ACCESS, "dev", "me")
+    record.ensure_record(ACCESS, "organization/kinky/dev", {})
     return connection
 
 

@@ -41,6 +41,8 @@ class FakeEngine:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(**options: Any) -> Any:
+            if name == "find_made":
+                return None
             self.calls.append(name)
             if name == self._failing:
                 raise KinkyError(f"pulumi {name} failed")
@@ -56,7 +58,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeEngine]:
     def use(**options: Any) -> FakeEngine:
         engine = FakeEngine(**options)
 
-        def open_engine(stack_file: StackFile) -> FakeEngine:
+        def open_engine(stack_file: StackFile, *, take_over: bool = False) -> FakeEngine:
             return engine
 
         monkeypatch.setattr(stack_engine, "open_engine", open_engine)
@@ -96,7 +98,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(host, "status", lambda: host.Status(running=True))
     monkeypatch.setattr(host, "down", lambda *, purge: calls.append(f"down purge={purge}"))
     monkeypatch.setattr("kinky.cli.down.list_stacks", lambda: ["dev", "prod"])
-    monkeypatch.setattr("kinky.cli.down.forget_salt", lambda path: calls.append(f"forget {path.name}"))
+    monkeypatch.setattr("kinky.cli.forget.forget_salt", lambda path: calls.append(f"forget {path.name}"))
     return calls
 
 

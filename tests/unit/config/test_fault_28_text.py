@@ -42,7 +42,7 @@ BASE: dict[str, Any] = {
     "host": {"kubeconfig": "k", "context": "c", "acceptUnencryptedAtRest": True},
     "image": {"reference": "example.org/node:v1", "archive": "a.tar"},
     "controlPlane": {"etcdStorageClass": "fast"},
-    "workers": [{"pool": "worker", "labels": {"a": "b"}, "taints": ["a=b:NoSchedule"]}],
+    "workers": [{"pool": "worker", "labels": {"a": "b"}, "taints": ["a=b:PreferNoSchedule"]}],
     "network": {},
     "access": {"mode": "loadBalancer", "loadBalancerAnnotations": {"a": "b"}},
     "virtualMachine": {},
@@ -82,7 +82,7 @@ HOSTILE = (
 )
 """Each has a meaning in YAML, Jinja, a shell, a container's environment, systemd, JSON, CEL, a URL or an argv."""
 CONTROLS = ("a\x00b", "a\x0bb\x0cc\x1cd", "a\rb", "a\x1b[31mb", "a\x7fb", "a\x85b", "a\x9bb", "a\ud800b", "a\uffffb")
-"""What YAML, a file name or UTF-8 cannot hold."""
+"""Neither YAML, nor a file name, nor UTF-8 can hold one of these."""
 
 
 def find_texts(model: type[BaseModel] = KinkyConfig, at: KeyPath = ()) -> Iterator[KeyPath]:
@@ -180,7 +180,7 @@ def follow_context(text: str, folder: Path) -> str:
     user = {"name": "u", "user": {"token": "t"}}
     file.write_text(yaml.safe_dump({"clusters": [cluster], "contexts": [context], "users": [user]}))
     cfg = load_config(put(("host", "context"), text), source="test")
-    access = resolve_access(kubeconfig=str(file), context=cfg.host.context, namespace="n")
+    access = resolve_access(kubeconfig=str(file), context=cfg.host.context, namespace="n", cluster="dev")
     assert HostApi.connect(access).server == "https://example.org:6443"
     return str(parse_credential_arguments(access).host_context)
 
@@ -196,8 +196,8 @@ def follow_kubeconfig(text: str, folder: Path) -> str:
     file = folder / text.replace("/", "")
     file.write_text("{}")
     cfg = load_config(put(("host", "kubeconfig"), str(file)), source="test")
-    access = resolve_access(kubeconfig=cfg.host.kubeconfig, context=None, namespace="n")
-    assert parse_credential_arguments(access).host_kubeconfig == str(file)
+    access = resolve_access(kubeconfig=cfg.host.kubeconfig, context=None, namespace="n", cluster="dev")
+    assert str(parse_credential_arguments(access).host_kubeconfig) == str(file)
     return text if access.kubeconfig == str(file) else access.kubeconfig
 
 
@@ -274,7 +274,7 @@ def test_fault_28_a_greeting_is_what_the_workload_says(text: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("at", "text", "rule"),
     [
-        (("virtualMachine", "cpuModel"), "a b", "must be a processor model as in the labels of the host's nodes"),
+        (("virtualMachine", "cpuModel"), "a b", "must be a processor model such as Skylake-Server"),
         (("secretsStore", "vault", "audience"), "a,b", "must be printable ASCII characters without a space or a comma"),
         (("secretsStore", "vault", "audience"), "a ", "must be printable ASCII characters without a space or a comma"),
         (("host", "kubeconfig"), "/a:b", "must be the path of one file"),

@@ -15,6 +15,7 @@ from kinky.cli.scan import scan_sources as scan_all
 from kinky.cli.scan_sources import build_staged_source, list_sources
 from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.embedded.layout import default_layout
+from kinky.kube.access import HostAccess
 from kinky.kube.connection import Reply
 from kinky.kube.host import HostApi
 from kinky.scan import disks
@@ -57,7 +58,7 @@ class Machine:
 
     @property
     def api(self) -> HostApi:
-        return HostApi(self.connection, namespace="kinky-dev")  # type: ignore[arg-type]
+        return HostApi(self.connection, HostAccess(kubeconfig="/k", context=None, namespace="kinky-dev", cluster="dev"))  # type: ignore[arg-type]
 
     def disk(self, node: str, path: str) -> Path:
         """Return a disk in the launcher pod of a node."""

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from kinky.bootstrap.keys import make_cluster_files
 from kinky.kube import resources
+from kinky.kube.access import HostAccess
 from kinky.kube.connection import Reply
 from kinky.kube.host import HostApi
 from kinky.scan import files, host, repository
@@ -108,7 +109,7 @@ def everywhere(folder: Path, plant: bytes) -> Iterator[list[Artefact]]:
 def host_artefacts(plant: bytes) -> Iterator[Artefact]:
     """Yield a namespace with one object of each kind, and a pod with a log."""
     connection = FakeConnection()
-    api = HostApi(connection, namespace="ns")  # type: ignore[arg-type]
+    api = HostApi(connection, HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev"))  # type: ignore[arg-type]
     # JSON takes plain text as it is; what is not comes in base64, as in a Secret.
     plain = plant.isascii() and plant.decode().isprintable() and b'"' not in plant
     fields = {"note": plant.decode()} if plain else {"data": {"value": base64.b64encode(plant).decode()}}

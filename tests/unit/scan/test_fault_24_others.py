@@ -16,7 +16,7 @@ from kinky.bootstrap.keys import make_cluster_files
 from kinky.cli import scan as command
 from kinky.cli import scan_sources
 from kinky.embedded.layout import default_layout
-from kinky.kube.host import HostApi
+from kinky.kube.access import HostAccess
 from kinky.scan.files import find_files, find_processes
 from kinky.scan.kind import Kind
 from kinky.scan.known import read_local_secrets
@@ -33,6 +33,8 @@ CREDENTIAL = OTHER["ca.crt"] + OTHER["ca.key"]
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine with the stack dev, all of whose secrets are at home."""
     made = make_machine(tmp_path, monkeypatch)
+    access = HostAccess(kubeconfig="/k", context=None, namespace="kinky-dev", cluster="dev")
+    monkeypatch.setattr("kinky.cli.inner.find_stack_host", lambda _stack: access)
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: made.connection)
     monkeypatch.setattr("kinky.cli.scan_secrets.read_of_store", lambda *_: ([], []))
     monkeypatch.setattr("kinky.cli.stack_file.read_stack_file", lambda _stack: made.stack)
@@ -161,10 +163,6 @@ def test_fault_24_keys_of_the_embedded_host_are_not_those_of_a_stack_elsewhere(
     )
     elsewhere = type(machine.stack)(stack="dev", path=machine.stack.path, config=raw, secrets_provider=None)
     monkeypatch.setattr("kinky.cli.stack_file.read_stack_file", lambda _stack: elsewhere)
-    monkeypatch.setattr("kinky.program.find_host", lambda _config: None)
-    monkeypatch.setattr(
-        HostApi, "connect", classmethod(lambda cls, _access: cls(machine.connection, namespace="kinky-dev"))
-    )
 
     def end_the_host() -> None:
         file.unlink()

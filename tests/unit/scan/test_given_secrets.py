@@ -21,7 +21,7 @@ from kinky.scan.secret import SecretClass
 from tests.unit.fake_api import FakeConnection
 from tests.unit.scan.machine import Machine, make_machine, write
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="kinky-dev")
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="kinky-dev", cluster="dev")
 PASSPHRASE, TOKEN = "the passphrase of an operator", "s.the-token-of-an-operator"
 
 

@@ -12,6 +12,7 @@ from kinky import paths
 from kinky.bootstrap.keys import make_cluster_files
 from kinky.cli import main, scan_secrets, scan_sources
 from kinky.embedded.layout import default_layout
+from kinky.kube.access import HostAccess
 from kinky.kube.connection import Reply
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
@@ -43,6 +44,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
     for name, data in SECRETS.items():
         encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
         connection.add(f"{NAMESPACE}/secrets", name, data=encoded)
+    connection.add(f"{NAMESPACE}/configmaps", "dev-record", data={"stack": "organization/kinky/dev"})
     connection.add(f"{NAMESPACE}/pods", "launcher", spec={"containers": [{"name": "compute"}]})
     connection.answers[("GET", f"{NAMESPACE}/pods/launcher/log")] = lambda _body: Reply(200, b"booted\n")
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
@@ -77,7 +79,9 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_each_value_of_the_host_has_its_class(host: FakeConnection, capsys: pytest.CaptureFixture[str]) -> None:
-    found = read_host_secrets(HostApi(host, namespace="kinky-dev"))  # type: ignore[arg-type]
+    found = read_host_secrets(
+        HostApi(host, HostAccess(kubeconfig="/k", context=None, namespace="kinky-dev", cluster="dev"))
+    )  # type: ignore[arg-type]
     assert {(known.name, str(known.secret_class)) for known in found} == {
         *((f"dev-pki/{name}.key", "private key") for name in ("ca", "front-proxy-ca", "etcd-ca", "sa")),
         ("dev-pki/encryption-config.yaml", "encryption key"),
@@ -126,7 +130,7 @@ def test_s1_a_leak_fails(place: str, host: FakeConnection, machine: Path, capsys
     elif place == "state":
         (paths.pulumi_backend_dir() / "dev.json.bak").write_bytes(json.dumps({"value": leaked.decode()}).encode())
     elif place == "ConfigMap":
-        host.add(f"{NAMESPACE}/configmaps", "dev-owner", data={"a": leaked.decode()})
+        host.add(f"{NAMESPACE}/configmaps", "dev-rotation", data={"a": leaked.decode()})
     elif place == "token":
         name = "inner kinky-system/host-store-token/token"
         host.answers[("GET", f"{NAMESPACE}/pods/launcher/log")] = lambda _body: Reply(200, b"got " + STORE_TOKEN)

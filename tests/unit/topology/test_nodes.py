@@ -32,12 +32,19 @@ def test_control_planes_come_first_then_the_pools_in_their_order() -> None:
 
 
 def test_a_node_has_what_was_asked_for() -> None:
-    pool = {"pool": "web", "cores": 3, "memoryMib": 4096, "dataGib": 9, "labels": {"a": "b"}, "taints": ["c:NoExecute"]}
+    pool = {
+        "pool": "web",
+        "cores": 3,
+        "memoryMib": 4096,
+        "dataGib": 9,
+        "labels": {"a": "b"},
+        "taints": ["c:PreferNoSchedule"],
+    }
     head, worker = build_nodes(config(controlPlane={"memoryMib": 5000, "etcdGib": 4}, workers=[pool]))
     assert (head.role, head.pool, head.memory_mib, head.etcd_gib) == ("control-plane", "control-plane", 5000, 4)
     assert (head.cores, head.data_gib, head.labels, head.taints) == (2, 8, {}, ())
     assert (worker.role, worker.cores, worker.memory_mib, worker.data_gib) == ("worker", 3, 4096, 9)
-    assert (worker.etcd_gib, worker.labels, worker.taints) == (None, {"a": "b"}, ("c:NoExecute",))
+    assert (worker.etcd_gib, worker.labels, worker.taints) == (None, {"a": "b"}, ("c:PreferNoSchedule",))
     assert copy.deepcopy(worker) == worker
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kinky import program
-from kinky.bootstrap import owner
+from kinky.bootstrap import record
 from kinky.cli import main
 from kinky.cli.stack_file import StackFile
 from tests.unit.fake_api import FakeConnection
@@ -27,7 +27,7 @@ def stack(site: Site, host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("kinky.cli.secrets.read_stack_file", lambda _stack: found)
     monkeypatch.setattr(program, "find_host", lambda _config: ACCESS)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(VALUE)))
-    owner.ensure_owner(ACCESS, "dev", "me")
+    record.ensure_record(ACCESS, "organization/kinky/dev", {})
     host.calls.clear()
     return site
 

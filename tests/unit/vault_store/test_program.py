@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kinky import program
-from kinky.bootstrap import owner
+from kinky.bootstrap import record
 from kinky.bootstrap.stores.opening import describe_store
 from kinky.config.load import load_config
 from kinky.errors import KinkyError
@@ -30,7 +30,7 @@ def test_a_new_cluster_is_refused_without_its_server(site: Site, host: FakeConne
 
 
 def test_a_cluster_that_is_there_gets_a_warning(site: Site, host: FakeConnection) -> None:
-    owner.ensure_owner(ACCESS, "dev", "me")
+    record.ensure_record(ACCESS, "organization/kinky/dev", {})
     with site.faults.during(Fault.UNREACHABLE):
         (warning,) = check(site)
     assert "it cannot be reached" in warning and "\n" not in warning

@@ -1,0 +1,92 @@
+"""The cluster that is there already, and names that are taken: read before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from kinky import names
+from kinky.bootstrap.fit_rights import PARALLEL_CALLS
+from kinky.bootstrap.record import (
+    RIVALS_HINT,
+    TAKE_OVER_HINT,
+    ClusterRecord,
+    describe_conflict,
+    describe_rivals,
+    fetch_record,
+    find_rivals,
+    is_taken_over,
+    read_kept,
+)
+from kinky.config.change import find_changes
+from kinky.config.model import KinkyConfig
+from kinky.kube import resources
+from kinky.kube.connection import JsonObject
+from kinky.kube.host import HostApi
+from kinky.kube.resources import Resource
+from kinky.manifests.host_names import list_host_names
+
+KINDS = (
+    resources.VIRTUAL_MACHINES,
+    resources.SERVICES,
+    resources.SECRETS,
+    resources.CONFIG_MAPS,
+    resources.PVCS,
+    resources.SERVICE_ACCOUNTS,
+    resources.ROLES,
+    resources.ROLE_BINDINGS,
+    resources.NETWORK_POLICIES,
+)
+"""All kinds that `list_host_names` knows."""
+
+Refusal = tuple[list[str], str]
+"""Problems of one sort, and a hint."""
+
+
+def check_record(cfg: KinkyConfig, api: HostApi, stack: str) -> Iterator[Refusal]:
+    """Yield what stands against this stack making or changing its cluster in this namespace."""
+    cluster = cfg.cluster.name
+    found = fetch_record(api, cluster)
+    if found is not None:
+        yield _check_stack(api, cluster, found, stack), TAKE_OVER_HINT
+        changes = [str(problem) for problem in find_changes(found.settings, cfg)]
+        yield changes, "set it back; or destroy the cluster first, and everything in it is lost"
+    rivals = find_rivals(api, cluster)
+    yield ([describe_rivals(api.namespace, cluster, rivals)] if rivals else []), RIVALS_HINT
+    yield _find_foreign(cfg, api), "choose another cluster.name or host.namespace, or remove them"
+    yield _check_kept(cluster, stack), "choose another cluster.name, or another KINKY_STATE_DIR for one of them"
+
+
+def _check_stack(api: HostApi, cluster: str, found: ClusterRecord, stack: str) -> list[str]:
+    """Compare the stack's name; whether it is also the same state is known once the state is read."""
+    if found.stack == stack or is_taken_over(cluster):
+        return []
+    return [describe_conflict(api, cluster, found).message]
+
+
+def _find_foreign(cfg: KinkyConfig, api: HostApi) -> list[str]:
+    """Find objects that are not the cluster's and have a name that `up` would write to."""
+    wanted, cluster = list_host_names(cfg), cfg.cluster.name
+
+    def fetch(resource: Resource) -> list[JsonObject]:
+        return api.fetch_all(resource, namespace=api.namespace, metadata_only=True)
+
+    with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
+        found = list(pool.map(fetch, KINDS))
+    foreign = []
+    for resource, bodies in zip(KINDS, found, strict=True):
+        for body in bodies:
+            metadata = body["metadata"]
+            label = (metadata.get("labels") or {}).get(names.LABEL_CLUSTER)
+            if (resource.kind, metadata["name"]) in wanted and label != cluster:
+                maker = f"belongs to cluster {label}" if label else "was not made by kinky"
+                foreign.append(f"{resource.kind} {api.namespace}/{metadata['name']} {maker}")
+    return foreign
+
+
+def _check_kept(cluster: str, stack: str) -> list[str]:
+    """Compare with the files of this machine: one folder holds those of one cluster of a name."""
+    kept = read_kept(cluster)
+    if not kept or kept["stack"] == stack:
+        return []
+    return [f"this machine keeps files of another cluster {cluster}, of stack {kept['stack']}"]

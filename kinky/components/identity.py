@@ -1,0 +1,85 @@
+"""Which cluster of which host a stack is about: in Pulumi's state before anything is made, compared ever after."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pulumi
+from pulumi import Output, dynamic
+
+from kinky.bootstrap import record
+from kinky.components.live_step import LiveStep, Properties, Step, describe_access, parse_access
+from kinky.errors import HostError
+from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
+
+
+class ClusterIdentityStep(Step):
+    """Choose the cluster's identity and read the host's; touches nothing, so that no half of it can be done."""
+
+    def _run(self, inputs: Properties, previous: Properties) -> Properties:
+        host_uid = previous.get("host_uid") or HostApi.connect(parse_access(inputs)).fetch_host_uid()
+        return {"host_uid": host_uid, "cluster_id": previous.get("cluster_id") or uuid.uuid4().hex}
+
+    def check(self, _olds: Properties, news: Properties) -> dynamic.CheckResult:
+        """Refuse a cluster that is there although no state of this stack has made it."""
+        if not _olds:
+            access = parse_access(news)
+            api = HostApi.connect(access)
+            found = record.fetch_record(api, access.cluster)
+            if found is not None and not record.is_taken_over(access.cluster):
+                raise record.describe_conflict(api, access.cluster, found)
+        return dynamic.CheckResult(news, [])
+
+    def diff(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.DiffResult:
+        """Compare the host with the one that the cluster was made on, at each preview and each up.
+
+        Raises:
+            HostError: The host is another one, or the stack names another cluster now.
+        """
+        for key, setting in (("cluster", "cluster.name"), ("namespace", "host.namespace")):
+            if _olds[key] != _news[key]:
+                raise HostError(
+                    f"{setting} = {_news[key]}: the stack's cluster was made with {_olds[key]}; nothing was touched",
+                    hint="set it back; or destroy the cluster first, and everything in it is lost",
+                )
+        known = parse_access(_olds)
+        access = replace(parse_access(_news), host_uid=known.host_uid, cluster_id=known.cluster_id)
+        HostApi.connect(access).require_host(is_recorded=not record.is_taken_over(access.cluster))
+        return super().diff(_id, _olds, _news)
+
+    def _require_host(self, properties: Properties) -> None:
+        """Nothing to compare: this step writes and deletes nothing on the host."""
+
+
+class ClusterIdentity(LiveStep, module="kinky", name="ClusterIdentity"):
+    """The identity of the cluster, a random one, and that of its host."""
+
+    host_uid: Output[str]
+    cluster_id: Output[str]
+
+
+class HostGuardStep(Step):
+    """Do nothing but stand before everything on the host: a destroy asks it first, and it asks the host."""
+
+    def _run(self, inputs: Properties, previous: Properties) -> Properties:
+        return {}
+
+
+class HostGuard(LiveStep, module="kinky", name="HostGuard"):
+    """Deleted before any object on the host is: on another host nothing of that name is touched."""
+
+
+def declare_identity(parent: pulumi.Resource, name: str, access: HostAccess) -> Properties:
+    """Declare the identity, and return the inputs by which every other step knows its host and its cluster."""
+    identity = ClusterIdentity(
+        ClusterIdentityStep(), f"{name}-identity", describe_access(access), pulumi.ResourceOptions(parent=parent)
+    )
+    return {**describe_access(access), "host_uid": identity.host_uid, "cluster_id": identity.cluster_id}
+
+
+def declare_guard(parent: pulumi.Resource, name: str, access: Properties, *, after: Sequence[pulumi.Resource]) -> None:
+    """Declare the guard of everything that is on the host."""
+    HostGuard(HostGuardStep(), f"{name}-guard", access, pulumi.ResourceOptions(parent=parent, depends_on=list(after)))

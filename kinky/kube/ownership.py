@@ -1,0 +1,173 @@
+"""Changes on the host reach only the own cluster's objects, on the host where that cluster was made.
+
+Names are not enough for that: a kubeconfig may lead to another host today, and two clusters can give one name to two
+objects. So the host, the cluster's record and the object's label are compared before anything is written or deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kinky import names
+from kinky.errors import HostError
+from kinky.kube import resources
+from kinky.kube.access import HostAccess
+from kinky.kube.connection import ApiError, Connection, JsonObject
+from kinky.kube.objects import ObjectApi
+from kinky.kube.resources import Resource
+
+CLUSTER_ID_KEY = "clusterId"
+"""Key of the record that holds the identity of the inner cluster."""
+ROOT_CA = "kube-root-ca.crt"
+"""ConfigMap that the host keeps in each namespace as long as that namespace exists."""
+BY_NAMESPACE = "namespace:"
+"""Prefix of a host's identity that comes from the namespace, for an account that sees nothing else."""
+FORGET_HINT = "choose the right host with host.kubeconfig and host.context; if the host was rebuilt: kinky forget"
+
+
+class ForeignObjectError(HostError):
+    """An object of that name exists and is not the cluster's."""
+
+
+class OwnedObjects(ObjectApi):
+    """Objects on the host; what is not the cluster's own is neither changed nor deleted."""
+
+    def __init__(self, connection: Connection, access: HostAccess) -> None:
+        """Act for the cluster that the access names."""
+        super().__init__(connection)
+        self.namespace = access.namespace
+        self._access = access
+        self._is_proved = False
+
+    def fetch_host_uid(self) -> str:
+        """Fetch the host's identity: the UID of kube-system, or one of the namespace for who sees only that."""
+        return self._fetch_system_uid() or self._fetch_namespace_uid()
+
+    def require_host(self, *, is_recorded: bool = True) -> None:
+        """Make sure that this is the host of the cluster, by its identity and by the cluster's record.
+
+        Args:
+            is_recorded: Whether the cluster's record was written already.
+
+        Raises:
+            HostError: It is another host, or the record names another cluster.
+        """
+        if self._is_proved:
+            return
+        known = self._compare_host()
+        if not is_recorded:
+            return
+        record = self.fetch(resources.CONFIG_MAPS, self._record, namespace=self.namespace)
+        if record is not None:
+            self._compare_record(record)
+        elif self._access.cluster_id and not known:
+            raise HostError(
+                f"{self.target} ({self.server}): namespace {self.namespace} holds no record of inner cluster"
+                f" {self._access.cluster}; nothing was touched",
+                details=["your account is not allowed to read the host's identity, so the record must tell"],
+                hint=FORGET_HINT,
+            )
+        self._is_proved = True
+
+    def create(self, resource: Resource, body: JsonObject, *, namespace: str | None = None) -> bool:
+        """Create one object of the cluster; False when the cluster has one of that name."""
+        if body["metadata"]["name"] != self._record and resource != resources.NAMESPACES:
+            self.require_host()
+        if super().create(resource, body, namespace=namespace):
+            return True
+        if resource != resources.NAMESPACES:
+            self._fetch_own(resource, str(body["metadata"]["name"]), namespace)
+        return False
+
+    def replace(self, resource: Resource, body: JsonObject, *, namespace: str | None = None) -> bool:
+        """Replace one object of the cluster that was fetched; False when somebody has changed or removed it since."""
+        self._fetch_own(resource, str(body["metadata"]["name"]), namespace)
+        return super().replace(resource, body, namespace=namespace)
+
+    def patch(self, resource: Resource, name: str, body: JsonObject, *, namespace: str | None = None) -> JsonObject:
+        """Merge fields into one object of the cluster and return the result."""
+        self._fetch_own(resource, name, namespace)
+        return super().patch(resource, name, body, namespace=namespace)
+
+    def apply(self, resource: Resource, body: JsonObject, *, namespace: str | None = None) -> None:
+        """Make one object of the cluster have these fields, whether it is there or not."""
+        self._fetch_own(resource, str(body["metadata"]["name"]), namespace)
+        super().apply(resource, body, namespace=namespace)
+
+    def delete(self, resource: Resource, name: str, *, namespace: str | None = None, uid: str = "") -> bool:
+        """Ask for the deletion of one object of the cluster; False when it is gone already."""
+        present = self._fetch_own(resource, name, namespace)
+        if present is None:
+            return False
+        return super().delete(resource, name, namespace=namespace, uid=uid or str(present["metadata"].get("uid", "")))
+
+    @property
+    def _record(self) -> str:
+        return names.cluster_record(self._access.cluster)
+
+    def _fetch_own(self, resource: Resource, name: str, namespace: str | None) -> JsonObject | None:
+        """Fetch an object that may be changed; raises ForeignObjectError for any other."""
+        self.require_host()
+        present = self.fetch(resource, name, namespace=namespace)
+        if present is not None:
+            check_own(resource, present, self._access.cluster)
+        return present
+
+    def _compare_host(self) -> bool:
+        """Compare the host's identity; False when it is not known, or cannot be read."""
+        wanted = self._access.host_uid
+        if not wanted:
+            return False
+        seen = self._fetch_namespace_uid() if wanted.startswith(BY_NAMESPACE) else self._fetch_system_uid()
+        if seen and seen != wanted:
+            raise HostError(
+                f"{self.target} ({self.server}) is not the host of inner cluster {self._access.cluster};"
+                " nothing was touched",
+                details=[f"identity of the cluster's host: {wanted}", f"identity of this host: {seen}"],
+                hint=FORGET_HINT,
+            )
+        return bool(seen)
+
+    def _compare_record(self, record: JsonObject) -> None:
+        """Compare the identity that the record on the host holds."""
+        wanted, data = self._access.cluster_id, record.get("data") or {}
+        if wanted and data.get(CLUSTER_ID_KEY) != wanted:
+            raise HostError(
+                f"{self.target}: namespace {self.namespace} holds another inner cluster {self._access.cluster};"
+                " nothing was touched",
+                details=[f"its record says that {describe_maker(data)}"],
+                hint="choose the right host or namespace; docs/troubleshooting.md tells how to take a cluster over",
+            )
+
+    def _fetch_system_uid(self) -> str:
+        try:
+            body = self.fetch(resources.NAMESPACES, names.NAMESPACE_SYSTEM) or {}
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            return ""
+        return str((body.get("metadata") or {}).get("uid", ""))
+
+    def _fetch_namespace_uid(self) -> str:
+        body = self.fetch(resources.CONFIG_MAPS, ROOT_CA, namespace=self.namespace) or {}
+        uid = str((body.get("metadata") or {}).get("uid", ""))
+        return BY_NAMESPACE + uid if uid else ""
+
+
+def check_own(resource: Resource, body: JsonObject, cluster: str) -> None:
+    """Make sure that an object belongs to the cluster; raises ForeignObjectError."""
+    metadata = body["metadata"]
+    label = (metadata.get("labels") or {}).get(names.LABEL_CLUSTER)
+    if label == cluster:
+        return
+    place = "/".join(part for part in (metadata.get("namespace"), metadata["name"]) if part)
+    raise ForeignObjectError(
+        f"{resource.kind} {place} does not belong to inner cluster {cluster}; it was left as it is",
+        details=[f"its label {names.LABEL_CLUSTER} is {label}" if label else f"it has no label {names.LABEL_CLUSTER}"],
+        hint="choose another name, cluster.name or host.namespace",
+    )
+
+
+def describe_maker(data: Mapping[str, str]) -> str:
+    """Describe from a record's data which stack made the cluster, and when."""
+    return f"stack {data.get('stack') or 'unknown'} made it at {data.get('madeAt') or 'an unknown time'}"
