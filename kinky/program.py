@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pulumi
@@ -18,7 +17,7 @@ from kinky.bootstrap.forward import CA_FILE
 from kinky.bootstrap.record import fetch_record
 from kinky.bootstrap.stores.opening import Description, describe_store, open_store
 from kinky.components.inner_cluster import InnerCluster, InnerClusterArgs
-from kinky.config.archive import check_archive
+from kinky.config.archive import check_archive, find_archive
 from kinky.config.authority import check_authority
 from kinky.config.check import warn_config
 from kinky.config.load import decode_values, load_config
@@ -28,9 +27,8 @@ from kinky.errors import HostError, KinkyError
 from kinky.given_paths import resolve_given
 from kinky.kube.access import HostAccess, resolve_access
 from kinky.kube.host import HostApi
-from kinky.manifests.body import Body
-from kinky.nodeimage.build import NodeImage, current_node_image
-from kinky.render.cloud_config import CloudInitSchemas
+from kinky.nodeimage.build import current_node_image
+from kinky.nodeimage.index import find_record
 from kinky.render.node import check_templates
 
 
@@ -56,7 +54,8 @@ def prepare(raw: Mapping[str, object], *, source: str, stack: str) -> InnerClust
     refuse([*check_archive(config, base=base), *check_authority(config, base=base)], source=source)
     check_templates()
     access = find_host(config)
-    image = current_node_image()
+    reference = config.image.reference or current_node_image().reference
+    image = find_record(reference, archive=find_archive(config, base=base))
     fit = check_fit(config, access, stack=stack, image_kubernetes_version=image.kubernetes_version)
     store = describe_store(config)
     for warning in (*fit.warnings, *warn_config(config), *check_store(store, access, config.cluster.name)):
@@ -65,10 +64,10 @@ def prepare(raw: Mapping[str, object], *, source: str, stack: str) -> InnerClust
         config=config,
         access=access,
         stack=stack,
-        image=config.image.reference or image.reference,
+        image=reference,
         store=store,
-        custom_resource_definitions=read_definitions(image),
-        cloud_init_schemas=read_cloud_init_schemas(image),
+        custom_resource_definitions=image.definitions,
+        cloud_init_schemas=image.cloud_init_schemas,
         emulated=fit.accelerator == "emulation",
         kinky_command=str(Path(sys.executable).parent / "kinky"),
         ca_file=str(paths.stack_dir(config.cluster.name) / CA_FILE),
@@ -137,31 +136,3 @@ def find_host(config: KinkyConfig) -> HostAccess:
             hint="name the one with the host in host.kubeconfig of the stack file",
         )
     return access
-
-
-def read_definitions(image: NodeImage) -> Sequence[Body]:
-    """Read the definitions of External Secrets in the version that the image holds.
-
-    Raises:
-        KinkyError: The image's folder is not whole.
-    """
-    definitions: Sequence[Body] = json.loads(_read_whole(image, image.crds))
-    return definitions
-
-
-def read_cloud_init_schemas(image: NodeImage) -> CloudInitSchemas:
-    """Read the schemas of the cloud-init that the image runs.
-
-    Raises:
-        KinkyError: The image's folder is not whole.
-    """
-    return CloudInitSchemas(
-        cloud_config=json.loads(_read_whole(image, image.cloud_config_schema)),
-        network_data=json.loads(_read_whole(image, image.network_data_schema)),
-    )
-
-
-def _read_whole(image: NodeImage, path: Path) -> str:
-    if not path.exists():
-        raise KinkyError(f"node image {image.reference}: {path} is absent", hint="kinky image build")
-    return path.read_text(encoding="utf-8")

@@ -147,6 +147,7 @@ but the last two rows. What KinKy reads besides tells more before `up` and after
 warns in one line, and goes on. It is: nodes, pods of all namespaces, Service networks, StorageClasses, volumes,
 priority classes, the KubeVirt object and, where no row asks for it, the Service `default/kubernetes`; Services of all
 namespaces with `access.nodePort`; quotas, limit ranges and events of the namespace.
+Pulumi's provider would also watch objects and events; without the right it asks again after some seconds instead.
 
 | Where | Kind | Verbs | Needed when |
 |---|---|---|---|"""

@@ -14,6 +14,7 @@ from kinky import paths
 from kinky.cli import options
 from kinky.cli.passphrase import ensure_passphrase
 from kinky.cli.stack_file import StackFile, read_stack_file
+from kinky.config.backend import choose_backend
 from kinky.config.problem import refuse
 from kinky.config.secrets_provider import check_state_provider
 from kinky.given_paths import resolve_variables
@@ -71,9 +72,9 @@ def build_environment(stack_file: StackFile, *, environ: Mapping[str, str]) -> d
     host, and only `kinky env` points it at the inner cluster. Paths become absolute, because Pulumi and its programs
     run in other folders.
     """
+    backend = choose_backend(environ, own=paths.pulumi_backend_dir(), project=paths.project_root()).url
     given = resolve_variables(environ)
     environ = {**environ, **given}
-    backend = environ.get("PULUMI_BACKEND_URL") or f"file://{paths.pulumi_backend_dir()}"
     written = check_state_provider(backend, project=PROJECT, stack=stack_file.stack)
     refuse(written, source=str(stack_file.path.relative_to(paths.project_root())))
     return {

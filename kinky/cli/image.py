@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 
 from kinky.cli import options
+from kinky.errors import KinkyError
 from kinky.given_paths import resolve_given
 
 
@@ -24,6 +25,17 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     show = actions.add_parser("show", help="print what was built last")
     options.add_json(show)
     options.set_run(show, run_show)
+    add = actions.add_parser("add", help="learn an image that was built elsewhere, or gets another name in a registry")
+    add.add_argument(
+        "archive", type=resolve_given, metavar="ARCHIVE", help="archive of the image, as docker save writes it"
+    )
+    add.add_argument(
+        "--reference", metavar="REF", help="the name in image.reference of a stack file (default: those in the archive)"
+    )
+    options.set_run(add, run_add)
+    known = actions.add_parser("list", help="print the references that this machine knows")
+    options.add_json(known)
+    options.set_run(known, run_list)
     return parser
 
 
@@ -54,4 +66,33 @@ def run_show(arguments: argparse.Namespace) -> int:
         *(("holds", name) for name in image.images),
     ]
     print(options.to_table(rows))
+    return 0
+
+
+def run_add(arguments: argparse.Namespace) -> int:
+    """Learn the image of an archive and print its references."""
+    from kinky.config.values import IMAGE
+    from kinky.nodeimage.index import add_archive
+
+    reference = arguments.reference
+    if reference is not None and not IMAGE.fullmatch(reference):
+        raise KinkyError(
+            f"{reference}: no reference of an image with its registry", hint="such as registry.example/kinky/node:v1"
+        )
+    print("\n".join(add_archive(arguments.archive, reference=reference)))
+    return 0
+
+
+def run_list(arguments: argparse.Namespace) -> int:
+    """Print the images that a stack file may name."""
+    from kinky.nodeimage.index import list_records
+
+    rows = [
+        {"reference": reference, "kubernetes": record.kubernetes_version, "contentHash": record.content_hash}
+        for reference, record in list_records().items()
+    ]
+    if arguments.json:
+        print(options.to_json(rows))
+    elif rows:
+        print(options.to_table([tuple(row.values()) for row in rows]))
     return 0

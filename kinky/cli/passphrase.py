@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from kinky import names, paths
+from kinky.config.backend import parse_backend
 from kinky.errors import ConfigError
 
 VALUE: Final = names.PASSPHRASE_VARIABLE
@@ -92,8 +93,8 @@ def _check_file(stack: str, path: Path) -> None:
 
 
 def _needs_passphrase(secrets_provider: str | None, backend: str) -> bool:
-    # A service backend (http, https) keeps the key itself; other providers are named in the stack's file.
-    return secrets_provider in (None, "default", "passphrase") and not backend.startswith("http")
+    # A service keeps the key itself; other providers are named in the stack's file.
+    return secrets_provider in (None, "default", "passphrase") and not parse_backend(backend).is_service
 
 
 def _ensure_file(path: Path) -> Path:

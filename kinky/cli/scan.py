@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kinky.cli import options
-from kinky.cli.scan_secrets import read_secrets
+from kinky.cli.scan_secrets import find_passphrase, read_secrets
 from kinky.cli.scan_sources import build_staged_source, list_sources
 from kinky.errors import KinkyError
 from kinky.given_paths import resolve_given
 from kinky.progress import phase
 from kinky.scan import expected
 from kinky.scan.known import read_local
+from kinky.scan.own import IsOwn, build_own
 from kinky.scan.pem import find_private_keys
 from kinky.scan.report import Report, judge
 from kinky.scan.scanner import Findings
@@ -28,8 +29,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         command,
         description="Look for every known secret of a stack in every artefact: Pulumi's state and what Pulumi prints, "
         "git, processes, logs and objects of the host, the embedded host's files, and there the raw disks of the VMs. "
-        "Fails when one is where it may not be, or is not found where it must be. Prints classes, names and "
-        "fingerprints, never a value. --json counts artefacts, bytes, seconds and hits for each kind of artefact.",
+        "Fails when one is where it may not be, or one of the stack's own is not found where it must be. Prints "
+        "classes, names and fingerprints, never a value. --json counts artefacts, bytes, seconds and hits for each "
+        "kind of artefact.",
     )
     options.add_stack(parser)
     options.add_json(parser)
@@ -72,7 +74,10 @@ def scan_stack(stack: str, extra: list[Path]) -> Report:
     api = HostApi.connect(access)
     with phase("reading the secrets to look for"):
         secrets, unknown = read_secrets(stack_file, access)
-    return scan_sources(list_sources(stack_file, api, extra), secrets, unknown=unknown)
+        is_own = build_own(
+            api, stack_file.cluster, embedded=stack_file.embedded, passphrase=find_passphrase(stack_file)
+        )
+    return scan_sources(list_sources(stack_file, api, extra), secrets, unknown=unknown, is_own=is_own)
 
 
 def scan_staged() -> Report:
@@ -83,11 +88,18 @@ def scan_staged() -> Report:
     return judge(findings, secrets, places=())
 
 
-def scan_sources(sources: Iterable[Source], secrets: list[KnownSecret], *, unknown: Iterable[str] = ()) -> Report:
+def scan_sources(
+    sources: Iterable[Source],
+    secrets: list[KnownSecret],
+    *,
+    unknown: Iterable[str] = (),
+    is_own: IsOwn = lambda _: True,
+) -> Report:
     """Look for the secrets in all sources, and judge by the allow-list and what the sources themselves expect.
 
     Args:
         unknown: Which secrets could not be read, and so are not looked for, and why.
+        is_own: Whether a secret must be found; all are looked for, and reported where they leak.
     """
     findings, needles = Findings(unread=list(unknown)), Needles(secrets)
     places, markers = list(expected.PLACES), set[KnownSecret]()
@@ -98,4 +110,4 @@ def scan_sources(sources: Iterable[Source], secrets: list[KnownSecret], *, unkno
         findings.unread += source.unread
         places += source.places
         markers.update(source.markers)
-    return judge(findings, [*secrets, *markers], places)
+    return judge(findings, [*secrets, *markers], places, is_own=is_own)

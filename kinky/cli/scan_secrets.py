@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kinky import paths
 from kinky.cli.inner import find_inner, find_store
+from kinky.cli.passphrase import FILE, VALUE
 from kinky.cli.stack_file import StackFile
 from kinky.config.store import HOST_NAMESPACE
 from kinky.errors import KinkyError
+from kinky.given_paths import resolve_given
 from kinky.scan.known import know, read_host_secrets, read_local
 from kinky.scan.secret import KnownSecret, SecretClass
 
@@ -24,6 +29,14 @@ def read_secrets(stack_file: StackFile, access: HostAccess) -> tuple[list[KnownS
 
     of_store, unknown = read_of_store(stack_file, access)
     return [*read_host_secrets(HostApi.connect(access)), *of_store, *read_local()], unknown
+
+
+def find_passphrase(stack_file: StackFile) -> Path | None:
+    """Return the file with the stack's passphrase: the operator's, or our own for stacks on the embedded host."""
+    named = os.environ.get(FILE)
+    if VALUE in os.environ:
+        return None
+    return resolve_given(named) if named else paths.passphrase_file() if stack_file.embedded else None
 
 
 def read_of_store(stack_file: StackFile, access: HostAccess) -> tuple[list[KnownSecret], list[str]]:

@@ -10,6 +10,7 @@ from typing import Final
 from kinky import paths
 from kinky.cli.scan_output import ask_pulumi
 from kinky.cli.stack_file import StackFile
+from kinky.config.backend import choose_backend
 from kinky.kube.host import HostApi
 from kinky.progress import phase
 from kinky.scan import disks, host
@@ -57,7 +58,8 @@ def _find_disks(stack_file: StackFile, api: HostApi) -> tuple[Source, Collection
 
     if stack_file.embedded:
         provider = stack_file.config.encryption.provider
-        return disks.find_disks(api, default_layout().find_outside, provider=provider)
+        locate = default_layout().find_outside
+        return disks.find_disks(api, locate, provider=provider, cluster=stack_file.cluster)
     return Source(title="disks of the VMs", kinds=disks.KINDS, artefacts=(), unread=(ELSEWHERE,)), ()
 
 
@@ -90,7 +92,5 @@ def _list_git() -> Iterator[Source]:
 
 def _state_backend() -> Path:
     """Return the folder of Pulumi's state: the operator's, if it is one, else our own."""
-    named = os.environ.get("PULUMI_BACKEND_URL", "")
-    if named.startswith("file://"):
-        return Path(named.removeprefix("file://")).expanduser()
-    return paths.pulumi_backend_dir()
+    own = paths.pulumi_backend_dir()
+    return choose_backend(os.environ, own=own, project=paths.project_root()).folder or own

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from kinky import paths
 from kinky.config.dialect import parse_stack_file
@@ -13,6 +14,9 @@ from kinky.config.model import KinkyConfig
 from kinky.config.problem import Problem, refuse
 from kinky.config.secrets_provider import check_secrets_provider
 from kinky.errors import ConfigError
+
+STACK_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+"""Pulumi's own rule; the name becomes a part of file names and of URNs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +49,17 @@ def stack_path(stack: str) -> Path:
 def list_stacks() -> list[str]:
     """Return the names of the stacks that have a file."""
     files = stack_path("dev").parent.glob("Pulumi.*.yaml")
-    return sorted(found.name.removeprefix("Pulumi.").removesuffix(".yaml") for found in files)
+    found = (file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in files)
+    return sorted(name for name in found if STACK_NAME.fullmatch(name))
 
 
 def read_stack_file(stack: str) -> StackFile:
     """Read and check a stack's file; raises ConfigError with all problems."""
+    if not STACK_NAME.fullmatch(stack.rsplit("/", 1)[-1]):
+        raise ConfigError(
+            f"stack {stack!r}: the name of a stack has letters, digits, '-', '_' and '.', and at most 100 of them",
+            hint="rename its file in stacks",
+        )
     path = stack_path(stack)
     source = str(path.relative_to(paths.project_root()))
     if not path.is_file():

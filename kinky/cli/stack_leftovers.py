@@ -1,43 +1,73 @@
-"""What a killed Pulumi left of a stack in the local backend, and would stop the next one."""
+"""What a killed Pulumi left of a stack in a backend of files, and would stop the next one."""
 
 from __future__ import annotations
 
 import json
 import socket
 from collections.abc import Iterator
+from glob import escape
 from pathlib import Path
 
+from kinky.config.backend import DAMAGED, describe_damage, parse_backend
 from kinky.process import is_alive
 from kinky.progress import note
 
 
 def remove_leftovers(backend: str, *, project: str, stack: str) -> None:
-    """Remove stale locks and half-written files; nothing for a backend that is not a folder."""
-    if not backend.startswith("file://"):
+    """Remove stale locks and half-written files; nothing for a backend that is not a folder.
+
+    A file that cannot be read or removed is told, and stays: Pulumi then says what it makes of it.
+    """
+    found = parse_backend(backend)
+    locks = found.list_lock_folders(project, stack)
+    for folder in locks:
+        for pid in _remove_stale_locks(folder):
+            note(f"removed the lock of a pulumi that is gone (process {pid})")
+    if any(lock for folder in locks for lock in folder.glob("*.json")):
+        # Whoever holds it may be writing now.
         return
-    folder = Path(backend.removeprefix("file://")) / ".pulumi"
-    locks = folder / "locks" / "organization" / project / stack
-    for pid in _remove_stale_locks(locks):
-        note(f"removed the lock of a pulumi that is gone (process {pid})")
-    if not any(locks.glob("*.json")):  # one that lives may be writing now
-        for file in _remove_half_written(folder / "stacks" / project, stack):
+    for folder in found.list_state_folders(project):
+        for file in _remove_half_written(folder, stack):
             note(f"removed {file.name}, which a pulumi that was killed had half written; the state is whole")
 
 
 def _remove_stale_locks(folder: Path) -> Iterator[int]:
     # A lock of a living process, or of another machine, stays: Pulumi then refuses and names its owner.
     for lock in sorted(folder.glob("*.json")):
-        owner = json.loads(lock.read_text())
-        if owner["hostname"] == socket.gethostname() and not is_alive(owner["pid"], expect="pulumi"):
-            lock.unlink()
-            yield owner["pid"]
+        try:
+            host, pid = _read_owner(lock)
+            if host == socket.gethostname() and not is_alive(pid, expect="pulumi"):
+                lock.unlink()
+                yield pid
+        except FileNotFoundError:
+            continue
+        except DAMAGED as error:
+            note(
+                f"a lock of the stack cannot be read or removed: {lock}: {describe_damage(error)}; "
+                "when no other pulumi works on the stack, remove it, or call pulumi cancel"
+            )
+
+
+def _read_owner(lock: Path) -> tuple[str, int]:
+    """Return the machine and the process that a lock names; raises one of DAMAGED."""
+    owner = json.loads(lock.read_text())
+    host, pid = owner["hostname"], owner["pid"]
+    # In Python true is a number, and 0 and below are no processes.
+    if not isinstance(host, str) or type(pid) is not int or pid < 1:
+        raise ValueError("it names no process")
+    return host, pid
 
 
 def _remove_half_written(folder: Path, stack: str) -> Iterator[Path]:
     # Pulumi's library (gocloud.dev/blob/fileblob) writes a file under another name and renames it, but its content type
     # and checksum in place, beside it. Killed there it leaves an empty file, over which every Pulumi stops ("failed to
     # load checkpoint: EOF"); it does without an absent one.
-    torn = (file for file in folder.glob(f"{stack}.json*.attrs") if file.stat().st_size == 0)
-    for file in sorted((*torn, *folder.glob(f"{stack}.json*.tmp"))):
-        file.unlink()
-        yield file
+    for file in sorted((*folder.glob(f"{escape(stack)}.json*.attrs"), *folder.glob(f"{escape(stack)}.json*.tmp"))):
+        try:
+            if file.suffix == ".tmp" or file.stat().st_size == 0:
+                file.unlink()
+                yield file
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            note(f"a file that was half written cannot be removed: {file}: {error.strerror}")

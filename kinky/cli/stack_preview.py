@@ -17,6 +17,7 @@ from kinky.components.inner_cluster import InnerClusterArgs
 from kinky.config.load import load_config
 from kinky.kube.access import HostAccess
 from kinky.nodeimage.build import current_node_image
+from kinky.nodeimage.index import find_record
 from kinky.render.cloud_config import CloudInitSchemas
 
 IMAGE = "kinky.internal/node:bench"
@@ -82,7 +83,7 @@ def measure(vms: int, *, cloud_init_schemas: CloudInitSchemas | None = None) -> 
 
 def main() -> int:
     """Print the seconds for as many VMs as the first argument says."""
-    schemas = program.read_cloud_init_schemas(current_node_image())
+    schemas = find_record(current_node_image().reference).cloud_init_schemas
     print(round(measure(int(sys.argv[1]), cloud_init_schemas=schemas), 2))
     return 0
 

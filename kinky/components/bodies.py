@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -18,6 +19,8 @@ AWAITED_KINDS: Final = frozenset(
     {"DaemonSet", "Deployment", "PersistentVolumeClaim", "Service", "ServiceAccount", "StatefulSet"}
 )
 """Kinds that the provider waits for unless it is told not to; a skipped wait also skips the one for the deletion."""
+ObjectKey: TypeAlias = tuple[str, str, str]
+"""Kind, namespace and name of an object; the namespace is empty for an object of the whole cluster."""
 
 
 def declare(
@@ -66,23 +69,42 @@ def declare_all(
     await_kinds: Sequence[str] = (),
     depends_on: Sequence[pulumi.Resource] = (),
 ) -> list[pulumi.CustomResource]:
-    """Declare many objects in their order; each waits for the Namespace among them that it lives in."""
-    declared: list[pulumi.CustomResource] = []
-    namespaces: dict[str, pulumi.CustomResource] = {}
+    """Declare many objects in their order; each waits for those among them that it cannot be created without."""
+    declared: dict[ObjectKey, pulumi.CustomResource] = {}
     for body in bodies:
-        # A Namespace that was made in the same call must be there before what it holds.
-        home = namespaces.get(str(body["metadata"].get("namespace", "")))
-        resource = declare(
+        # A Namespace that was made in the same call must be there before the objects that it holds.
+        home = declared.get(("Namespace", "", str(body["metadata"].get("namespace", ""))))
+        declared[_object_key(body)] = declare(
             parent,
-            body,
+            _bind(body, declared),
             name=f"{prefix}/{logical_name(body)}",
             await_ready=body["kind"] in await_kinds,
             depends_on=[*depends_on, *([home] if home else [])],
         )
-        if body["kind"] == "Namespace":
-            namespaces[str(body["metadata"]["name"])] = resource
-        declared.append(resource)
-    return declared
+    return list(declared.values())
+
+
+def _object_key(body: Body) -> ObjectKey:
+    metadata = body["metadata"]
+    return str(body["kind"]), str(metadata.get("namespace", "")), str(metadata["name"])
+
+
+def _bind(body: Body, declared: Mapping[ObjectKey, pulumi.CustomResource]) -> Body:
+    """Return a binding whose role is known only once that role exists, and any other body as it is.
+
+    A preview asks the API for a dry run of each object whose inputs are all known. For a binding the API then looks
+    for the role, and refuses one that is not there yet, unless the account has the verb `bind`.
+    """
+    wanted: Mapping[str, str] | None = body.get("roleRef")
+    if wanted is None:
+        return body
+    namespace = "" if wanted["kind"] == "ClusterRole" else str(body["metadata"]["namespace"])
+    role = declared.get((wanted["kind"], namespace, wanted["name"]))
+    if role is None:
+        return body
+    # Of a resource that a preview would create, only the id is unknown.
+    name = pulumi.Output.all(role.id, wanted["name"]).apply(itemgetter(1))
+    return {**body, "roleRef": {**wanted, "name": name}}
 
 
 def choose_annotations(kind: str, *, await_ready: bool) -> Mapping[str, str]:

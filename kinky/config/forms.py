@@ -28,6 +28,7 @@ _TAG: Final = Part(name="the tag", ranges="a-zA-Z0-9", first="a-zA-Z0-9_", edge=
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _HOST: Final = Part(name="the host", ranges="a-zA-Z0-9", edge=".-")
 _STORE_PART: Final = Part(name="a part of the path", ranges="a-zA-Z0-9", first="a-zA-Z0-9_", edge="_.-")
+_CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _SOCKET_PART: Final = Part(name="a part of the path", ranges="a-z0-9", first="a-z0-9", edge="._-")
 
 
@@ -176,12 +177,32 @@ def _check_socket(text: str) -> Faults:
     yield from _SOCKET_PART.check(name, at=len("/run/") + len(folder) + 1)
 
 
+def find_control_fault(text: str) -> Fault | None:
+    """Check a text for characters that not every place on its way can hold."""
+    found = _CONTROLS.search(text)
+    return f"must not hold control characters, has {show(found[0])} at place {found.start() + 1}" if found else None
+
+
 def find_text_fault(text: str) -> Fault | None:
     """Check a line of text."""
-    for sign in "\n\0":
-        if sign in text:
-            return f"must be one line of text, has {show(sign)} at place {text.index(sign) + 1}"
-    return None if text.strip() else "must not be empty"
+    if "\n" in text:
+        return f"must be one line of text, has {show(chr(10))} at place {text.index(chr(10)) + 1}"
+    return find_control_fault(text) or (None if text.strip() else "must not be empty")
+
+
+def find_file_fault(text: str) -> Fault | None:
+    """Check the path of one file; a colon would stand between two."""
+    if ":" in text:
+        return f'must be the path of one file, has ":" at place {text.index(":") + 1}'
+    return find_text_fault(text)
+
+
+def find_audience_fault(text: str) -> Fault | None:
+    """Check the audience of a token."""
+    for place, letter in enumerate(text, start=1):
+        if not "!" <= letter <= "~" or letter == ",":
+            return f"has {show(letter)} at place {place}; allowed is printable ASCII without spaces and commas"
+    return None if text else "must not be empty"
 
 
 def find_ipv4_network_fault(text: str) -> Fault | None:

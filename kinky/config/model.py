@@ -11,11 +11,13 @@ from kinky.config.section import AT_RESTART, FREELY, Section, never
 from kinky.config.store import SecretsStore, VaultServer
 from kinky.config.values import (
     AnnotationKey,
+    AnnotationValue,
     Cidr,
     Cores,
     CpuModel,
     DiskGib,
     EmptyOrLabel,
+    FilePath,
     ImageReference,
     Label,
     LabelKey,
@@ -74,7 +76,7 @@ class Cluster(Section):
 class Host(Section):
     """The cluster that runs KubeVirt and the VMs."""
 
-    kubeconfig: Annotated[Text | None, FREELY] = None
+    kubeconfig: Annotated[FilePath | None, FREELY] = None
     """Path of the host's kubeconfig; `null` means $KUBECONFIG or ~/.kube/config."""
     context: Annotated[Text | None, FREELY] = None
     """Context in that kubeconfig; `null` means its current context."""
@@ -98,7 +100,7 @@ class Image(Section):
     reference: Annotated[ImageReference | None, AT_RESTART] = None
     """Image of the nodes' root disk; `null` means the newest built one, which only the embedded host has."""
     archive: Annotated[Text | None, FREELY] = None
-    """Path of an image archive to check against the Kubernetes version before anything is made."""
+    """Path of an archive of that image: its Kubernetes version is checked, and it holds the image's record."""
     pull_policy: Annotated[Literal["Always", "IfNotPresent", "Never"], AT_RESTART] = "IfNotPresent"
     """When the host pulls the image; Always makes a node's restart depend on the registry."""
 
@@ -179,7 +181,7 @@ class Access(Section):
     """Local port of the forward; `null` means one from 16443 on that follows from the cluster's name."""
     node_port: Annotated[Port | None, FREELY] = None
     """Port of the endpoint on the host's nodes in mode nodePort, in the host's range; `null` lets the host choose."""
-    load_balancer_annotations: Annotated[dict[AnnotationKey, str], FREELY] = Field(default_factory=dict)
+    load_balancer_annotations: Annotated[dict[AnnotationKey, AnnotationValue], FREELY] = Field(default_factory=dict)
     """Annotations of the endpoint Service in mode loadBalancer."""
 
 

@@ -66,5 +66,9 @@ def refuse(problems: Iterable[Problem], *, source: str) -> None:
 
 
 def _shorten(value: object) -> str:
-    text = USER_IN_URL.sub("://[taken out]@", json.dumps(value, ensure_ascii=False, default=str))
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    if not text.isprintable():
+        # A control character would reach the terminal, and half a surrogate pair cannot be written at all.
+        text = json.dumps(value, default=str)
+    text = USER_IN_URL.sub("://[taken out]@", text)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Final
 
+from kinky.config.backend import DAMAGED, describe_damage, parse_backend, read_state
 from kinky.config.problem import KeyPath, Problem
+from kinky.progress import note
 
 PROVIDERS: Final = ("default", "passphrase", "awskms", "azurekeyvault", "gcpkms", "hashivault")
 """What Pulumi knows by name for a stack's file; all of them encrypt."""
@@ -26,13 +26,13 @@ def check_secrets_provider(provider: object) -> list[Problem]:
 
 def check_state_provider(backend: str, *, project: str, stack: str) -> list[Problem]:
     """Return what is wrong with the provider that a stack's state was written with, if the state is a local file."""
-    if not backend.startswith("file://"):
+    file = parse_backend(backend).find_state(project, stack)
+    if file is None:
         return []
-    folder = Path(backend.removeprefix("file://")).expanduser() / ".pulumi" / "stacks" / project
     try:
-        latest = json.loads((folder / f"{stack}.json").read_text())["checkpoint"]["latest"]
-        kind = latest["secrets_providers"]["type"]
-    except (OSError, KeyError, TypeError, ValueError):
-        # A stack that is new, or a state that Pulumi itself will not take.
+        latest = read_state(file)["checkpoint"].get("latest") or {}
+        kind = (latest.get("secrets_providers") or {}).get("type")
+    except (AttributeError, *DAMAGED) as error:
+        note(f"cannot look at what encrypts the state of this stack: {file}: {describe_damage(error)}")
         return []
     return [Problem(KEY, kind, f"{_ENCODES} (found in the stack's state)")] if kind == ENCODING else []

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, Self
 
 from kinky import names
 from kinky.config.section import FREELY, Section, never
-from kinky.config.values import HttpsAddress, Name, StorePath, Text, within
+from kinky.config.values import Audience, HttpsAddress, Name, StorePath, Text, within
 
 HOST_NAMESPACE: Final = "hostNamespace"
 EMBEDDED: Final = "embedded"
@@ -30,7 +30,7 @@ class VaultServer(Section):
     """Path of the auth method of type jwt; one cluster's own. `null` means kinky- and the cluster's name."""
     role: Annotated[Name | None, never("the old way to the values would stay open")] = None
     """Role of that auth method, and the name of its policy; `null` means kinky- and the cluster's name."""
-    audience: Annotated[Text, FREELY] = "openbao"
+    audience: Annotated[Audience, FREELY] = "openbao"
     """Audience of the tokens that the inner cluster logs in with."""
     token_minutes: Annotated[int, within(2, 60, because="a read needs a token with a minute left"), FREELY] = 10
     """Minutes for which a login is valid; each read of the store makes a new one."""

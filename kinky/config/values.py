@@ -28,11 +28,16 @@ ANNOTATION_KEY = re.compile(LABEL_PREFIX.replace("a-z", "A-Za-z") + LABEL_NAME)
 TAINT = re.compile(f"{LABEL_PREFIX}{LABEL_NAME}(=({LABEL_NAME})?)?:(NoSchedule|PreferNoSchedule|NoExecute)")
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
-TEXT = re.compile(r"[^\x00\n]*[^\x00\s][^\x00\n]*")
 STORE_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 IMAGE = re.compile(
     r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?"
 )
+# The YAML of a server-side apply cannot hold these (U+0085 arrives as a space), or no file name or UTF-8 can.
+CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff"
+LINE = re.compile(rf"(?=.*\S)[^\n{CONTROLS}]*")
+LINES = re.compile(rf"[^{CONTROLS}]*")
+ONE_FILE = re.compile(rf"(?=.*\S)[^:\n{CONTROLS}]*")
+AUDIENCE = re.compile(r"[!-+\--~]+")
 
 SOCKET = re.compile(r"/run/(?!(containerd|kinky|systemd)/)[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
 """The API server sees the socket's whole folder: it may be nobody else's."""
@@ -117,7 +122,12 @@ ObjectName = Annotated[
     str, matching(re.compile(OBJECT_NAME), forms.find_object_name_fault, "the name of an object of Kubernetes")
 ]
 Subdomain = Annotated[str, matching(SUBDOMAIN, forms.find_subdomain_fault, "a DNS name in lower case")]
-Text = Annotated[str, matching(TEXT, forms.find_text_fault, "a line of text that is not empty", longest=4096)]
+Text = Annotated[str, matching(LINE, forms.find_text_fault, "a line of text that is not empty", longest=4096)]
+FilePath = Annotated[str, matching(ONE_FILE, forms.find_file_fault, "the path of one file", longest=4096)]
+AnnotationValue = Annotated[
+    str, matching(LINES, forms.find_control_fault, "text without control characters", longest=65536)
+]
+Audience = Annotated[str, matching(AUDIENCE, forms.find_audience_fault, "an audience")]
 ImageReference = Annotated[str, matching(IMAGE, forms.find_image_fault, "an image with its registry", longest=512)]
 HttpsAddress = Annotated[str, matching(HTTPS, forms.find_https_fault, "a URL of https with a host")]
 StorePath = Annotated[str, matching(STORE_PATH, forms.find_store_path_fault, "a path", longest=200)]

@@ -112,5 +112,9 @@ def remove_staged(directory: Path) -> None:
 
 
 def write_kubeconfig(path: Path, body: JsonObject) -> None:
-    """Write a kubeconfig as JSON, which every reader of YAML accepts."""
-    write_private(path, (json.dumps(body, indent=2) + "\n").encode())
+    """Write a kubeconfig as JSON that every reader of YAML accepts, whatever is in the paths that it names."""
+    # YAML knows no surrogate pairs, which JSON's escapes are made of, and folds these inside quotes as line breaks.
+    text = json.dumps(body, indent=2, ensure_ascii=False)
+    for line_break in "\x85\u2028\u2029":
+        text = text.replace(line_break, f"\\u{ord(line_break):04x}")
+    write_private(path, f"{text}\n".encode())

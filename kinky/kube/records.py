@@ -153,11 +153,17 @@ class ClaimRecord:
     name: str
     volume: str
     """Name of the PersistentVolume; empty while there is none."""
+    labels: dict[str, str]
 
     @classmethod
     def parse(cls, body: JsonObject) -> "ClaimRecord":
         """Parse a PersistentVolumeClaim as the API returned it."""
-        return cls(name=body["metadata"]["name"], volume=(body.get("spec") or {}).get("volumeName") or "")
+        metadata = body["metadata"]
+        return cls(
+            name=metadata["name"],
+            volume=(body.get("spec") or {}).get("volumeName") or "",
+            labels=dict(metadata.get("labels") or {}),
+        )
 
 
 def parse_volume_folder(body: JsonObject) -> Path | None:

@@ -97,8 +97,8 @@ def _container(cfg: KinkyConfig) -> Body:
             pods.from_field("NODE_NAME", "spec.nodeName"),
             pods.from_field("NODE_IP", "status.hostIP"),
             # By the endpoint's name in the node's /etc/hosts: the Service address would need kube-proxy first.
-            {"name": "KUBERNETES_SERVICE_HOST", "value": names.endpoint_host(cfg.cluster.name)},
-            {"name": "KUBERNETES_SERVICE_PORT", "value": str(names.ENDPOINT_PORT)},
+            pods.variable("KUBERNETES_SERVICE_HOST", names.endpoint_host(cfg.cluster.name)),
+            pods.variable("KUBERNETES_SERVICE_PORT", str(names.ENDPOINT_PORT)),
         ],
         # The node waits for it: with less of a claim it starts after all else that a busy control plane has to do.
         "resources": pods.requests(cpu="100m", memory="50Mi"),

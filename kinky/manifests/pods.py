@@ -53,6 +53,11 @@ def unprivileged_user() -> Body:
     return {"runAsNonRoot": True, "runAsUser": 65534, "runAsGroup": 65534}
 
 
+def variable(name: str, value: str) -> Body:
+    """Return an environment variable whose value arrives as it is: Kubernetes would expand `$(NAME)` and `$$` in it."""
+    return {"name": name, "value": value.replace("$", "$$")}
+
+
 def from_field(name: str, path: str) -> Body:
     """Return an environment variable that holds a field of the pod."""
     return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}

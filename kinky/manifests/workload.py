@@ -70,7 +70,7 @@ def _container(cfg: KinkyConfig) -> Body:
         "name": APP,
         "image": images.WEB,
         "imagePullPolicy": images.PULL_POLICY,
-        "env": [{"name": "GREETING", "value": cfg.workload.greeting}, pods.from_field("NODE_NAME", "spec.nodeName")],
+        "env": [pods.variable("GREETING", cfg.workload.greeting), pods.from_field("NODE_NAME", "spec.nodeName")],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "readinessProbe": pods.http_probe("/healthz", PORT, period_seconds=5, failures=6),
         "resources": pods.requests(cpu="10m", memory="16Mi"),

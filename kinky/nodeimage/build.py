@@ -13,10 +13,11 @@ from typing import Any
 from kinky import names, paths, progress
 from kinky.errors import KinkyError
 from kinky.file_lock import file_lock
-from kinky.nodeimage import containerdisk, crds, debian, disk, preload, recipe, rootfs
+from kinky.nodeimage import containerdisk, crds, debian, disk, index, preload, recipe, rootfs
+from kinky.nodeimage.record import build_record
 
-_NOT_BUILDING = ("floor.py", "qemu.py", "segment.py")
-"""Modules that run an image; a change in them makes no other image."""
+_NOT_BUILDING = ("floor.py", "index.py", "qemu.py", "segment.py")
+"""Modules that use an image; a change in them makes no other image."""
 
 _SCHEMAS = "usr/lib/python3/dist-packages/cloudinit/config/schemas"
 
@@ -45,19 +46,9 @@ class NodeImage:
         return self.directory / "image.tar"
 
     @property
-    def crds(self) -> Path:
-        """Return External Secrets' resource definitions."""
-        return self.directory / "manifests/external-secrets-crds.json"
-
-    @property
-    def cloud_config_schema(self) -> Path:
-        """Return the schema of cloud-config in the cloud-init that the image runs."""
-        return self.directory / "manifests/cloud-config-schema.json"
-
-    @property
-    def network_data_schema(self) -> Path:
-        """Return that cloud-init's schema of network-data, version 2."""
-        return self.directory / "manifests/network-data-schema.json"
+    def record(self) -> Path:
+        """Return what the program must know of the image, as the image itself holds it."""
+        return self.directory / "record.json"
 
 
 def build_node_image(tools: recipe.Tools, *, modules: recipe.Tools, added: Path | None = None) -> NodeImage:
@@ -87,7 +78,9 @@ def build_node_image(tools: recipe.Tools, *, modules: recipe.Tools, added: Path 
             _check_space(wanted.parent)
             with debian.rename_when_done(wanted) as folder:
                 _build(folder, base=base, tools=tools, modules=modules, added=added, content_hash=content_hash)
-        return _make_current(wanted)
+        image = _make_current(wanted)
+        index.save_record(image.reference, image.record.read_bytes())
+        return image
 
 
 def current_node_image() -> NodeImage:
@@ -132,27 +125,31 @@ def _build(
         images = preload.preload_images(root, tools=tools, scratch=scratch)
     with progress.phase("write the bootable disk"):
         disk.build_disk(root, target=folder / "disk.qcow2", seed=content_hash, scratch=scratch)
-    with progress.phase("write the containerDisk archive"):
-        containerdisk.write_containerdisk(
-            folder / "image.tar",
-            disk=folder / "disk.qcow2",
-            reference=reference,
-            version=names.KUBERNETES_VERSION,
-            content_hash=content_hash,
-        )
-    (folder / "manifests").mkdir()
-    crds.write_crds(folder / "manifests/external-secrets-crds.json", module=modules("external-secrets"))
-    shutil.copy(root / _SCHEMAS / "schema-cloud-config-v1.json", folder / "manifests/cloud-config-schema.json")
-    shutil.copy(root / _SCHEMAS / "schema-network-config-v2.json", folder / "manifests/network-data-schema.json")
-    shutil.rmtree(scratch)
-    record = {
+    described = {
         "reference": reference,
         "kubernetesVersion": names.KUBERNETES_VERSION,
         "contentHash": content_hash,
         "images": list(images),
     }
+    parts = scratch / "parts"
+    parts.mkdir()
+    crds.write_crds(parts / "external-secrets-crds.json", module=modules("external-secrets"))
+    shutil.copy(root / _SCHEMAS / "schema-cloud-config-v1.json", parts / "cloud-config-schema.json")
+    shutil.copy(root / _SCHEMAS / "schema-network-config-v2.json", parts / "network-data-schema.json")
+    record = build_record(described, parts=parts)
+    (folder / "record.json").write_bytes(record)
+    with progress.phase("write the containerDisk archive"):
+        containerdisk.write_containerdisk(
+            folder / "image.tar",
+            disk=folder / "disk.qcow2",
+            record=record,
+            reference=reference,
+            version=names.KUBERNETES_VERSION,
+            content_hash=content_hash,
+        )
+    shutil.rmtree(scratch)
     # Last: its presence says that the folder is whole.
-    (folder / "image.json").write_text(json.dumps(record, indent=2) + "\n")
+    (folder / "image.json").write_text(json.dumps(described, indent=2) + "\n")
 
 
 def _make_current(folder: Path) -> NodeImage:

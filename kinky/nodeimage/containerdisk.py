@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from kinky.nodeimage.images import build_config
+from kinky.nodeimage.recipe import hash_file
+from kinky.nodeimage.record import PLACE
 
 VERSION_LABEL = "dev.kinky.kubernetes-version"
 HASH_LABEL = "dev.kinky.content-hash"
@@ -16,38 +18,44 @@ _QEMU = 107
 """User and group that KubeVirt's launcher runs as."""
 
 
-def write_containerdisk(target: Path, *, disk: Path, reference: str, version: str, content_hash: str) -> None:
-    """Write the archive with the disk at /disk/disk.qcow2, and labels that say what is inside."""
-    layer = target.with_suffix(".layer")
-    with tarfile.open(layer, "w") as archive:
-        folder = tarfile.TarInfo("disk")
-        folder.type = tarfile.DIRTYPE
-        folder.mode = 0o755
-        _own(folder)
-        archive.addfile(folder)
-        member = tarfile.TarInfo("disk/disk.qcow2")
-        member.mode = 0o440
-        member.size = disk.stat().st_size
-        _own(member)
-        with disk.open("rb") as content:
-            archive.addfile(member, content)
-    with layer.open("rb") as handle:
-        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+def write_containerdisk(
+    target: Path, *, disk: Path, record: bytes, reference: str, version: str, content_hash: str
+) -> None:
+    """Write the archive with the disk at /disk/disk.qcow2, its record, and labels that say what is inside."""
+    # The record has a layer of its own, the first: it is found without a look through the disk.
+    layers = {"record.tar": target.with_suffix(".record"), "layer.tar": target.with_suffix(".layer")}
+    _write_layer(layers["record.tar"], PLACE, io.BytesIO(record), size=len(record))
+    with disk.open("rb") as content:
+        _write_layer(layers["layer.tar"], "disk/disk.qcow2", content, size=disk.stat().st_size)
     config = build_config(
-        diff_ids=[f"sha256:{digest}"], config={"Labels": {VERSION_LABEL: version, HASH_LABEL: content_hash}}
+        diff_ids=[f"sha256:{hash_file(layer)}" for layer in layers.values()],
+        config={"Labels": {VERSION_LABEL: version, HASH_LABEL: content_hash}},
     )
-    manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": ["layer.tar"]}]
+    manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": list(layers)}]
     with tarfile.open(target, "w") as archive:
         for name, body in (("manifest.json", json.dumps(manifest).encode()), ("config.json", config)):
-            member = tarfile.TarInfo(name)
-            member.size = len(body)
-            archive.addfile(member, io.BytesIO(body))
-        member = tarfile.TarInfo("layer.tar")
-        member.size = layer.stat().st_size
-        with layer.open("rb") as content:
-            archive.addfile(member, content)
-    layer.unlink()
+            _add(archive, name, io.BytesIO(body), size=len(body))
+        for name, layer in layers.items():
+            with layer.open("rb") as content:
+                _add(archive, name, content, size=layer.stat().st_size)
+            layer.unlink()
 
 
-def _own(member: tarfile.TarInfo) -> None:
-    member.uid = member.gid = _QEMU
+def _write_layer(layer: Path, name: str, content: BinaryIO, *, size: int) -> None:
+    """Write a layer with one file in one folder."""
+    with tarfile.open(layer, "w") as archive:
+        folder = tarfile.TarInfo(str(PurePosixPath(name).parent))
+        folder.type = tarfile.DIRTYPE
+        folder.mode = 0o755
+        folder.uid = folder.gid = _QEMU
+        archive.addfile(folder)
+        _add(archive, name, content, size=size, mode=0o440, owner=_QEMU)
+
+
+def _add(
+    archive: tarfile.TarFile, name: str, content: BinaryIO, *, size: int, mode: int = 0o644, owner: int = 0
+) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = size, mode
+    member.uid = member.gid = owner
+    archive.addfile(member, content)

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-import yaml
-
 from kinky import names
 from kinky.config.model import KinkyConfig
+from kinky.render.document import render_document
 from kinky.render.kubelet import CRI_SOCKET, PKI_DIR, build_kubelet_configuration, build_taints
 from kinky.topology.addresses import Addresses
 from kinky.topology.nodes import NodeSpec, control_planes
@@ -44,7 +43,7 @@ def build_kubeadm_documents(
 
 def render_documents(documents: Sequence[dict[str, Any]]) -> str:
     """Return the documents as one YAML text."""
-    return "---\n".join(yaml.safe_dump(document, sort_keys=False, width=1000) for document in documents)
+    return "---\n".join(render_document(document) for document in documents)
 
 
 def _init_configuration(cfg: KinkyConfig, node: NodeSpec, addresses: Addresses) -> dict[str, Any]:

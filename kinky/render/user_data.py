@@ -11,12 +11,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import yaml
-
 from kinky import names
 from kinky.config.model import KinkyConfig
 from kinky.render import cloud_config, environment, kubeadm, kubelet
 from kinky.render.cloud_config import CloudInitSchemas
+from kinky.render.document import render_document
 from kinky.topology.addresses import Addresses
 from kinky.topology.nodes import NodeSpec
 
@@ -103,5 +102,5 @@ def _build_arguments(
         return ControlPlaneArguments(
             node_json=facts, kubelet_env=flags, kubeadm_documents=kubeadm.render_documents(documents)
         )
-    document = yaml.safe_dump(kubelet.build_kubelet_configuration(cfg, node), sort_keys=False)
+    document = render_document(kubelet.build_kubelet_configuration(cfg, node))
     return WorkerArguments(node_json=facts, kubelet_env=flags, kubelet_configuration=document)

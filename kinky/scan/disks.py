@@ -60,11 +60,14 @@ CLOUD_CONFIG: Final = _mark("first line of user-data", b"#cloud-config")
 MARKERS: Final = (*ENCRYPTED.values(), ETCD_LABEL, DATA_LABEL, CLOUD_CONFIG)
 
 
-def find_disks(api: HostApi, locate: Locate, *, provider: str = names.SECRETBOX) -> tuple[Source, tuple[Path, ...]]:
+def find_disks(
+    api: HostApi, locate: Locate, *, provider: str = names.SECRETBOX, cluster: str | None = None
+) -> tuple[Source, tuple[Path, ...]]:
     """Return the disks of the namespace's VMs with what is expected of them, and the files that they are.
 
     Args:
         provider: What encrypts Secrets in the inner etcd, a key of `names.ETCD_PREFIXES`.
+        cluster: Whose disks must hold what is expected; None for all clusters of the namespace.
     """
     pods = [LauncherPod.parse(body) for body in api.fetch_all_here(resources.PODS, selector=LAUNCHER_LABEL)]
     claims = [ClaimRecord.parse(body) for body in api.fetch_all_here(resources.PVCS, selector=OURS)]
@@ -76,8 +79,14 @@ def find_disks(api: HostApi, locate: Locate, *, provider: str = names.SECRETBOX)
             unread.append(f"disks of {name}: {folder or 'a volume that is no folder'} is not on this machine")
         else:
             found += _find_below(kept, name)
-    places = [place for pod in pods for place in build_places(pod, provider)]
-    places += [place for claim in claims for place in _expect_etcd(f"{claim.name}/*", provider)]
+    expected = [(pod.labels, build_places(pod, provider)) for pod in pods]
+    expected += [(claim.labels, _expect_etcd(f"{claim.name}/*", provider)) for claim in claims]
+    places = [
+        # The VMs of another cluster may start and end while they are looked at.
+        place if cluster in (None, labels.get(names.LABEL_CLUSTER, cluster)) else replace(place, must_hit=False)
+        for labels, found_there in expected
+        for place in found_there
+    ]
     source = Source(
         title="disks of the VMs",
         kinds=KINDS,

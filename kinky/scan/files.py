@@ -27,7 +27,7 @@ def find_files(kind: Kind, root: Path, *, base: Path | None = None, skip: Collec
         base: Names are relative to this folder; without it they are whole paths.
         skip: Folders and files that are left out.
     """
-    if not root.is_dir():
+    if not _is_folder(root):
         yield from _regular_file(kind, root, base)
         return
     failures: list[OSError] = []
@@ -47,6 +47,9 @@ def find_processes(proc: Path = Path("/proc")) -> Iterator[Artefact]:
             program = (folder / "comm").read_text(errors="replace").strip()
         except (FileNotFoundError, ProcessLookupError):
             continue
+        except OSError:
+            # Another user's, on a machine that hides them; the scan tells that it is not read.
+            program = "?"
         for part in ("cmdline", "environ"):
             yield Artefact(Kind.PROCESS, f"{folder.name} {program} {part}", partial(_read_whole, folder / part))
 
@@ -80,10 +83,20 @@ def _find_extents(handle: int) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except PermissionError:
+        return False
+
+
 def _regular_file(kind: Kind, path: Path, base: Path | None) -> Iterator[Artefact]:
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
+        return
+    except OSError as error:
+        yield Artefact(kind, os.fspath(path), partial(_fail, error))
         return
     if stat.S_ISREG(mode):
         is_disk = path.suffix in DISK_SUFFIXES and kind in _WITH_DISKS

@@ -65,16 +65,27 @@ def read_local_secrets(*, passphrases: Iterable[Path], host_keys: Path) -> list[
         passphrases: Files with a passphrase; one that is not there is skipped.
         host_keys: Folder of the embedded host's certificates and keys.
     """
-    found = [(SecretClass.PASSPHRASE, file, file.read_bytes()) for file in passphrases if file.is_file()]
+    found = [(SecretClass.PASSPHRASE, file, content) for file in passphrases if (content := read_file(file))]
     for secret_class, files in (
         (SecretClass.OPERATOR_KEY, paths.state_dir().glob("clusters/*/*.pem")),
         (SecretClass.HOST_KEY, host_keys.rglob("*.key")),
     ):
-        found += [(secret_class, file, key) for file in sorted(files) for key in parse_private_keys(file.read_bytes())]
-    if (kubeconfig := paths.host_kubeconfig()).is_file():
-        keys = _CLIENT_KEY.findall(kubeconfig.read_bytes())
-        found += [(SecretClass.HOST_KEY, kubeconfig, base64.b64decode(key)) for key in keys]
+        found += [(secret_class, file, key) for file in sorted(files) for key in parse_private_keys(read_file(file))]
+    kubeconfig = paths.host_kubeconfig()
+    keys = _CLIENT_KEY.findall(read_file(kubeconfig))
+    found += [(SecretClass.HOST_KEY, kubeconfig, base64.b64decode(key)) for key in keys]
     return know((secret_class, str(file), value) for secret_class, file, value in found)
+
+
+def read_file(file: Path) -> bytes:
+    """Read a file; empty when it is not there, for another command may remove it at any time."""
+    try:
+        return file.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    except OSError as error:
+        note(f"not looked for: what {file} holds: {error.strerror}")
+        return b""
 
 
 def know(found: Iterable[tuple[SecretClass, str, bytes]]) -> list[KnownSecret]:

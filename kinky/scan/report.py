@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,13 +98,24 @@ class Report:
 _BLIND = "the scanner is blind, or what should be there is not"
 
 
-def judge(findings: Findings, secrets: Iterable[KnownSecret], places: Sequence[Place]) -> Report:
-    """Compare what was found with where it may be and must be; a marker is no secret, so it is nowhere a leak."""
+def judge(
+    findings: Findings,
+    secrets: Iterable[KnownSecret],
+    places: Sequence[Place],
+    *,
+    is_own: Callable[[KnownSecret], bool] = lambda _: True,
+) -> Report:
+    """Compare what was found with where it may be and must be; a marker is no secret, so it is nowhere a leak.
+
+    Args:
+        is_own: Whether a secret that was not found must be there at all; asked after the scan.
+    """
     known = sorted(set(secrets), key=str)
     allowed = [(hit, [place for place in places if place.covers(*hit)]) for hit in findings.hits]
     # A value that two Secrets hold is found in each under both names; each holds it as its own.
     held = {_identify(*hit) for hit, found in allowed if found and hit[1].secret_class in SHARED}
     judged = [(hit, bool(found) or _identify(*hit) in held) for hit, found in allowed]
+    homeless = _miss_homes(allowed, known, places)
     return Report(
         tallies=dict(findings.tallies),
         secrets=sum(secret.secret_class is not SecretClass.MARKER for secret in known),
@@ -112,7 +123,7 @@ def judge(findings: Findings, secrets: Iterable[KnownSecret], places: Sequence[P
         unexpected=tuple(
             hit for hit, at_home in judged if not at_home and hit[1].secret_class is not SecretClass.MARKER
         ),
-        missing=(*_miss_homes(allowed, known, places), *_miss_places(allowed, known, places)),
+        missing=tuple(each for each in (*homeless, *_miss_places(allowed, known, places)) if is_own(each.secret)),
         unread=tuple(findings.unread),
     )
 

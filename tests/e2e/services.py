@@ -20,7 +20,7 @@ def check_workload(person: Person) -> None:
     answer = person.kubectl("get", "--raw", f"/api/v1/namespaces/{names.NAMESPACE_WORKLOAD}/services/web:http/proxy/")
     secret = person.host_secrets()[names.store_secret(person.stack.cluster, "message")]
     digests = {hashlib.sha256(base64.b64decode(value)).hexdigest() for value in secret.values()}
-    lines = dict(line.split("=", 1) for line in answer.splitlines())
+    lines = dict(line.partition("=")[::2] for line in answer.split("\n"))
     assert lines["greeting"] == workload.greeting
     assert lines["secret"] in digests
 

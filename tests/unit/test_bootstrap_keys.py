@@ -255,7 +255,7 @@ def test_kubeconfig_names_the_command_and_forgetting_removes_all(host: FakeConne
     assert b"PRIVATE" not in (path.parent / "ca.crt").read_bytes()
     run = json.loads(text)["users"][0]["user"]["exec"]
     assert run["command"] == "/venv/bin/kinky"
-    expected = "credential --cluster dev --host-kubeconfig /k --host-context lab --host-namespace ns"
+    expected = "credential --cluster dev --host-kubeconfig /k --host-context=lab --host-namespace ns"
     assert run["args"] == expected.split()
     credential.forget_credentials("dev")
     assert list(path.parent.iterdir()) == []

@@ -30,11 +30,13 @@ def test_archive_holds_the_disk_for_the_launcher_and_its_labels(tmp_path: Path) 
     image.write_bytes(b"QFI\xfb")
     target = tmp_path / "image.tar"
     reference = "kinky.internal/node:v1"
-    containerdisk.write_containerdisk(target, disk=image, reference=reference, version="v1.36.3", content_hash="abc")
+    containerdisk.write_containerdisk(
+        target, disk=image, record=b"{}", reference=reference, version="v1.36.3", content_hash="abc"
+    )
     with tarfile.open(target) as archive:
         manifest = json.load(_member(archive, "manifest.json"))[0]
         config = json.load(_member(archive, manifest["Config"]))
-        with tarfile.open(fileobj=_member(archive, manifest["Layers"][0])) as layer:
+        with tarfile.open(fileobj=_member(archive, manifest["Layers"][1])) as layer:
             member = layer.getmember("disk/disk.qcow2")
     assert manifest["RepoTags"] == ["kinky.internal/node:v1"]
     assert config["config"]["Labels"] == {containerdisk.VERSION_LABEL: "v1.36.3", containerdisk.HASH_LABEL: "abc"}

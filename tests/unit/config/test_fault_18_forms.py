@@ -105,7 +105,7 @@ TOLD = {
         "": "must not be empty",
         " \t": "must not be empty",
         "a\nb": "must be one line of text, has a line break at place 2",
-        "a\0b": "must be one line of text, has the control character U+0000 at place 2",
+        "a\0b": "must not hold control characters, has the control character U+0000 at place 2",
     },
     "Label": {
         "A": 'must be in lower case: "A" at place 1',
@@ -113,6 +113,9 @@ TOLD = {
     },
     "ObjectName": {"a..b": 'has "." twice in a row at place 2', "a_b": 'a part of the name has "_" at place 2'},
     "AnnotationKey": {"a/b/c": "has 2 slashes"},
+    "FilePath": {"/a:/b": 'must be the path of one file, has ":" at place 3', "": "must not be empty"},
+    "AnnotationValue": {"a\x1b": "must not hold control characters, has the control character U+001B at place 2"},
+    "Audience": {"a b": "has a space at place 2; allowed is printable ASCII", "": "must not be empty"},
     "CpuModel": {"host model": "the value has a space at place 5"},
     "Cidr": {
         "services": 'the address has "s" at place 1; allowed are digits and "."',
@@ -132,6 +135,9 @@ VALID = {
     "Label": ["0", "a-1"],
     "ObjectName": ["a", f"{'a' * 100}.b"],
     "AnnotationKey": ["zone", "Example.com/Zone_1"],
+    "FilePath": ["/a b/c.yaml", "~/x"],
+    "AnnotationValue": ["", "a\nb\tc"],
+    "Audience": ["openbao", "https://a.b/c?d"],
     "CpuModel": ["Skylake-Server", "host-model"],
     "Subdomain": ["cluster.local", "1.a"],
     "LabelKey": ["zone", "example.com/Zone_1", "a.b/c"],
