@@ -31,8 +31,6 @@ _PATHS: Final = (
     "GOOGLE_APPLICATION_CREDENTIALS",
 )
 _LISTS: Final = ("KUBECONFIG", "SSL_CERT_DIR")
-_BACKEND: Final = "PULUMI_BACKEND_URL"
-_FILE_SCHEME: Final = "file://"
 
 
 def resolve_given(path: str | Path, *, base: Path | None = None) -> Path:
@@ -54,8 +52,4 @@ def resolve_variables(environ: Mapping[str, str]) -> dict[str, str]:
     for name in _LISTS:
         parts = [str(resolve_given(part)) for part in environ.get(name, "").split(os.pathsep) if part]
         resolved |= {name: os.pathsep.join(parts)} if parts else {}
-    backend = environ.get(_BACKEND, "")
-    if backend.startswith(_FILE_SCHEME):
-        folder, mark, query = backend.removeprefix(_FILE_SCHEME).partition("?")
-        resolved[_BACKEND] = f"{_FILE_SCHEME}{resolve_given(folder)}{mark}{query}"
     return resolved

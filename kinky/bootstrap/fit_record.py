@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from kinky import names
 from kinky.bootstrap.fit_rights import PARALLEL_CALLS
+from kinky.bootstrap.orphans import KINDS
 from kinky.bootstrap.record import (
     RIVALS_HINT,
     TAKE_OVER_HINT,
@@ -20,24 +21,10 @@ from kinky.bootstrap.record import (
 )
 from kinky.config.change import find_changes
 from kinky.config.model import KinkyConfig
-from kinky.kube import resources
 from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.resources import Resource
 from kinky.manifests.host_names import list_host_names
-
-KINDS = (
-    resources.VIRTUAL_MACHINES,
-    resources.SERVICES,
-    resources.SECRETS,
-    resources.CONFIG_MAPS,
-    resources.PVCS,
-    resources.SERVICE_ACCOUNTS,
-    resources.ROLES,
-    resources.ROLE_BINDINGS,
-    resources.NETWORK_POLICIES,
-)
-"""All kinds that `list_host_names` knows."""
 
 Refusal = tuple[list[str], str]
 """Problems of one sort, and a hint."""

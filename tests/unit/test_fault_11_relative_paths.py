@@ -118,13 +118,10 @@ def test_fault_11_pulumi_gets_each_path_of_a_variable_in_full(caller: Path, name
     assert home[name] == str(Path.home() / "file")
 
 
-def test_fault_11_lists_and_urls_of_variables_are_made_absolute_part_by_part(caller: Path) -> None:
-    environ = {"KUBECONFIG": "a:/b:~/c", "PULUMI_BACKEND_URL": "file://./state?no_tmp_dir=true"}
-    assert given_paths.resolve_variables(environ) == {
-        "KUBECONFIG": f"{caller}/a:/b:{Path.home()}/c",
-        "PULUMI_BACKEND_URL": f"file://{caller}/state?no_tmp_dir=true",
-    }
-    assert given_paths.resolve_variables({"PULUMI_BACKEND_URL": "s3://bucket", "KUBECONFIG": ""}) == {}
+def test_fault_11_lists_of_variables_are_made_absolute_part_by_part(caller: Path) -> None:
+    environ = {"KUBECONFIG": "a:/b:~/c"}
+    assert given_paths.resolve_variables(environ) == {"KUBECONFIG": f"{caller}/a:/b:{Path.home()}/c"}
+    assert given_paths.resolve_variables({"KUBECONFIG": ""}) == {}
 
 
 @pytest.mark.parametrize("named", ["phrase", "./phrase", "~/../caller/phrase"])
