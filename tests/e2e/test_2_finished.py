@@ -13,7 +13,7 @@ from kinky import names, process
 from kinky.retry import pause
 from kinky.scan.secret import KnownSecret
 from kinky.topology.nodes import build_nodes
-from tests.e2e import connections, engine_state, gate, identity, leaks, services, values
+from tests.e2e import connections, engine_state, foreign, gate, identity, leaks, services, values
 from tests.e2e.person import VERBOSE, Person, is_ready, wait_for
 from tests.e2e.rotation import check_rotation
 
@@ -78,6 +78,22 @@ def test_fault_27_no_connection_ends_with_another_one(finished: Person) -> None:
 def test_second_preview_and_up_change_nothing(finished: Person) -> None:
     finished.kinky("preview", "--stack", finished.stack.stack, "--expect-no-changes", limit_seconds=300)
     finished.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+def test_fault_01_a_change_that_nobody_can_follow_is_refused(finished: Person) -> None:
+    foreign.check_change_is_refused(finished)
+
+
+def test_fault_03_objects_of_another_cluster_are_left_alone(finished: Person, tmp_path: Path) -> None:
+    foreign.check_objects_of_another_cluster(finished, tmp_path)
+
+
+def test_fault_06_another_state_is_told_whose_the_cluster_is(finished: Person, tmp_path: Path) -> None:
+    foreign.check_another_state(finished, tmp_path)
+
+
+def test_fault_00_a_destroy_stops_before_another_cluster(finished: Person) -> None:
+    foreign.check_another_identity(finished)
 
 
 def test_value_of_the_operator_reaches_the_inner_cluster_past_pulumi(finished: Person, tmp_path: Path) -> None:
