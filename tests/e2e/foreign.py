@@ -1,4 +1,4 @@
-"""What is not this stack's: another cluster's objects, another state, another identity, and changes nobody can follow."""
+"""What is not this stack's: another cluster's objects, another state, another identity; and changes that are refused."""
 
 from __future__ import annotations
 
