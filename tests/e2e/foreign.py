@@ -1,4 +1,4 @@
-"""What is not this stack's: another cluster's objects, another state, another identity; and changes that are refused."""
+"""Objects, states and identities of others, which stay as they are; and changes of a cluster that are refused."""
 
 from __future__ import annotations
 
