@@ -125,7 +125,7 @@ class InnerCluster(pulumi.ComponentResource):
         inputs = {
             **self._access,
             "stack": self._args.stack,
-            "settings": list_fixed(config),
+            "settings": json.dumps(list_fixed(config)),
             "create_namespace": config.host.create_namespace,
             "namespace_body": host_namespace.build_host_namespace(config),
             "residue_seconds": config.timeouts.seconds(RESIDUE_LIMIT_SECONDS),

@@ -7,6 +7,7 @@ does is in Pulumi's state. Pulumi stores a step's class by reference, so renamin
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ class ClaimStep(Step):
         access = parse_access(inputs)
         created = bool(inputs["create_namespace"]) and namespace.ensure_namespace(access, inputs["namespace_body"])
         record.ensure_record(
-            access, inputs["stack"], inputs["settings"], take_over=record.is_taken_over(access.cluster)
+            access, inputs["stack"], json.loads(inputs["settings"]), take_over=record.is_taken_over(access.cluster)
         )
         return {"namespace_created": created}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +45,7 @@ def find_changes(made_with: Mapping[str, Any], cfg: KinkyConfig) -> list[Problem
         Problem(
             each.key,
             each.value,
-            f"the cluster was made with {made_with[format_key(each.key)]!r}; this needs a new cluster: "
+            f"the cluster was made with {json.dumps(made_with[format_key(each.key)])}; this needs a new cluster: "
             f"{each.changes.because}",
         )
         for each in list_settings(cfg)

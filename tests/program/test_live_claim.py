@@ -28,7 +28,7 @@ def claim(monkeypatch: pytest.MonkeyPatch) -> Calls:
 CLAIM = {
     **COMMON,
     "stack": "organization/kinky/dev",
-    "settings": {"controlPlane.replicas": 1},
+    "settings": '{"controlPlane.replicas": 1}',
     "create_namespace": True,
     "namespace_body": {"metadata": {"name": "kinky-dev"}},
     "residue_seconds": 300.0,

@@ -106,7 +106,7 @@ def test_fault_00_the_guard_stops_a_destroy_that_pulumi_runs_by_itself(host: Fak
 
 def test_fault_00_the_claim_deletes_no_namespace_of_another_host(host: FakeConnection) -> None:
     add_host(host, uid="other-host", cluster_id="other-cluster")
-    made = properties(namespace_created=True, residue_seconds=1.0, retained=[], stack=STACK, settings={})
+    made = properties(namespace_created=True, residue_seconds=1.0, retained=[], stack=STACK, settings="{}")
     with pytest.raises(HostError, match="is not the host"):
         steps.ClaimStep().delete("id", made)
     assert writes(host) == []
