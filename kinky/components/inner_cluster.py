@@ -45,7 +45,7 @@ class InnerClusterArgs:
     config: KinkyConfig
     access: HostAccess
     stack: str
-    """Organization, project and stack: no other stack can take the cluster's name in the same namespace."""
+    """Organization, project and stack: another stack cannot use the cluster's name in the same namespace."""
     image: str
     """Reference of the node image."""
     custom_resource_definitions: Sequence[Body]
@@ -120,7 +120,7 @@ class InnerCluster(pulumi.ComponentResource):
         return pulumi.ResourceOptions(parent=self, depends_on=list(resources))
 
     def _declare_claim(self) -> steps.Claim:
-        """Declare what is created first and deleted last: the record, the namespace, the residue guard."""
+        """Declare the objects that are created first and deleted last: the record, the namespace, the residue guard."""
         config = self._args.config
         inputs = {
             **self._access,
