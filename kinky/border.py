@@ -1,8 +1,8 @@
-"""The border of KinKy: no exception that is not ours leaves a command, a step or a process with its text.
+"""The border of KinKy: the text of a foreign exception never leaves a command, a live step or a process.
 
 A library may put anything into the text of its exception: a header with a token, a line of a file, a command. So the
-message has only the class of such an exception, what we were doing, and the path of a report. The report has files,
-lines and functions of the exception and its causes, but neither their texts nor any variable.
+message has only the class of the exception, the failed step, and the path of a report. The report has files, lines
+and functions of the exception and its causes, but no text of a library and no variable.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from kinky.errors import KinkyError
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130
 EXIT_CLOSED: Final = 141
-"""What a shell says of a program whose reader went away, as with `| head`."""
+"""The exit code of a program in a shell after its reader has ended, as with `| head`."""
 REPORTS_KEPT: Final = 20
 _CAUSES: Final = 10
 _FRAMES: Final = 40
-"""Frames at each end of a traceback that the report tells; an endless recursion has thousands."""
+"""Frames that the report keeps at each end of a traceback; an endless recursion has thousands."""
 _NO_HOME: Final = "Could not determine home directory."
 """The text of pathlib's exception, which has no class of its own."""
 _NUMBERS: Final = itertools.count(1)
@@ -44,10 +44,10 @@ class UnexpectedError(KinkyError):
 
 @contextlib.contextmanager
 def border(doing: str) -> Iterator[None]:
-    """Let only errors of ours out of the block, without what caused them.
+    """Let only KinKy's errors leave the block, without their causes.
 
     Args:
-        doing: What is going on, for the message: a command and its stack, or a step and its cluster.
+        doing: The work of the block, for the message: a command and its stack, or a step and its cluster.
 
     Raises:
         KinkyError: The block failed.
@@ -55,7 +55,7 @@ def border(doing: str) -> Iterator[None]:
     try:
         yield
     except KinkyError as error:
-        # Whoever prints the error with its traceback would print its causes too.
+        # A traceback of the error would print its causes too.
         error.__cause__, error.__suppress_context__ = None, True
         raise
     except Exception as error:
@@ -67,12 +67,12 @@ def run_main(doing: str, work: Callable[[], int]) -> int:
 
     An exception in another thread is reported in the same way.
     """
-    # A service or a cron job has none, and Go's build and others ask for it.
+    # A service or a cron job has no HOME, but Go's build and other programs need it.
     with contextlib.suppress(RuntimeError):
         os.environ.setdefault("HOME", str(Path.home()))
     before = threading.excepthook, sys.unraisablehook
     threading.excepthook = lambda failed: _print_error(failed.exc_value, f"{doing}, in a thread")
-    # Exceptions that have nobody to go to, as when an object is removed.
+    # Exceptions that no caller can catch, such as those of a destructor.
     sys.unraisablehook = lambda failed: _print_error(failed.exc_value, f"{doing}, at the end of an object")
     try:
         try:
@@ -80,10 +80,10 @@ def run_main(doing: str, work: Callable[[], int]) -> int:
         except SystemExit:
             sys.stdout.flush()
             raise
-        # Here, because an error at the interpreter's end could not be told any more.
+        # Here, because no error can be reported after the interpreter's end.
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)  # noqa: T201 - the end of a process is told to its user
+        print("interrupted", file=sys.stderr)  # noqa: T201 - the last line for the user
         return EXIT_INTERRUPTED
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _drop_closed():
@@ -96,16 +96,16 @@ def run_main(doing: str, work: Callable[[], int]) -> int:
 
 
 def translate(error: BaseException, doing: str) -> KinkyError:
-    """Return what a user is told of an exception; one that nobody expected is reported in a file."""
+    """Return the error for the user; an unexpected exception also gets a report in a file."""
     if isinstance(error, KinkyError):
         return error
-    # Classes of libraries keep to none of the rules for numbers, paths and texts.
+    # An OSError class of a library may use number, path and text in its own way.
     if isinstance(error, OSError) and type(error).__module__ == "builtins" and error.errno in os_errors.OF_THE_MACHINE:
         return paths.explain(error, _find_full() if error.errno in os_errors.FULL and not error.filename else None)
     if isinstance(error, RuntimeError) and error.args == (_NO_HOME,):
         return paths.explain_no_home()
     told = f"unexpected error: {type(error).__name__}, in: {doing}"
-    hint = "this is a fault of KinKy: look at the report, and send it to whoever maintains KinKy"
+    hint = "this is a fault of KinKy: look at the report, and send it to KinKy's maintainers"
     try:
         path = write_report(build_report(error, doing))
     except (OSError, KinkyError) as failure:
@@ -115,7 +115,7 @@ def translate(error: BaseException, doing: str) -> KinkyError:
 
 
 def build_report(error: BaseException, doing: str) -> str:
-    """Return the report on an exception: where it and its causes came from; of texts only those of our own errors."""
+    """Return the report on an exception: the places of it and of its causes, and only the texts of KinKy's errors."""
     lines = [f"in: {doing}", f"python {sys.version.split()[0]}, {sys.platform}"]
     for place, cause in enumerate(itertools.islice(_chain(error), _CAUSES)):
         kind = f"{type(cause).__module__}.{type(cause).__qualname__}"
@@ -131,7 +131,7 @@ def build_report(error: BaseException, doing: str) -> str:
 
 
 def write_report(text: str) -> Path:
-    """Write a report to a private file, without the secrets of this machine, and remove the oldest ones; return it.
+    """Write a report to a private file without this machine's secrets, remove the oldest reports, return the path.
 
     Raises:
         OSError: It cannot be written.
@@ -142,7 +142,7 @@ def write_report(text: str) -> Path:
 
     folder = paths.reports_dir()
     secrets = []
-    # A file that cannot be read gives no secret to look for; what looks like one is taken out all the same.
+    # Without a readable file its secrets are unknown; text that looks like a secret is still taken out.
     with contextlib.suppress(Exception):
         secrets = read_local()
     now = datetime.now(UTC)
@@ -156,7 +156,7 @@ def write_report(text: str) -> Path:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and what led to it, each once; the parts of a group too."""
+    """Yield an exception and its causes, each once; also the parts of a group."""
     left, seen = [error], set[int]()
     while left:
         present = left.pop(0)
@@ -175,7 +175,7 @@ def _print_error(error: BaseException | None, doing: str) -> None:
 
 
 def _drop_closed() -> bool:
-    """Tell whether nobody reads an output of ours any more, and let what is still to be written to it vanish."""
+    """Tell whether an output of ours has no reader any more, and discard the rest of that output."""
     closed = [stream for stream in (sys.stdout, sys.stderr) if _is_closed(stream)]
     for stream in closed:
         nowhere = os.open(os.devnull, os.O_WRONLY)

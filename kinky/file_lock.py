@@ -1,4 +1,4 @@
-"""A lock on a file: of several processes that would make the same thing, one makes it and the others find it."""
+"""A lock on a file, so that only one of several processes makes a thing, and the others find it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from kinky import paths
 
 @contextlib.contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the file while the block runs, after whoever holds it; a dead holder holds nothing.
+    """Hold an exclusive lock on the file while the block runs; wait for another holder, but not for a dead one.
 
-    What the block writes has the modes of the place where the lock lies (`paths.modes_of`).
+    Files that the block writes have the modes of the lock's place (`paths.modes_of`).
 
     Raises:
         HostError: The file cannot be made or locked.

@@ -40,7 +40,7 @@ def resolve_given(path: str | Path, *, base: Path | None = None) -> Path:
         base: Where a relative path starts; the working directory when there is none.
     """
     given = Path(path)
-    # Without a home directory, or for an unknown user, the ~ stays as it is.
+    # Without a home directory, or for an unknown user, the ~ stays.
     with contextlib.suppress(RuntimeError):
         given = given.expanduser()
     return ((base or Path()) / given).absolute()

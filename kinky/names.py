@@ -151,12 +151,12 @@ def break_glass_record(cluster: str, fingerprint: str) -> str:
 
 
 def cluster_record(cluster: str) -> str:
-    """Return the name of the ConfigMap that tells which stack made the cluster, and on which host."""
+    """Return the name of the ConfigMap with the cluster's stack and host."""
     return f"{cluster}-record"
 
 
 def are_rivals(cluster: str, other: str) -> bool:
-    """Tell whether names of two clusters could meet: each name is a cluster's name, a hyphen and more."""
+    """Tell whether two clusters could use one name: each name is a cluster's name, a hyphen and more."""
     return cluster != other and (f"{cluster}-".startswith(f"{other}-") or f"{other}-".startswith(f"{cluster}-"))
 
 

@@ -1,4 +1,4 @@
-"""What a refusal of the operating system means to a user: one sentence with the path and the reason, and one step."""
+"""Errors of the operating system for a user: one sentence with the path and the reason, and one hint."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _NO_FOLDER: Final = (errno.ENOTDIR, errno.EEXIST)
 _TOO_MANY: Final = (errno.EMFILE, errno.ENFILE)
 _OTHERS: Final = (errno.EROFS, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ESTALE, errno.EIO, errno.ENOTEMPTY)
-_NAME_A_FILE: Final = "give the path of a file, not what is in it"
+_NAME_A_FILE: Final = "give the path of a file, not its content"
 OF_THE_MACHINE: Final = frozenset({*_NO_ACCESS, *_NO_LOCKS, *FULL, *_NO_FOLDER, *_TOO_MANY, *_OTHERS})
-"""Reasons that a user can remove; any other one that nobody expected is a fault of KinKy."""
+"""Errors that a user can fix; any other unexpected one is a fault of KinKy."""
 
 
 def explain(
     error: OSError, *, path: Path | None = None, variable: str | None = None, cache: Path | None = None
 ) -> HostError:
-    """Return the error for a user: the path, the reason, who may do what there, and the step that helps.
+    """Return the error for a user: the path, the reason, the owner and mode of the blocking part, and a hint.
 
-    The text of the exception itself is left out: a library may have put anything into it.
+    The text of the exception is left out, because a library may have put anything into it.
 
     Args:
         path: The file or folder, if the exception does not name it.
-        variable: The variable that moves the directory around it elsewhere.
-        cache: The cache, if the path lies in it: everybody may read there.
+        variable: The variable that sets another directory for it.
+        cache: The cache, if the path is in it: all users may read there.
     """
     number = error.errno or 0
     named = path if path is not None else error.filename
     if number == errno.ENAMETOOLONG:
-        # Nobody has such a path: it is the content of a file, which may be a key.
+        # No real path is so long: it is the content of a file, and may be a key.
         return HostError(f"cannot use a path of {len(str(named))} characters: {os.strerror(number)}", hint=_NAME_A_FILE)
-    # Some callers open a file by its descriptor, which says nothing to anybody.
+    # Some callers open a file by its descriptor, a number that helps no user.
     place = Path(os.fsdecode(named)) if isinstance(named, str | bytes | os.PathLike) else None
     reason = os.strerror(number) if number else "the operating system refuses it"
     if number in _NO_LOCKS:
@@ -58,16 +58,16 @@ def _hint(number: int, place: Path | None, variable: str | None, cache: Path | N
     if number in _NO_LOCKS:
         return f"{other}, on a local file system"
     blocker = _blocker(place) if number in _NO_ACCESS else None
-    # Never for what is around the cache: that may be somebody's home.
+    # Never for the folders above the cache: one may be somebody's home.
     if blocker and cache and blocker.is_relative_to(cache):
         return f"let its owner run: chmod -R a+rX {blocker}; or {other}"
     if number in _NO_ACCESS:
-        return f"{other}, which you may write, or have the rights changed"
+        return f"{other} that you can write to, or change the permissions"
     return other
 
 
 def _blame(place: Path, number: int) -> str:
-    """Return who may use the part of the path that is in the way; empty if that is not the reason."""
+    """Describe the part of the path that blocks it, with owner and mode; empty if that is not the reason."""
     if number in _NO_FOLDER:
         parts = [part for part in (place, *place.parents) if _is_other_than_folder(part)]
         return f"; {parts[-1]} is not a directory" if parts else ""
@@ -80,7 +80,7 @@ def _blame(place: Path, number: int) -> str:
 
 
 def _blocker(place: Path | None) -> Path | None:
-    """Return the first part of the path, from the root, that we may not use; else the last one that is there."""
+    """Return the first part of the path, from the root, that we may not use; otherwise the last existing part."""
     seen = None
     for part in reversed((place, *place.parents) if place else ()):
         try:
@@ -103,7 +103,7 @@ def _is_other_than_folder(path: Path) -> bool:
 
 
 def _name_of(uid: int) -> str:
-    """Return the name of a user, or the number of one that has none, as in a container."""
+    """Return the name of a user, or the number if it has no name, as in a container."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -26,7 +26,7 @@ _BASES: Final = {
     CACHE_VARIABLE: ("XDG_CACHE_HOME", ".cache"),
     STATE_VARIABLE: ("XDG_STATE_HOME", ".local/state"),
 }
-"""What stands in for each variable: that of the XDG specification, then a folder of the home directory."""
+"""Defaults for each variable: the variable of the XDG specification, then a folder of the home directory."""
 
 
 def cache_dir() -> Path:
@@ -100,14 +100,14 @@ def project_root() -> Path:
 
 
 def find_variable(path: Path) -> str | None:
-    """Return the variable that moves the directory around a path elsewhere; None if the path is not ours."""
+    """Return the variable that sets the directory around a path; None if the path is not ours."""
     around: dict[str, Path] = {}
     for own in _BASES:
-        # Without a home directory only what a variable names can be ours.
+        # Without a home directory, only paths from a variable can be ours.
         with contextlib.suppress(HostError):
             if path.is_relative_to(base := _locate(own)):
                 around[own] = base
-    # One of the two may have been put into the other.
+    # One of the two may be inside the other.
     return max(around, key=lambda own: len(around[own].parts), default=None)
 
 
@@ -118,9 +118,9 @@ def folder_mode(path: Path) -> int:
 
 @contextlib.contextmanager
 def modes_of(path: Path) -> Iterator[None]:
-    """Give what the block writes, here or by a program, the rights that fit the place, whatever the caller's umask is.
+    """Give files that the block or its programs write the modes of the place, whatever the caller's umask is.
 
-    The umask is the whole process's, so the threads of one process go through such blocks one after another.
+    The umask belongs to the whole process, so only one thread at a time is in such a block.
     """
     with _WRITING:
         before = os.umask(0o777 & ~folder_mode(path))
@@ -131,7 +131,7 @@ def modes_of(path: Path) -> Iterator[None]:
 
 
 def make_folder(path: Path, *, mode: int) -> None:
-    """Make a directory and those above it that are missing, with this mode whatever the umask is.
+    """Make a directory and its missing parents with this mode, whatever the umask is.
 
     Raises:
         OSError: It cannot be made.
@@ -149,7 +149,7 @@ def make_folder(path: Path, *, mode: int) -> None:
 
 
 def explain(error: OSError, path: Path | None = None) -> HostError:
-    """Return the error for a user who can move our directories elsewhere."""
+    """Return the error for the user; its hint names the variable for the directory."""
     named = path or (Path(error.filename) if isinstance(error.filename, str) else None)
     variable = find_variable(named) if named else None
     cache = _locate(CACHE_VARIABLE) if variable == CACHE_VARIABLE else None
@@ -157,7 +157,7 @@ def explain(error: OSError, path: Path | None = None) -> HostError:
 
 
 def show_named(path: Path) -> str:
-    """Return the path of a file that should hold a secret, unless the user may have given the secret itself."""
+    """Return the path of a secret's file for a message, unless the user may have given the secret itself."""
     try:
         is_path = len(path.parts) > 1 or path.exists()
     except OSError:
@@ -166,7 +166,7 @@ def show_named(path: Path) -> str:
 
 
 def explain_no_home() -> HostError:
-    """Return the error for a user who has no home directory, as in some containers and services."""
+    """Return the error for a user without a home directory, as in some containers and services."""
     return HostError(
         f"no home directory is known: HOME is not set, and user {os.geteuid()} has none",
         hint=f"export HOME, or {STATE_VARIABLE} and {CACHE_VARIABLE}",
@@ -174,7 +174,7 @@ def explain_no_home() -> HostError:
 
 
 def _base(own: str, *, mode: int) -> Path:
-    """Return the directory that a variable names, made if need be; a private one must also be writable."""
+    """Return the directory that a variable names, and make it if need be; a private one must be writable."""
     path = _locate(own)
     try:
         make_folder(path, mode=mode)
@@ -188,7 +188,7 @@ def _base(own: str, *, mode: int) -> Path:
 
 
 def _locate(own: str) -> Path:
-    """Return the directory named by `own`, else by the XDG variable, else below the home directory; makes nothing.
+    """Return the directory by `own`, then by the XDG variable, then below the home directory; makes nothing.
 
     Raises:
         HostError: There is no home directory.

@@ -79,7 +79,7 @@ def run(
 def ask(
     argv: Sequence[Argument], *, env: Mapping[str, str] | None = None, timeout_seconds: float
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a program whose arguments and output may be secret; the caller reports how it ended.
+    """Run a program with perhaps secret arguments and output; the caller reports how it ended.
 
     Args:
         env: Variables added to this process's environment.
@@ -115,7 +115,7 @@ def spawn_detached(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                # Its working directory is another one, so that no path in a variable may be relative.
+                # It runs in another working directory, so no path in a variable may be relative.
                 env={**inherited, **resolve_variables(inherited), **(env or {})},
                 pass_fds=tuple(pass_fds),
                 # "/" keeps no directory busy, so that a checkout can be moved while the program runs.
@@ -260,7 +260,7 @@ def _failure(
 
 
 def _why(error: OSError, path: str) -> str:
-    """Return why a program could not start; of one that we may not run, whose it is."""
+    """Return why a program could not start, with the file's owner if we may not run it."""
     return paths.explain(error, Path(path)).message if error.errno == errno.EACCES else f"{path}: {error.strerror}"
 
 

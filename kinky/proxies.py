@@ -1,6 +1,6 @@
 """Which proxy leads to a URL: the environment read by Go's rules, as kubectl and Pulumi's Kubernetes provider read it.
 
-Go never proxies this machine itself; Python's libraries and gRPC do, so that `exempt_loopback` tells them.
+Go never uses a proxy for this machine itself. Python's libraries and gRPC do, so `exempt_loopback` sets it for them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kinky.errors import KinkyError
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 NO_PROXY: Final = ("NO_PROXY", "no_proxy")
 GRPC_NO_PROXY: Final = "no_grpc_proxy"
-"""Where it is set, gRPC does not read no_proxy."""
+"""If it is set, gRPC does not read no_proxy."""
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -45,11 +45,11 @@ class Proxy:
 
     @property
     def basic_login(self) -> str:
-        """The login as the header wants it, without the escapes of a URL (secret)."""
+        """The login in the header's form, without the escapes of a URL (secret)."""
         return unquote(self.login)
 
     def __str__(self) -> str:
-        """Return host and port, which is all that a message may tell."""
+        """Return host and port; a message may show nothing else."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
@@ -69,7 +69,7 @@ def find_proxy(url: str, *, environ: Mapping[str, str] = os.environ) -> Proxy | 
         return None
     if len(set(set_ones.values())) > 1:
         raise KinkyError(
-            f"{upper} and {upper.lower()} name different proxies, and programs disagree about the one that counts",
+            f"{upper} and {upper.lower()} name different proxies, and programs disagree about which one counts",
             hint=f"unset one of them, or add {host} to NO_PROXY",
         )
     source, value = next(iter(set_ones.items()))
@@ -80,7 +80,7 @@ def parse_proxy(value: str, *, source: str) -> Proxy:
     """Parse a proxy as Go does: without a scheme it is an http proxy.
 
     Raises:
-        KinkyError: It is no http or https proxy; the text does not hold the value, which may hold a password.
+        KinkyError: It is not an http or https proxy; the text leaves out the value, which may hold a password.
     """
     try:
         parts = urlsplit(value)
@@ -94,7 +94,7 @@ def parse_proxy(value: str, *, source: str) -> Proxy:
 
 
 def exempt_loopback(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that keep this machine itself out of every proxy, with the entries that are there.
+    """Return the variables that exclude this machine itself from every proxy; existing entries stay.
 
     Both spellings get the same value, because programs read one or the other.
     """
@@ -117,7 +117,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _build(parts: SplitResult, source: str) -> Proxy:
-    """Build a proxy; raises ValueError with the reason, which quotes nothing of a login."""
+    """Build a proxy; raises ValueError with a reason that quotes no part of a login."""
     if parts.scheme not in _PORTS:
         raise ValueError(f"the scheme {parts.scheme} is not supported, only http and https")
     login, _, place = parts.netloc.rpartition("@")
@@ -167,7 +167,7 @@ def _matches(host: str, port: int, entry: str) -> bool:
 
 
 def _split_port(entry: str) -> tuple[str, str]:
-    """Split an entry into host and port; an IPv6 address has a port only behind brackets."""
+    """Split an entry into host and port; an IPv6 address has a port only after brackets."""
     if entry.startswith("["):
         name, _, rest = entry[1:].partition("]")
         return name, rest.removeprefix(":")
@@ -183,5 +183,5 @@ def _parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address |
 
 
 def describe_way(proxy: Proxy | None) -> str:
-    """Describe for the end of a message how a server was asked; empty for a direct connection."""
+    """Return the end of a message about the proxy that was used; empty for a direct connection."""
     return f", through the proxy {proxy} of {proxy.source}" if proxy else ""

@@ -102,7 +102,7 @@ def _ask(check: Callable[[], T | Pending], tolerate: tuple[type[Exception], ...]
 
 
 def _describe(error: Exception) -> str:
-    """Return an error in words; of a library's only the class and the system's reason: it may quote anything."""
+    """Describe an error; for a library's, only its class and the system's reason: its text may quote anything."""
     name = type(error).__name__
     if isinstance(error, KinkyError):
         return f"{name}: {error}"

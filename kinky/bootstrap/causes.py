@@ -1,4 +1,4 @@
-"""Why a VM does not start, in the words of those who keep it from that: scheduler, kubelet, storage, KubeVirt."""
+"""The causes why a VM does not start, as the scheduler, the kubelet, the storage and KubeVirt report them."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -9,14 +9,14 @@ from kinky.kube.host import LAUNCHER_LABEL, HostApi
 from kinky.kube.records import PodStatus
 
 TELLING = frozenset({"ExternalProvisioning", "NotTriggerScaleUp", "TriggeredScaleUp", "WaitForFirstConsumer"})
-"""Reasons of events that are no warnings, and yet explain why a claim has no volume or a pod has no node."""
+"""Reasons of events that are not warnings, but explain why a claim has no volume or a pod has no node."""
 EVENT_LINES = 3
 LONGEST = 300
-"""The scheduler counts its reasons node by node, and the phase's line is for reading."""
+"""The scheduler lists its reasons for all nodes, too long for one line of a phase."""
 
 
 def fetch_causes(api: HostApi, node: str) -> list[str]:
-    """Read why a node's VM does not start; an API that does not answer now ends the list and is not an error."""
+    """Read why a node's VM does not start; if the API does not answer, the list ends without an error."""
     causes: list[str] = []
     with contextlib.suppress(ApiError):
         causes.extend(_read(api, node))
@@ -29,8 +29,8 @@ def fetch_launchers(api: HostApi, node: str) -> list[PodStatus]:
 
 
 def fetch_telling_events(api: HostApi, node: str, launchers: Sequence[PodStatus]) -> list[str]:
-    """Read the last telling events about a node's VM, VMI, launcher pod and claim, oldest first."""
-    # The VM and its VMI have one name.
+    """Read the last events that explain the state of a node's VM, VMI, launcher pod and claim, oldest first."""
+    # The VM and its VMI have the same name.
     about = (node, *(pod.name for pod in launchers), names.etcd_claim(node))
     events = [event for name in about for event in api.fetch_events(name)]
     telling = [event for event in events if event.kind == "Warning" or event.reason in TELLING]
@@ -39,7 +39,7 @@ def fetch_telling_events(api: HostApi, node: str, launchers: Sequence[PodStatus]
 
 
 def _read(api: HostApi, node: str) -> Iterator[str]:
-    """Yield the causes, the most telling first."""
+    """Yield the causes, the most useful first."""
     launchers = fetch_launchers(api, node)
     for pod in launchers:
         if pod.unscheduled:

@@ -17,9 +17,9 @@ from kinky.retry import Pending
 STARTED_STAGES = ("kubelet", "readyz", "done")
 """Before the first of these nothing in the guest can listen, so nothing is asked: each try costs the guest time."""
 UNLOGGED_SHARE = 2 / 15
-"""120 s of a wait of 900 s: so long a guest whose console is not logged may boot; then its API is asked blindly."""
+"""120 s of a wait of 900 s: the time to boot for a guest whose console is not logged; after it, its API is asked."""
 CAUSES_EVERY_SECONDS = 15.0
-"""The causes of one VM's trouble are several calls, and the scheduler's next word takes longer than this."""
+"""Reading the causes for one VM takes several calls, and the scheduler tries again only after a longer time."""
 
 
 class VmCheck:
@@ -37,13 +37,13 @@ class VmCheck:
         self._causes: dict[str, tuple[str, float, list[str]]] = {}
 
     def __call__(self) -> str | Pending:
-        """Look at all VMs once, with one call; those in trouble take some more."""
+        """Look at all VMs once, with one call, and a few more for each VM in trouble."""
         found = self._api.fetch_vms(names.cluster_selector(self._cluster))
         waiting = [text for node in self._nodes if (text := self._look(node, found.get(node)))]
         return Pending("VMs: " + ", ".join(waiting)) if waiting else f"{len(self._nodes)} running"
 
     def _look(self, node: str, vm: VmStatus | None) -> str:
-        """Describe one VM that does not run yet; empty for one that does. Raises HostError when it never will."""
+        """Describe one VM that does not run yet; empty if it runs. Raises HostError when it will never run."""
         if vm is None:
             return f"{node} absent"
         state, lost = find_state(vm), self._watch.is_lost(vm)
@@ -56,7 +56,7 @@ class VmCheck:
         return f"{node} {text}" + (f" ({'; '.join(causes)})" if causes else "")
 
     def _fetch_causes(self, node: str, state: str, *, now: bool) -> list[str]:
-        """Read why a VM is in trouble, not at each look."""
+        """Read why a VM is in trouble, but not at every look."""
         before, at, causes = self._causes.get(node, ("", 0.0, []))
         if now or before != state or self._clock() - at >= CAUSES_EVERY_SECONDS:
             causes = fetch_causes(self._api, node)

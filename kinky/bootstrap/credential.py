@@ -76,7 +76,7 @@ def write_inner_kubeconfig(access: HostAccess, cluster: str, server: str, *, kin
     """Write the cluster's kubeconfig, which names a command instead of a key, and return its path."""
     directory = paths.stack_dir(cluster)
     _refresh_authority(access, cluster, directory)
-    # One word: a name that begins with a hyphen would be taken for an option.
+    # One word: a name that begins with a hyphen would be read as an option.
     context = [f"--host-context={access.context}"] if access.context else []
     path = directory / KUBECONFIG_FILE
     write_kubeconfig(

@@ -13,9 +13,9 @@ from kinky.kube.connection import Connection, open_host
 from kinky.kube.host import HostApi
 
 GONE_SECONDS = 60.0
-"""How long the endpoint Service must be gone; a Service that is replaced is back sooner."""
+"""Time after which a missing endpoint Service counts as deleted; a replaced Service is back sooner."""
 SILENT_SECONDS = 300.0
-"""How long the host may not answer; a laptop that slept must not keep this process for ever."""
+"""Limit for a host that does not answer; a laptop that wakes up must not keep this process for ever."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Sight:
     ready: tuple[str, ...] = ()
     """Pods behind the Service that are Ready, the newest first."""
     running: tuple[str, ...] = ()
-    """All pods behind it that run: before the API is ready there are only these."""
+    """All running pods behind it: before the API is ready there are only these."""
     ending: tuple[str, ...] = ()
     """Pods behind it that still run, but were deleted: connections to them end by themselves."""
     addresses: Mapping[str, str] = field(default_factory=dict)
@@ -42,10 +42,10 @@ class Sight:
 
 
 class Follower:
-    """Keeps the last sight, and decides when there is nothing left to forward to."""
+    """Keeps the last sight, and decides when the forward has nothing left to reach."""
 
     def __init__(self, *, now: float) -> None:
-        """Start at this monotonic time, with nothing seen yet."""
+        """Start at this monotonic time, without a sight."""
         self.sight = Sight(has_service=True)
         self.current: str | None = None
         """The pod that the last connection was opened to."""
@@ -53,7 +53,7 @@ class Follower:
         self._last_answer = now
 
     def notice(self, sight: Sight | None, now: float) -> None:
-        """Take what was seen; None when the host did not tell."""
+        """Take a new sight; None when the host did not answer."""
         if sight is None:
             return
         self.sight = sight
@@ -64,7 +64,7 @@ class Follower:
             self._gone_since = now
 
     def find_end(self, now: float) -> str | None:
-        """Tell why all is over; None while it goes on."""
+        """Return why the forward must end; None while it goes on."""
         if now - self._last_answer >= SILENT_SECONDS:
             return f"the host has not answered for {SILENT_SECONDS:.0f} s"
         if self._gone_since is not None and now - self._gone_since >= GONE_SECONDS:
@@ -81,7 +81,7 @@ class Follower:
 
 
 class HostView:
-    """Looks at the endpoint with one connection, which is opened again after a failure; threads may share it."""
+    """Reads the endpoint over one connection, which is opened again after a failure; threads may share it."""
 
     def __init__(self, spec: ForwardSpec) -> None:
         """Open nothing yet."""
@@ -90,12 +90,12 @@ class HostView:
         self._connection: Connection | None = None
 
     def look(self) -> Sight | None:
-        """Ask the host; None when it does not tell."""
+        """Ask the host; None when it does not answer."""
         try:
             api = HostApi(self._open(), self._spec.access)
             return fetch_sight(api, names.endpoint_service(self._spec.cluster))
         except KinkyError:
-            # The kubeconfig may have been written anew, as after a restart of the embedded host.
+            # The kubeconfig may have been written again, as after a restart of the embedded host.
             self._connection = None
             return None
 

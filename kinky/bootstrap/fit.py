@@ -129,7 +129,7 @@ def _read_host(cfg: KinkyConfig, api: HostApi, stack: str, findings: Findings) -
 
 
 def _check_namespace(cfg: KinkyConfig, api: HostApi, findings: Findings) -> tuple[bool, Mapping[str, str] | None]:
-    """Look for the namespace, and for its labels; one that cannot be read may be there, and its contents will tell."""
+    """Look for the namespace and its labels; one that cannot be read may exist, and its contents will show it."""
     try:
         body = api.fetch(resources.NAMESPACES, api.namespace)
     except ApiError as error:
@@ -150,7 +150,7 @@ def _check_namespace(cfg: KinkyConfig, api: HostApi, findings: Findings) -> tupl
 
 
 def _check_networks(cfg: KinkyConfig, api: HostApi, reading: Reading, findings: Findings) -> None:
-    """Check that the host's networks leave ours alone, and give our Services addresses."""
+    """Check that the host's networks do not overlap ours, and that our Services can get addresses."""
     service = None if list_service_ranges(reading) else fetch_api_service(api)
     networks, unknown = list_host_networks(cfg, reading, service)
     problems, doubts = check_families(reading, service)
@@ -162,7 +162,7 @@ def _check_networks(cfg: KinkyConfig, api: HostApi, reading: Reading, findings: 
 
 
 def _check_store_path(cfg: KinkyConfig, api: HostApi, findings: Findings) -> None:
-    """Check that pods can be told how to reach a store that is on the host, and would trust it."""
+    """Check that pods can reach a store that is on the host, and would trust it."""
     if cfg.secrets_store.kind != HOST_NAMESPACE:
         return
     try:
@@ -173,7 +173,7 @@ def _check_store_path(cfg: KinkyConfig, api: HostApi, findings: Findings) -> Non
 
 
 def _check_contents(cfg: KinkyConfig, api: HostApi, stack: str, findings: Findings) -> None:
-    """Check what a namespace that exists holds: another stack's cluster, other settings, names that are taken."""
+    """Check an existing namespace for another stack's cluster, other settings, and names that are taken."""
     try:
         for problems, hint in check_record(cfg, api, stack):
             findings.refuse(problems, hint)

@@ -1,4 +1,4 @@
-"""What KubeVirt's launcher pod asks of the host for one VM: the least of it, so that a refusal is never wrong.
+"""The smallest requests of KubeVirt's launcher pod for one VM, so that a refusal is never wrong.
 
 Numbers are those of KubeVirt 1.7 (pkg/virt-controller/services/renderresources.go).
 """
@@ -17,7 +17,7 @@ MIB = 1024**2
 OVERHEAD_MIB = 200
 """Memory that KubeVirt adds to a VM's own for its launcher, rounded down over its versions."""
 LIMIT_RATIO_LABEL = "alpha.kubevirt.io/auto-memory-limits-ratio"
-"""Label of a namespace: how many times its request is the memory limit that KubeVirt gives a launcher."""
+"""Label of a namespace: the factor from a launcher's memory request to the limit that KubeVirt sets."""
 LIMIT_RATIO = Decimal(2)
 DEVICE = "devices.kubevirt.io/"
 Amounts = Mapping[str, Decimal]
@@ -25,7 +25,7 @@ Amounts = Mapping[str, Decimal]
 
 @dataclass(frozen=True)
 class Container:
-    """One container: what it asks for at least, and its limits, where it has some."""
+    """One container: its smallest requests, and its limits, if it has any."""
 
     name: str
     requests: Amounts
@@ -40,9 +40,9 @@ class Launcher:
     compute: Container
     """The container with the guest."""
     others: tuple[Container, ...]
-    """Those that run beside it."""
+    """The containers that run beside it."""
     initial: tuple[Container, ...]
-    """Those that end before it starts."""
+    """The containers that end before it starts."""
 
     @property
     def containers(self) -> tuple[Container, ...]:
@@ -51,7 +51,7 @@ class Launcher:
 
     @property
     def total(self) -> Container:
-        """The whole pod; what ends before the guest starts is smaller than the guest and counts not at all."""
+        """The whole pod, without the containers that end before the guest starts: they are smaller than the guest."""
         running = (self.compute, *self.others)
         return Container(
             "pod", _add_up([each.requests for each in running]), _add_up([each.limits for each in running])
@@ -65,15 +65,15 @@ def build_launcher(
 
     Args:
         limited: Resources (cpu, memory) for whose limits the namespace has a quota: KubeVirt then sets a limit.
-        limit_ratio: How many times its request the memory limit is.
-        logged: Whether the pod keeps what the guest prints on its console.
+        limit_ratio: The factor from the memory request to the memory limit.
+        logged: Whether the pod keeps the guest's console output.
     """
     memory = Decimal(node.memory_mib) * MIB * 100 / settings.memory_overcommit + OVERHEAD_MIB * MIB
     requests = {CPU: node.cores / settings.cpu_allocation_ratio, MEMORY: memory, STORAGE: parse_quantity("50M")}
     limits = {DEVICE + "tun": Decimal(1)}
     if not settings.emulates:
         limits |= {DEVICE + "kvm": Decimal(1), DEVICE + "vhost-net": Decimal(1)}
-    # An extended resource is asked for as often as it is allowed.
+    # The request of an extended resource equals its limit.
     requests |= limits
     if MEMORY in limited:
         limits[MEMORY] = memory * limit_ratio
@@ -91,7 +91,7 @@ def build_launcher(
 
 
 def find_limit_ratio(labels: Mapping[str, str]) -> Decimal:
-    """Find how many times a launcher's memory request its limit is, by the labels of the namespace."""
+    """Find the factor from a launcher's memory request to its limit, by the labels of the namespace."""
     try:
         ratio = parse_quantity(labels.get(LIMIT_RATIO_LABEL, ""))
     except ValueError:
@@ -107,7 +107,7 @@ def format_amount(item: str, amount: Decimal) -> str:
 
 
 def _build_small(name: str, resources: JsonObject, *, cpu: tuple[str, str], memory: tuple[str, str]) -> Container:
-    """Build a container from the default request and limit of each, and from what KubeVirt's settings say instead."""
+    """Build a container from default requests and limits, or from KubeVirt's settings where these have others."""
     amounts = (
         {CPU: cpu[place], MEMORY: memory[place]} | (resources.get(key) or {})
         for place, key in enumerate(("requests", "limits"))

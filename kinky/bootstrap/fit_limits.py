@@ -1,4 +1,4 @@
-"""Whether the limit ranges of the namespace let launcher pods and claims in.
+"""Whether the limit ranges of the namespace allow launcher pods and claims.
 
 The rules are those of plugin/pkg/admission/limitranger of Kubernetes 1.36.
 """
@@ -13,7 +13,7 @@ from kinky.kube.quantities import parse_quantity
 
 STORAGE_ITEM = "storage"
 SLACK = {MEMORY: Decimal(1024 * MIB), CPU: Decimal(1)}
-"""By how much a launcher may ask for more than what is known here: too little is refused only beyond that."""
+"""How much more a launcher may request than this module knows; a minimum above that is refused."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class _Rule:
 def check_limit_ranges(
     ranges: Sequence[JsonObject], launchers: Sequence[Launcher], claims: Mapping[str, Decimal]
 ) -> list[str]:
-    """Compare limit ranges with the pods and claims that are still to be made; returns problems.
+    """Compare limit ranges with the pods and claims that do not exist yet; returns problems.
 
     Args:
         claims: Size in bytes of each claim, by its node's name.
@@ -61,14 +61,14 @@ def check_limit_ranges(
                 asked = Container("claim", {STORAGE_ITEM: size}, {STORAGE_ITEM: size})
                 for text in _check_bounds(rule, asked):
                     problems.setdefault(text, []).append(node)
-    # Nodes of one pool fail alike.
+    # Nodes of one pool have the same problems.
     return [
         f"{text} ({nodes[0]}{f' and {len(nodes) - 1} more' if nodes[1:] else ''})" for text, nodes in problems.items()
     ]
 
 
 def _check_launcher(rules: Sequence[_Rule], launcher: Launcher) -> Iterator[str]:
-    """Yield what keeps one launcher out."""
+    """Yield why one launcher is refused."""
     for container in launcher.containers:
         filled = _fill(rules, container)
         for item in filled.requests.keys() & filled.limits.keys():
@@ -93,7 +93,7 @@ def _check_launcher(rules: Sequence[_Rule], launcher: Launcher) -> Iterator[str]
 
 
 def _fill(rules: Sequence[_Rule], container: Container) -> Container:
-    """Add the defaults of a container's limits and requests, as the API does before it looks."""
+    """Add the defaults of a container's limits and requests, as the API does before it checks them."""
     requests, limits = dict(container.requests), dict(container.limits)
     for rule in rules:
         if rule.kind == "Container":

@@ -24,16 +24,16 @@ class HostNetwork:
 def list_host_networks(
     cfg: KinkyConfig, reading: Reading, api_service: JsonObject | None
 ) -> tuple[list[HostNetwork], list[str]]:
-    """List which networks the host uses, with warnings of what is unknown.
+    """List the networks that the host uses, with a warning for each unknown one.
 
     Args:
-        api_service: The Service `default/kubernetes`, for hosts that do not tell their Service networks.
+        api_service: The Service `default/kubernetes`, for hosts that do not show their Service networks.
     """
     found = [HostNetwork(cidr, "network.hostCidrs") for cidr in cfg.network.host_cidrs]
     for node in reading.nodes or []:
         found += _read_node(node)
     addresses = [str(ip) for pod in reading.pods or [] if (ip := _pod_ip(pod))]
-    # Many network plugins hand out addresses that no node's podCIDR tells.
+    # Many network plugins hand out addresses that are in no node's podCIDR.
     found += [HostNetwork(address, "a pod of the host") for address in addresses]
     ranges = list_service_ranges(reading)
     found += [HostNetwork(cidr, "the host's Services") for cidr in ranges]
@@ -45,12 +45,12 @@ def list_host_networks(
 
 
 def list_service_ranges(reading: Reading) -> list[str]:
-    """List the networks of the host's Services; empty where the host does not tell."""
+    """List the networks of the host's Services; empty where the host does not show them."""
     return [str(cidr) for body in reading.service_cidrs or [] for cidr in body["spec"].get("cidrs") or []]
 
 
 def fetch_api_service(api: HostApi) -> JsonObject | None:
-    """Fetch the Service of the host's own API; None when we may not."""
+    """Fetch the Service of the host's own API; None when that is not allowed."""
     try:
         return api.fetch(resources.SERVICES, "kubernetes", namespace="default") or {}
     except ApiError:
@@ -58,7 +58,7 @@ def fetch_api_service(api: HostApi) -> JsonObject | None:
 
 
 def check_families(reading: Reading, api_service: JsonObject | None) -> tuple[list[str], list[str]]:
-    """Look whether the host's Services can have IPv4 addresses, as ours ask for; returns problems and doubts."""
+    """Check whether the host's Services can have IPv4 addresses, as ours need; returns problems and warnings."""
     ranges = list_service_ranges(reading)
     if ranges:
         has_ipv4 = any(_parse(cidr).version == 4 for cidr in ranges)
@@ -67,7 +67,7 @@ def check_families(reading: Reading, api_service: JsonObject | None) -> tuple[li
     addresses = _list_ips(api_service or {})
     if not addresses or any(_parse(address).version == 4 for address in addresses):
         return [], []
-    # That Service has one family also on a host with two.
+    # This Service has one family even on a host with two.
     return [], [f"the host's Services may have no IPv4 addresses: its Service kubernetes has {addresses[0]}"]
 
 

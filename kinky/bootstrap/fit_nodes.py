@@ -1,4 +1,4 @@
-"""Whether a node of the host can run the VMs that are still to be made: labels, taints, state, room.
+"""Whether a node of the host can run the VMs that do not exist yet: labels, taints, state, room.
 
 A launcher pod's node selector is that of KubeVirt 1.7 (pkg/virt-controller/services/nodeselectorrenderer.go).
 """
@@ -16,10 +16,10 @@ from kinky.kube.virt_settings import VirtSettings
 SCHEDULABLE_LABEL = "kubevirt.io/schedulable"
 ARCHITECTURE_LABEL = "kubernetes.io/arch"
 ARCHITECTURE = "amd64"
-"""That of the node image."""
+"""The architecture of the node image."""
 MODEL_PREFIX = "cpu-model.node.kubevirt.io/"
 NODE_MODELS = ("host-model", "host-passthrough")
-"""Models that every node has, since they are its own."""
+"""Models that every node has, because they mean its own processor."""
 KVM_DEVICE = f"{DEVICE}kvm"
 CORDON_TAINT = "node.kubernetes.io/unschedulable"
 SHOWN = 8
@@ -28,7 +28,7 @@ SHOWN = 8
 HEARTBEAT = "kubevirt.io/heartbeat"
 """Annotation of a node: when its virt-handler has last written the label."""
 HEARTBEAT_LIFE = timedelta(minutes=5)
-"""So old may a heartbeat be before KubeVirt itself takes the virt-handler for dead."""
+"""Age of a heartbeat at which KubeVirt itself treats the virt-handler as dead."""
 
 
 def check_nodes(
@@ -40,14 +40,14 @@ def check_nodes(
     now: datetime,
     knows_launchers: bool,
 ) -> tuple[list[str], list[str]]:
-    """Look whether each launcher pod finds a node, as far as labels, taints, state and size tell.
+    """Check whether each launcher pod finds a node, by labels, taints, state and size.
 
     Args:
         now: The host's time.
-        knows_launchers: Whether the settings were read by which KubeVirt asks for processors and memory.
+        knows_launchers: Whether KubeVirt's settings for processors and memory could be read.
 
     Returns:
-        Problems, and what may be one: it passes by itself, or rests on settings that cannot be read.
+        Problems, and possible ones: those pass by themselves, or depend on settings that cannot be read.
     """
     if not launchers or not nodes:
         return [], []
@@ -67,12 +67,12 @@ def check_nodes(
 
 
 def _offers(node: JsonObject, model: str) -> bool:
-    """Tell whether a node offers a processor model; the empty one is the node's own."""
+    """Tell whether a node offers a processor model; the empty model is the node's own."""
     return model in ("", *NODE_MODELS) or _labels(node).get(MODEL_PREFIX + model) == "true"
 
 
 def _is_starting(node: JsonObject, now: datetime) -> bool:
-    """Tell whether a node's virt-handler says of itself, just now, that it is not ready yet."""
+    """Tell whether a node's virt-handler reports, in a recent heartbeat, that it is not ready yet."""
     heartbeat = str((node["metadata"].get("annotations") or {}).get(HEARTBEAT, "")).replace("Z", "+00:00")
     try:
         return now - datetime.fromisoformat(heartbeat) <= HEARTBEAT_LIFE
@@ -81,10 +81,10 @@ def _is_starting(node: JsonObject, now: datetime) -> bool:
 
 
 def _find_obstacle(node: JsonObject, settings: VirtSettings, *, ready: bool = False) -> str:
-    """Find why no VM can be put on a node, whatever its size; empty when one can.
+    """Find why no VM of any size can run on a node; empty when one can.
 
     Args:
-        ready: Whether to look at it as if its virt-handler were ready.
+        ready: Whether to treat the virt-handler as ready.
     """
     labels, spec = _labels(node), node.get("spec") or {}
     found = labels.get(ARCHITECTURE_LABEL) or ((node.get("status") or {}).get("nodeInfo") or {}).get("architecture")
@@ -106,9 +106,9 @@ def _find_obstacle(node: JsonObject, settings: VirtSettings, *, ready: bool = Fa
 
 
 def _check_room(nodes: Sequence[JsonObject], launchers: Sequence[Launcher]) -> list[str]:
-    """Look whether each size of VM fits a node that runs nothing else; what runs there now may move or end."""
+    """Check whether each size of VM fits an empty node; the pods that run there now may move or end."""
     problems = []
-    # That no node has the device at all is told where the accelerator is looked for.
+    # The search for the accelerator reports a device that no node has.
     ignored = set() if any(_find_amount(node, KVM_DEVICE) for node in nodes) else {KVM_DEVICE}
     sizes: dict[tuple[tuple[str, Decimal], ...], list[Launcher]] = {}
     for launcher in launchers:
@@ -123,18 +123,18 @@ def _check_room(nodes: Sequence[JsonObject], launchers: Sequence[Launcher]) -> l
 
 
 def _find_lack(node: JsonObject, requests: Mapping[str, Decimal]) -> str:
-    """Find what a node has too little of; empty when it has enough."""
+    """List the resources that a node lacks; empty when it has enough."""
     lacks = []
     for item, asked in requests.items():
         amount = _find_amount(node, item)
-        # What a node does not tell of it may have: a device plugin that has just started is not told yet.
+        # A resource that the node does not list may exist: a device plugin may have just started.
         if amount is not None and amount < asked:
             lacks.append(f"{format_amount(item, amount)} of {item}, needed {format_amount(item, asked)}")
     return ", ".join(lacks)
 
 
 def _find_amount(node: JsonObject, item: str) -> Decimal | None:
-    """Find how much of something a node has for pods; None when it does not tell."""
+    """Find the amount of a resource that a node has for pods; None when it does not list it."""
     amount = ((node.get("status") or {}).get("allocatable") or {}).get(item)
     return None if amount is None else parse_quantity(str(amount))
 

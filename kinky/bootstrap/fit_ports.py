@@ -1,4 +1,4 @@
-"""Whether the port is free through which the inner API is reached: on this machine, or on the host's nodes."""
+"""Whether the port for the inner API is free: on this machine, or on the host's nodes."""
 
 import errno
 import json
@@ -13,11 +13,11 @@ from kinky.config.model import KinkyConfig
 from kinky.kube.connection import JsonObject
 
 USUAL_NODE_PORTS = range(30000, 32768)
-"""The range of a host whose API server was told no other one; which one it was told cannot be read."""
+"""The default range of an API server; the range in use cannot be read."""
 
 
 def check_local_port(cfg: KinkyConfig) -> list[str]:
-    """Look whether another program has the forward's port; the cluster's own forward may run already."""
+    """Check whether another program has the forward's port; the cluster's own forward may run already."""
     port, cluster = cfg.local_port, cfg.cluster.name
     if cfg.access.mode != FORWARD or is_free(port):
         return []
@@ -33,7 +33,7 @@ def check_local_port(cfg: KinkyConfig) -> list[str]:
 def check_node_port(
     cfg: KinkyConfig, services: Sequence[JsonObject] | None, namespace: str
 ) -> tuple[list[str], list[str]]:
-    """Look whether another Service has the port on the host's nodes; returns problems, and what may be one."""
+    """Check whether another Service has the port on the host's nodes; returns problems and warnings."""
     asked = cfg.access.node_port
     if cfg.access.mode != NODE_PORT or asked is None:
         return [], []
@@ -48,7 +48,7 @@ def check_node_port(
     if asked in USUAL_NODE_PORTS or any(port not in USUAL_NODE_PORTS for port in used):
         return [], []
     usual = f"{USUAL_NODE_PORTS[0]} to {USUAL_NODE_PORTS[-1]}"
-    return [], [f"access.nodePort = {asked} is not in {usual}, the range of a host that was not told another one"]
+    return [], [f"access.nodePort = {asked} is not in {usual}, the default range of a host"]
 
 
 def _list_node_ports(service: JsonObject) -> set[int]:
@@ -71,7 +71,7 @@ def is_free(port: int) -> bool:
 
 
 def _is_running(spec: Path) -> bool:
-    """Tell whether the process of a recorded forward runs; one that was killed leaves its record."""
+    """Tell whether the process of a recorded forward runs; a killed forward leaves its record."""
     try:
         pid = int((spec.parent / PID_FILE).read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Whether the quotas of the namespace leave room for the objects that are not there yet.
+"""Whether the quotas of the namespace leave room for the objects that do not exist yet.
 
 Which objects a quota counts, and by which scopes, follows pkg/quota/v1/evaluator/core of Kubernetes 1.36.
 """
@@ -17,12 +17,12 @@ GIB = 1024**3
 
 @dataclass(frozen=True, kw_only=True)
 class Demand:
-    """What is still to be made in the namespace, by the names that quotas use."""
+    """The amounts that `up` will add to the namespace, by the names that quotas use."""
 
     pods: Mapping[str, Decimal]
     claims: Mapping[str, Decimal]
     objects: Mapping[str, Decimal]
-    """Numbers of objects of all other kinds; no scope holds for them."""
+    """Numbers of objects of all other kinds; no scope applies to them."""
     vms: int
 
 
@@ -32,15 +32,15 @@ class Shortage:
 
     text: str
     certain: bool
-    """Whether it follows from what was read, and from no default in the place of something that was not."""
+    """Whether it depends only on values that were read, and on no assumed default."""
 
 
 def build_pod_demand(launchers: Sequence[Launcher]) -> dict[str, Decimal]:
-    """Add up what launcher pods take."""
+    """Add up the requests and limits of launcher pods."""
     count = Decimal(len(launchers))
     demand = {"pods": count, "count/pods": count}
     for launcher in launchers:
-        # The small containers beside the guest's are left out: what they take is a setting of KubeVirt's.
+        # The small containers beside the guest's are left out: a setting of KubeVirt decides their size.
         for item, amount in launcher.compute.requests.items():
             keys = (item, f"requests.{item}") if item in (CPU, MEMORY, STORAGE) else (f"requests.{item}",)
             for key in keys:
@@ -52,7 +52,7 @@ def build_pod_demand(launchers: Sequence[Launcher]) -> dict[str, Decimal]:
 
 
 def build_claim_demand(gib: Sequence[int], storage_class: str) -> dict[str, Decimal]:
-    """Add up what claims of these sizes take; an empty StorageClass is one that is not known."""
+    """Add up claims of these sizes; an empty StorageClass means that it is not known."""
     count, size = Decimal(len(gib)), Decimal(sum(gib) * GIB)
     demand = {"persistentvolumeclaims": count, "count/persistentvolumeclaims": count, "requests.storage": size}
     if storage_class:
@@ -64,11 +64,11 @@ def build_claim_demand(gib: Sequence[int], storage_class: str) -> dict[str, Deci
 def check_quotas(
     quotas: Sequence[QuotaStatus], demand: Demand, *, priority_class: str | None, knows_launchers: bool
 ) -> list[Shortage]:
-    """Compare what quotas leave with what is still to be made.
+    """Compare the rest of each quota with the objects that do not exist yet.
 
     Args:
-        knows_launchers: Whether the settings were read by which KubeVirt asks for processors and memory.
-        priority_class: The one that pods have which name none: the host's default, or empty; None when it is unknown.
+        knows_launchers: Whether KubeVirt's settings for processors and memory could be read.
+        priority_class: Default class of the host for pods that name no class, or empty; None when it is unknown.
     """
     return [
         Shortage(text, (knows_launchers or not _is_computed(item)) and not _is_unsure(quota, priority_class))
@@ -78,7 +78,7 @@ def check_quotas(
 
 
 def _is_computed(item: str) -> bool:
-    """Tell whether KubeVirt's settings decide how much a launcher asks of this."""
+    """Tell whether KubeVirt's settings decide how much of this a launcher requests."""
     return item.endswith((CPU, MEMORY))
 
 
@@ -88,7 +88,7 @@ def _is_unsure(quota: QuotaStatus, priority_class: str | None) -> bool:
 
 
 def _check_quota(quota: QuotaStatus, demand: Demand, priority_class: str) -> Iterator[tuple[str, str]]:
-    """Compare one quota with what it counts; yields each item that is short, and the problem in words."""
+    """Compare one quota with the objects that it counts; yields each item that is short, with the problem in words."""
     counted: dict[str, Decimal] = {}
     if not quota.scopes:
         counted |= demand.objects

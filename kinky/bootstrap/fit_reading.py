@@ -1,4 +1,4 @@
-"""What the host tells, read once and at the same time; what our rights do not let us read is absent, not an error."""
+"""The state of the host, read once and in parallel; a kind that we may not read is absent, and not an error."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from kinky.topology.nodes import NodeSpec, build_nodes
 
 POD_SAMPLE = 100
 Objects = list[JsonObject] | None
-"""Objects of one kind; None when our rights do not let us read them."""
+"""Objects of one kind; None when we have no right to read them."""
 PURPOSES = {
     "nodes": "whether VMs find a node, pod networks are unknown",
     "pods": "pod networks are unknown",
@@ -26,21 +26,21 @@ PURPOSES = {
     "resourcequotas": "quotas",
     "limitranges": "limit ranges",
 }
-"""What is not checked when a kind cannot be read; of the others a missing right or another warning tells."""
+"""The check that is skipped when a kind cannot be read; for other kinds there is another report."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """The host, as far as it tells."""
+    """The host, as far as it can be read."""
 
     nodes: Objects
     pods: Objects
-    """Some of all namespaces."""
+    """Pods of all namespaces, perhaps not all of them."""
     service_cidrs: Objects
     kubevirts: Objects
     storage_classes: Objects
     services: Objects
-    """Those of all namespaces; empty when nobody asks."""
+    """Services of all namespaces; empty when nobody needs them."""
     vms: Objects
     """Those of this cluster."""
     claims: Objects
@@ -49,7 +49,7 @@ class Reading:
     limit_ranges: Objects
     namespace_labels: Mapping[str, str] | None
     unread: str
-    """What could not be read and so was not checked, in one line for a warning; empty when everything was read."""
+    """The warning about kinds that could not be read, in one line; empty when everything was read."""
 
     @property
     def settings(self) -> VirtSettings:
@@ -58,11 +58,11 @@ class Reading:
 
     @property
     def knows_launchers(self) -> bool:
-        """Tell whether what launcher pods ask for follows from what was read, and not from defaults."""
+        """Tell whether the requests of launcher pods follow from settings that were read, and not from defaults."""
         return bool(self.kubevirts) and self.namespace_labels is not None
 
     def list_missing(self, cfg: KinkyConfig) -> list[NodeSpec]:
-        """List the nodes whose VMs are still to be made; VMs that are there have got what they need."""
+        """List the nodes whose VMs do not exist yet; existing VMs have their resources already."""
         if self.vms is None:
             return []
         present = {str(body["metadata"]["name"]) for body in self.vms}
@@ -75,7 +75,7 @@ def fetch_reading(
     """Read the host; raises ApiError when it does not answer.
 
     Args:
-        exists: Whether the namespace may be there; one that is not holds nothing.
+        exists: Whether the namespace may exist; a missing one holds nothing.
         served: Whether the API of KubeVirt is served.
         labels: The namespace's labels, None when they cannot be read.
     """
@@ -112,7 +112,7 @@ def fetch_reading(
 
 
 def _ask(ask: Callable[[], list[JsonObject]]) -> Objects:
-    """Read one kind; only a missing right is an answer, since a slow one must not pass for it."""
+    """Read one kind; None for a missing right only, so that a slow API does not look like one."""
     try:
         return ask()
     except ApiError as error:
@@ -122,6 +122,6 @@ def _ask(ask: Callable[[], list[JsonObject]]) -> Objects:
 
 
 def _describe_unread(kinds: list[str]) -> str:
-    """Describe in one line which kinds cannot be read, and what is not checked for that."""
+    """Describe in one line the kinds that cannot be read, and the checks that are skipped."""
     told = [f"{kind} ({PURPOSES[kind]})" for kind in kinds if kind in PURPOSES]
     return f"not checked, because your rights on the host do not let you read them: {', '.join(told)}" if told else ""

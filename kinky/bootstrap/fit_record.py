@@ -1,4 +1,4 @@
-"""The cluster that is there already, and names that are taken: read before anything is touched."""
+"""The existing cluster, and names that are taken: read before anything is touched."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ Refusal = tuple[list[str], str]
 
 
 def check_record(cfg: KinkyConfig, api: HostApi, stack: str) -> Iterator[Refusal]:
-    """Yield what stands against this stack making or changing its cluster in this namespace."""
+    """Yield why this stack may not make or change its cluster in this namespace."""
     cluster = cfg.cluster.name
     found = fetch_record(api, cluster)
     if found is not None:
         yield _check_stack(api, cluster, found, stack), TAKE_OVER_HINT
         changes = [str(problem) for problem in find_changes(found.settings, cfg)]
-        yield changes, "set it back; or destroy the cluster first, and everything in it is lost"
+        yield changes, "set it back; or destroy the cluster first, with everything in it"
     rivals = find_rivals(api, cluster)
     yield ([describe_rivals(api.namespace, cluster, rivals)] if rivals else []), RIVALS_HINT
     yield _find_foreign(cfg, api), "choose another cluster.name or host.namespace, or remove them"
@@ -45,14 +45,14 @@ def check_record(cfg: KinkyConfig, api: HostApi, stack: str) -> Iterator[Refusal
 
 
 def _check_stack(api: HostApi, cluster: str, found: ClusterRecord, stack: str) -> list[str]:
-    """Compare the stack's name; whether it is also the same state is known once the state is read."""
+    """Compare the stack's name; the state itself is compared later, once it is read."""
     if found.stack == stack or is_taken_over(cluster):
         return []
     return [describe_conflict(api, cluster, found).message]
 
 
 def _find_foreign(cfg: KinkyConfig, api: HostApi) -> list[str]:
-    """Find objects that are not the cluster's and have a name that `up` would write to."""
+    """Find objects that do not belong to the cluster, but have a name that `up` would write to."""
     wanted, cluster = list_host_names(cfg), cfg.cluster.name
 
     def fetch(resource: Resource) -> list[JsonObject]:
@@ -72,7 +72,7 @@ def _find_foreign(cfg: KinkyConfig, api: HostApi) -> list[str]:
 
 
 def _check_kept(cluster: str, stack: str) -> list[str]:
-    """Compare with the files of this machine: one folder holds those of one cluster of a name."""
+    """Compare with the files of this machine: one folder belongs to one cluster, and has its name."""
     kept = read_kept(cluster)
     if not kept or kept["stack"] == stack:
         return []

@@ -14,7 +14,7 @@ from kinky.proxies import is_loopback
 
 PARALLEL_CALLS = 8
 PORT_FORWARD_VERBS = ("get", "create")
-"""A WebSocket is opened with the verb get; since Kubernetes 1.35 the host asks for create too."""
+"""The API checks the verb get for a WebSocket; since Kubernetes 1.35 it checks create too."""
 READ_WRITE = ("get", "list", "create", "patch", "delete")
 
 
@@ -26,14 +26,14 @@ class Need:
     verbs: tuple[str, ...]
     subresource: str = ""
     namespace: str = ""
-    """Another namespace than the cluster's own."""
+    """A namespace other than the cluster's own."""
     name: str = ""
-    """The one object of the kind; empty for all."""
+    """Name of the only object of the kind that is needed; empty for all."""
     when: str = "always"
     """The condition in words."""
     applies: Callable[[KinkyConfig], bool] = lambda _: True
     applies_to: Callable[[str], bool] = lambda _: True
-    """Asked with the URL of the host's API in the kubeconfig."""
+    """Called with the URL of the host's API in the kubeconfig."""
 
     @property
     def kind(self) -> str:
@@ -61,7 +61,7 @@ NEEDS = (
     Need(resource=resources.ROLE_BINDINGS, verbs=READ_WRITE),
     Need(resource=resources.NETWORK_POLICIES, verbs=READ_WRITE),
     Need(resource=resources.PODS, verbs=("get", "list")),
-    # What KubeVirt and the host derive from our objects is listed at the end, to see that it is gone.
+    # Objects that KubeVirt and the host derive from ours are listed at the end, to see that they are gone.
     Need(resource=resources.PVCS, verbs=("list",)),
     Need(resource=resources.ENDPOINT_SLICES, verbs=("list",)),
     Need(resource=resources.POD_DISRUPTION_BUDGETS, verbs=("list",)),
@@ -91,8 +91,8 @@ NEEDS = (
         verbs=("get",),
         namespace="default",
         name="kubernetes",
-        when="`secretsStore.kind` is `hostNamespace`, and the kubeconfig has a loopback address, which leads nowhere "
-        "from a node",
+        when="`secretsStore.kind` is `hostNamespace`, and the kubeconfig has a loopback address, which a node "
+        "cannot reach",
         applies=lambda cfg: cfg.secrets_store.kind == HOST_NAMESPACE,
         applies_to=lambda server: is_loopback(urlsplit(server).hostname or ""),
     ),
@@ -103,11 +103,11 @@ NEEDS = (
         applies=lambda cfg: cfg.access.mode == "nodePort",
     ),
 )
-"""Everything that KinKy cannot do without on the host; what it reads besides is a warning when it may not."""
+"""All rights that KinKy cannot do without on the host; any other missing right is a warning."""
 
 
 def build_rights(cfg: KinkyConfig, *, server: str = "") -> Iterator[tuple[Need, str]]:
-    """Yield what this configuration needs of a host with this URL, each with one of its verbs."""
+    """Yield the rights that this configuration needs on a host with this URL, each with one of its verbs."""
     needs = (need for need in NEEDS if need.applies(cfg) and need.applies_to(server))
     yield from ((need, verb) for need in needs for verb in need.verbs)
 
@@ -141,13 +141,19 @@ def render_rights() -> str:
 RIGHTS_HEAD = """\
 ## Rights on the host
 
-What your own account on the host needs. Before anything is touched, `up` asks the host for each right that the
-configuration needs, and names those that are missing. With `createNamespace: false` a Role in the namespace gives all
-but the last two rows. What KinKy reads besides tells more before `up` and after a failure; without these rights `up`
-warns in one line, and goes on. It is: nodes, pods of all namespaces, Service networks, StorageClasses, volumes,
-priority classes, the KubeVirt object and, where no row asks for it, the Service `default/kubernetes`; Services of all
-namespaces with `access.nodePort`; quotas, limit ranges and events of the namespace.
-Pulumi's provider would also watch objects and events; without the right it asks again after some seconds instead.
+Your own account on the host needs these rights. Before anything is touched, `up` asks the host for each right that the
+configuration needs, and names the missing ones. With `createNamespace: false`, a Role in the namespace can give all
+but the last two rows.
+
+KinKy also reads some other objects, to find more problems before `up` and to explain a failure. Without rights on
+them, `up` prints one warning and goes on:
+
+- of the whole host: nodes, pods, StorageClasses, volumes, priority classes, Service networks, the KubeVirt object, and
+  Services with `access.nodePort`
+- the Service `default/kubernetes`, where no row asks for it
+- of the namespace: quotas, limit ranges and events
+
+Pulumi's provider also tries to watch objects and events. Without these rights it asks again every few seconds.
 
 | Where | Kind | Verbs | Needed when |
 |---|---|---|---|"""

@@ -1,4 +1,4 @@
-"""Whether the host has what the VMs need that are still to be made: quotas, limits, nodes, volumes, ports."""
+"""Whether the host has room for the VMs that do not exist yet: quotas, limits, nodes, volumes, ports."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -25,16 +25,14 @@ from kinky.manifests.store_values import store_values
 from kinky.topology.nodes import NodeSpec, build_nodes, control_planes, workers
 
 QUOTA_HINT = "raise the quota, or lower replicas, memoryMib or etcdGib in the stack file"
-LIMITS_HINT = "have the namespace's LimitRange changed, or memoryMib, cores or etcdGib in the stack file"
-NODES_HINT = (
-    "kubectl get nodes --show-labels shows the host's nodes; free or add one that fits, or lower memoryMib or cores"
-)
-STORAGE_HINT = "set controlPlane.etcdStorageClass to a StorageClass of the host, or have one made the default"
+LIMITS_HINT = "change memoryMib, cores or etcdGib in the stack file, or ask for another LimitRange in the namespace"
+NODES_HINT = "free or add a node that fits (kubectl get nodes --show-labels), or lower memoryMib or cores"
+STORAGE_HINT = "set controlPlane.etcdStorageClass to a StorageClass of the host, or ask for a default one"
 PORTS_HINT = "choose another port in the stack file: access.localPort, access.nodePort"
 
 
 def check_room(api: HostApi, cfg: KinkyConfig, reading: Reading, findings: Findings) -> None:
-    """Compare what is still to be made with what the host has; raises ApiError when the host does not answer."""
+    """Compare the needs of the new objects with the host; raises ApiError when the host does not answer."""
     missing = reading.list_missing(cfg)
     quotas = [QuotaStatus.parse(body) for body in reading.quotas or []]
     launchers = _build_launchers(cfg, reading, quotas, missing)
@@ -76,7 +74,7 @@ def _build_launchers(
     cfg: KinkyConfig, reading: Reading, quotas: Sequence[QuotaStatus], nodes: Sequence[NodeSpec]
 ) -> list[Launcher]:
     """Build the launcher pods that these nodes' VMs get."""
-    # KubeVirt looks at no scope: a quota for limits makes it set them, whichever pods the quota counts.
+    # KubeVirt ignores scopes: any quota for limits makes it set limits, whichever pods the quota counts.
     limited = {item for item in (CPU, MEMORY) if any(f"limits.{item}" in quota.hard for quota in quotas)}
     ratio = find_limit_ratio(reading.namespace_labels or {})
     logged = cfg.virtual_machine.serial_console_log == "always"
@@ -84,7 +82,7 @@ def _build_launchers(
 
 
 def _list_missing_claims(cfg: KinkyConfig, reading: Reading) -> dict[str, int]:
-    """List the nodes whose etcd volume is not there yet, with its size in GiB; one that was retained is there."""
+    """List the nodes whose etcd volume does not exist yet, with its size in GiB; a retained volume exists."""
     if cfg.cluster.ephemeral or reading.claims is None:
         return {}
     present = {str(body["metadata"]["name"]) for body in reading.claims}
@@ -95,7 +93,7 @@ def _list_missing_claims(cfg: KinkyConfig, reading: Reading) -> dict[str, int]:
 def _count_objects(
     api: HostApi, cfg: KinkyConfig, quotas: Sequence[QuotaStatus], missing: Sequence[NodeSpec]
 ) -> dict[str, Decimal]:
-    """Count the objects that are still to be made, of those kinds that a quota counts."""
+    """Count the objects that do not exist yet, of the kinds that a quota counts."""
     if not missing:
         return {}
     counts = {f"count/{kind}": len(missing) for kind in PER_VM}
@@ -114,16 +112,16 @@ def _count_objects(
 
 
 PER_VM = ("virtualmachines.kubevirt.io", "virtualmachineinstances.kubevirt.io", "controllerrevisions.apps")
-"""KubeVirt keeps a revision of what each VM was started with."""
+"""KubeVirt keeps a revision of each VM's spec at its start."""
 
 
 def _list_totals(cfg: KinkyConfig) -> dict[Resource, int]:
-    """List how many objects of each kind a whole cluster has in its namespace at least."""
+    """Count the objects of each kind that a whole cluster has in its namespace at least."""
     nodes = build_nodes(cfg)
     in_host = cfg.secrets_store.kind == HOST_NAMESPACE
     values = len(store_values(cfg)) if in_host else 0
     return {
-        # One for each node, and the endpoint's; the host makes a slice for each.
+        # One for each node, and one for the endpoint; the host makes a slice for each.
         resources.SERVICES: len(nodes) + 1,
         resources.ENDPOINT_SLICES: len(nodes) + 1,
         # User-data of each node, credentials of each worker and of all control planes, and the store's values.
@@ -137,7 +135,7 @@ def _list_totals(cfg: KinkyConfig) -> dict[Resource, int]:
 
 
 def _count_present(api: HostApi, cfg: KinkyConfig, resource: Resource) -> int:
-    """Count this cluster's objects of one kind; without the right to list them, as if all were there."""
+    """Count this cluster's objects of one kind; without the right to list them, all count as existing."""
     try:
         return len(api.fetch_all_here(resource, selector=names.cluster_selector(cfg.cluster.name)))
     except ApiError as error:
@@ -147,7 +145,7 @@ def _count_present(api: HostApi, cfg: KinkyConfig, resource: Resource) -> int:
 
 
 def _fetch_priority_class(api: HostApi, quotas: Sequence[QuotaStatus]) -> str | None:
-    """Fetch the host's default priority class when a quota goes by it; empty without one, None when it is unknown."""
+    """Fetch the host's default priority class if a quota depends on it; empty if there is none, None if unknown."""
     if not any(scope.name == "PriorityClass" for quota in quotas for scope in quota.scopes):
         return ""
     try:

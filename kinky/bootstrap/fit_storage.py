@@ -17,11 +17,11 @@ GIB = 1024**3
 
 
 def find_class(cfg: KinkyConfig, classes: Sequence[JsonObject] | None) -> str:
-    """Find the StorageClass that the etcd volumes get; empty when there is none, or none is known."""
+    """Find the StorageClass that the etcd volumes get; empty when it does not exist or is not known."""
     if cfg.control_plane.etcd_storage_class:
         return cfg.control_plane.etcd_storage_class
     defaults = [body["metadata"] for body in classes or [] if _is_default(body)]
-    # Of several defaults the API takes the newest, of equally old ones the first by name.
+    # Of several defaults the API takes the newest; if these are equally old, the first by name.
     defaults.sort(key=lambda metadata: str(metadata["name"]))
     defaults.sort(key=lambda metadata: str(metadata.get("creationTimestamp") or ""), reverse=True)
     return str(defaults[0]["name"]) if defaults else ""
@@ -30,7 +30,7 @@ def find_class(cfg: KinkyConfig, classes: Sequence[JsonObject] | None) -> str:
 def check_storage(
     api: HostApi, cfg: KinkyConfig, classes: Sequence[JsonObject], gib: Sequence[int]
 ) -> tuple[list[str], list[str]]:
-    """Look whether volumes of these sizes will come about; returns problems, and what may be one."""
+    """Check whether the host can provide volumes of these sizes; returns problems and warnings."""
     if not gib:
         return [], []
     name = find_class(cfg, classes)
@@ -38,7 +38,7 @@ def check_storage(
     if found is not None and found.get("provisioner") != NO_PROVISIONER:
         return [], []
     text = _describe(cfg, classes, name, found)
-    # Somebody may have made volumes by hand; a claim finds them by the class's name, whether there is a class or not.
+    # Somebody may have made volumes by hand; a claim finds them by the class's name, even if no such class exists.
     volumes = _fetch_volumes(api)
     if volumes is None:
         return [], [f"{text}; your rights do not let you see whether there are volumes made by hand"]
@@ -50,7 +50,7 @@ def check_storage(
 
 
 def _describe(cfg: KinkyConfig, classes: Sequence[JsonObject], name: str, found: JsonObject | None) -> str:
-    """Describe why no volume is made for a claim."""
+    """Describe why the host makes no volume for a claim."""
     there = ", ".join(sorted(str(body["metadata"]["name"]) for body in classes)) or "none"
     if found is not None:
         return f"StorageClass {name} makes no volumes ({NO_PROVISIONER})"
@@ -60,7 +60,7 @@ def _describe(cfg: KinkyConfig, classes: Sequence[JsonObject], name: str, found:
 
 
 def _fetch_volumes(api: HostApi) -> list[JsonObject] | None:
-    """List the host's volumes; None when we may not."""
+    """List the host's volumes; None when that is not allowed."""
     try:
         return api.fetch_all(resources.PERSISTENT_VOLUMES)
     except ApiError as error:

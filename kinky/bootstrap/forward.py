@@ -106,7 +106,7 @@ def read_spec(path: Path) -> ForwardSpec | None:
 def is_listening(port: int) -> bool:
     """Tell whether something listens on the local port.
 
-    The kernel is asked, not the port: a try to connect would open a stream through the host to a pod.
+    The kernel is asked instead of the port: a connection would open a stream through the host to a pod.
     """
     wanted = f"0100007F:{port:04X}"
     with Path("/proc/net/tcp").open() as table:
@@ -162,7 +162,7 @@ def _require_free(spec: ForwardSpec) -> None:
 
 
 def _wait_listening(spec: ForwardSpec, seconds: float) -> None:
-    """Wait until the process listens; the error names the log that says why it does not."""
+    """Wait until the process listens; the error names the log with the reason if it does not."""
 
     def check() -> bool | Pending:
         return is_listening(spec.local_port) or Pending("nothing listens yet")

@@ -1,8 +1,8 @@
 """The forward process: carries each connection of a local port to a control plane's pod until the cluster is gone.
 
 Run as `python -m kinky.bootstrap.forward_daemon SPEC`. It follows the pods behind the endpoint Service, because a
-control plane gets a new one at each restart: new connections go to a pod that is there, and those to a pod that has
-ended are closed, since nobody else would tell their clients.
+control plane gets a new pod at each restart. A new connection goes to a running pod. A connection to a pod that has
+ended is closed here, because nothing else would close it.
 """
 
 import asyncio
@@ -29,23 +29,23 @@ from kinky.kube.port_forward import PortForwarder, StreamError
 
 LOOK_EVERY_SECONDS = 5.0
 LOOK_AGAIN_SECONDS = 1.0
-"""A connection that finds no pod asks for a look at once; many of them must not ask without a pause."""
+"""A connection that finds no pod asks for a look at once; many of them must not look without a pause."""
 DIAL_SECONDS = 8.0
-"""How long a connection waits for a pod that answers; a client shall see a cluster that is down within seconds."""
+"""How long a connection waits for a pod that answers; a client must learn within seconds that a cluster is down."""
 LOG_LIMIT_BYTES = 1_048_576
 HOST_THREADS = 2
-"""One looks at the pods, the other renews a token for a new stream."""
+"""One thread looks at the pods; the other renews a token for a new stream."""
 
 
 class Log:
-    """Lines on standard error, which is the log file: bounded, and without repetition."""
+    """Lines on standard error, which is the log file; its size is limited, and no line is repeated."""
 
     def __init__(self) -> None:
-        """Start with nothing said."""
+        """Start without a last line."""
         self._last = ""
 
     def say(self, text: str) -> None:
-        """Write one line with the time, unless it repeats the one before."""
+        """Write one line with the time, unless it repeats the last one."""
         if text == self._last:
             return
         self._last = text
@@ -57,10 +57,10 @@ class Log:
 
 
 class Daemon:
-    """One forward: a relay whose connections are dialed to the pods that the host shows."""
+    """One forward: a relay that connects to the pods that the host shows."""
 
     def __init__(self, spec: ForwardSpec, view: HostView, forwarder: PortForwarder, log: Log) -> None:
-        """Listen to nothing yet."""
+        """Do not listen yet."""
         self._spec = spec
         self._view = view
         self._forwarder = forwarder
@@ -68,11 +68,11 @@ class Daemon:
         self._follower = Follower(now=time.monotonic())
         self._look_now = asyncio.Event()
         self._seen = asyncio.Event()
-        """Set by the next look, which puts another one here."""
+        """Set by the next look, which then replaces this event."""
         self.relay = Relay(self._dial, say=log.say)
 
     async def run(self) -> None:
-        """Forward until there is nothing left to forward to; raises OSError when the port cannot be had."""
+        """Forward until the cluster is gone; raises OSError when the port cannot be used."""
         await self.relay.listen(self._spec.local_port)
         self._log.say(f"listening on {LOOPBACK}:{self._spec.local_port} for inner cluster {self._spec.cluster}")
         try:
@@ -88,14 +88,14 @@ class Daemon:
         self._look_now.clear()
         sight = await asyncio.to_thread(self._view.look)
         if sight is None:
-            self._log.say("the host does not answer, or not as it should")
+            self._log.say("the host gave no usable answer")
         self._follower.notice(sight, time.monotonic())
         self.relay.cut(self._follower.is_gone)
         self._seen.set()
         self._seen = asyncio.Event()
 
     async def _dial(self, tried: Collection[str]) -> tuple[str, Stream]:
-        """Open a stream to a pod that was not tried, waiting for one that comes; raises StreamError after a while."""
+        """Open a stream to a pod that was not tried, and wait for one if need be; raises StreamError after a time."""
         failed = set(tried)
         reason = "no pod of a control plane runs"
         with contextlib.suppress(TimeoutError):
@@ -118,7 +118,7 @@ class Daemon:
         raise StreamError(f"no connection in {DIAL_SECONDS:.0f} s: {reason}")
 
     async def _open(self, pod: str) -> Stream:
-        """Open a stream to a pod: through the embedded host's door where there is one, else by a port-forward."""
+        """Open a stream to a pod: through the embedded host's door if it exists, otherwise by a port-forward."""
         address = self._follower.sight.addresses.get(pod)
         if address and self._spec.kubeconfig == str(paths.host_kubeconfig()) and paths.host_door().exists():
             with contextlib.suppress(StreamError):
@@ -128,7 +128,7 @@ class Daemon:
 
 
 async def serve(spec: ForwardSpec, log: Log) -> None:
-    """Forward until there is nothing left to forward to, or until SIGTERM or SIGINT cancels it."""
+    """Forward until the cluster is gone, or until SIGTERM or SIGINT cancels it."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     loop.set_default_executor(ThreadPoolExecutor(HOST_THREADS))
     loop.set_exception_handler(lambda _loop, context: log.say(_describe(context)))
@@ -140,18 +140,18 @@ async def serve(spec: ForwardSpec, log: Log) -> None:
 
 
 def run(spec_path: Path) -> int:
-    """Run one forward to its end and return the exit code; a foreign exception is left to the border."""
+    """Run one forward to its end and return the exit code; the border handles exceptions of libraries."""
     log = Log()
     spec = read_spec(spec_path)
     if spec is None:
         log.say(f"{spec_path} is not usable")
         return 1
-    # Not `asyncio.run`: it would wait for a thread whose call the host does not answer.
+    # Not `asyncio.run`: it would wait for a thread whose call gets no answer from the host.
     loop = asyncio.new_event_loop()
     try:
         loop.run_until_complete(serve(spec, log))
     except asyncio.CancelledError:
-        log.say("ended: told to")
+        log.say("ended: stopped by a signal")
     except KinkyError as error:
         log.say(f"ended: {error.message}")
         return 1
@@ -164,10 +164,10 @@ def run(spec_path: Path) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Run as a process, which may hold many connections and says nothing but its own lines."""
+    """Run as a process that may hold many connections and writes only its own lines."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    # Without a handler, Python would write what packages warn about to standard error.
+    # Without a handler, Python would write warnings of packages to standard error.
     logging.getLogger().addHandler(logging.NullHandler())
     return run(Path(arguments[0]))
 

@@ -1,6 +1,6 @@
 """The embedded host's door: a socket of its sandbox through which this machine reaches pods by plain TCP.
 
-One line names the pod's address and port; the sandbox answers with a line, and carries bytes from then on.
+The client sends one line with the pod's address and port. The sandbox answers with a line, and then carries bytes.
 `kinky/embedded/proxy.py` is the other side.
 """
 
@@ -15,7 +15,7 @@ CHUNK_BYTES = 65536
 
 
 class DoorStream:
-    """One open connection to a port of a pod; unlike a port-forward it tells the pod of the client's end."""
+    """One open connection to a port of a pod; unlike a port-forward, it passes the client's end on to the pod."""
 
     carries_end = True
 
@@ -41,12 +41,12 @@ class DoorStream:
             raise self._lost(error) from None
 
     async def send_end(self) -> None:
-        """Tell the pod that no more bytes come."""
+        """Signal to the pod that no more bytes come."""
         with contextlib.suppress(OSError):
             self._writer.write_eof()
 
     async def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         self._writer.transport.abort()
 
     def _lost(self, error: OSError) -> StreamError:
@@ -57,7 +57,7 @@ async def dial_door(door: Path, *, pod: str, address: str, port: int) -> DoorStr
     """Open a connection to a port of a pod of the embedded host.
 
     Raises:
-        StreamError: There is no door, or nothing accepts behind it.
+        StreamError: There is no door, or the pod does not accept.
     """
     target = f"pod {pod}, port {port}"
     writer: asyncio.StreamWriter | None = None
@@ -69,7 +69,7 @@ async def dial_door(door: Path, *, pod: str, address: str, port: int) -> DoorStr
         if answer == b"open\n":
             return DoorStream(reader, writer, target=target)
         raise StreamError(f"{target}: the pod does not accept connections")
-    except OSError as error:  # TimeoutError is one
+    except OSError as error:  # TimeoutError is an OSError
         _abort(writer)
         raise StreamError(f"{target}: no way through the embedded host ({type(error).__name__})") from None
     except BaseException:

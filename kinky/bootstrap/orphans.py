@@ -25,7 +25,7 @@ KINDS = (
 def delete_orphans(access: HostAccess, *, ignore: Sequence[str] = ()) -> list[str]:
     """Ask for the deletion of what carries the cluster's labels, and return it as `Kind/name`.
 
-    Call it when Pulumi has deleted all that it knows. `ignore` names objects that stay, in the same form.
+    Call it when Pulumi has deleted every object that it knows. `ignore` names objects that stay, in the same form.
     """
     api = HostApi.connect(access)
     found = []

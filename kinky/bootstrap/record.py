@@ -1,4 +1,4 @@
-"""The record of a cluster on its host: which stack made it, its identity, and the settings that it was made with."""
+"""The record of a cluster on its host: its stack, its identity, and its settings that cannot change."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from kinky.kube.kubeconfig import write_private
 from kinky.kube.ownership import CLUSTER_ID_KEY, FORGET_HINT, describe_maker
 
 TAKE_OVER = "KINKY_TAKE_OVER"
-"""Variable that names the cluster which the next `up` takes from another state; `kinky up --take-over` sets it."""
+"""Variable with the name of the cluster that the next `up` takes over; `kinky up --take-over` sets it."""
 TAKE_OVER_HINT = (
-    "choose another cluster.name or host.namespace; if that stack's state is lost: kinky up --take-over, "
-    "as docs/troubleshooting.md tells"
+    "choose another cluster.name or host.namespace; if that stack's state is lost: kinky up --take-over "
+    "(docs/troubleshooting.md)"
 )
 KEPT_FILE = "identity.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterRecord:
-    """What the host holds about a cluster; nothing of it is secret."""
+    """The data about a cluster on the host; nothing of it is secret."""
 
     stack: str
     """Organization, project and stack, as Pulumi names them."""
@@ -85,10 +85,10 @@ def ensure_record(access: HostAccess, stack: str, settings: Mapping[str, Any], *
     """Write the cluster's record with the identity of the access.
 
     Args:
-        take_over: Whether a cluster of another state becomes this one's; that state can then change nothing.
+        take_over: Whether to take the cluster from another state, which then cannot change it any more.
 
     Raises:
-        HostError: The cluster is another stack's, or one whose names could be the same lives in the namespace.
+        HostError: The cluster belongs to another stack, or another cluster here could have the same names.
     """
     api = HostApi.connect(access)
     present = fetch_record(api, access.cluster)
@@ -110,36 +110,36 @@ def ensure_record(access: HostAccess, stack: str, settings: Mapping[str, Any], *
         api.patch(
             resources.CONFIG_MAPS, names.cluster_record(access.cluster), {"data": body["data"]}, namespace=api.namespace
         )
-    # Of two clusters that start at once both may come here: now each sees the other's record.
+    # Two clusters that start at the same time may both get here: now each sees the other's record.
     if present is None and (rivals := find_rivals(api, access.cluster)):
         delete_record(access)
         raise _rivals_error(api, access.cluster, rivals)
 
 
 def is_taken_over(cluster: str) -> bool:
-    """Tell whether the admin wants the cluster taken from another state."""
+    """Tell whether the admin wants to take the cluster over."""
     return os.environ.get(TAKE_OVER) == cluster
 
 
 def delete_record(access: HostAccess) -> None:
-    """Remove the record of the cluster; one that is gone already is fine."""
+    """Remove the record of the cluster, if it still exists."""
     api = HostApi.connect(access)
     api.delete(resources.CONFIG_MAPS, names.cluster_record(access.cluster), namespace=api.namespace)
 
 
 def fetch_clusters(api: HostApi) -> list[str]:
-    """Fetch the names of the clusters whose record is in the namespace."""
+    """Fetch the names of the clusters that have a record in the namespace."""
     found = api.fetch_all_here(resources.CONFIG_MAPS, selector=f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY}")
     labelled = ((body["metadata"]["name"], body["metadata"]["labels"].get(names.LABEL_CLUSTER, "")) for body in found)
     return sorted(cluster for name, cluster in labelled if name == names.cluster_record(cluster))
 
 
 def find_rivals(api: HostApi, cluster: str) -> list[str]:
-    """Find the clusters of the namespace of which a name could be one of this cluster's."""
+    """Find the other clusters of the namespace that could have objects with the same names as this cluster's."""
     return [other for other in fetch_clusters(api) if names.are_rivals(cluster, other)]
 
 
-RIVALS_HINT = "choose a cluster.name that does not begin with the other one and a hyphen, or another host.namespace"
+RIVALS_HINT = "choose another host.namespace, or a cluster.name without the other name and a hyphen at its start"
 
 
 def describe_rivals(namespace: str, cluster: str, rivals: list[str]) -> str:
@@ -157,23 +157,23 @@ def describe_conflict(api: HostApi, cluster: str, present: ClusterRecord) -> Hos
 
 
 def keep_identity(access: HostAccess, stack: str) -> None:
-    """Keep on this machine which cluster its files belong to."""
+    """Store on this machine which cluster its files belong to."""
     kept = {"stack": stack, "host_uid": access.host_uid, "cluster_id": access.cluster_id}
     write_private(paths.stack_dir(access.cluster) / KEPT_FILE, json.dumps(kept).encode())
 
 
 def forget_identity(cluster: str) -> None:
-    """Remove from this machine which cluster its files belonged to."""
+    """Remove this note from the machine."""
     (paths.stack_dir(cluster) / KEPT_FILE).unlink(missing_ok=True)
 
 
 def read_kept(cluster: str) -> dict[str, str]:
-    """Read which cluster the files of that name on this machine belong to; empty when nothing tells."""
+    """Read which cluster the files of that name on this machine belong to; empty when that is not known."""
     return _read_kept(paths.stack_dir(cluster) / KEPT_FILE)
 
 
 def with_kept(access: HostAccess) -> HostAccess:
-    """Return the access with the identity that this machine keeps; asks nobody."""
+    """Return the access with the identity that this machine keeps, without a call to the host."""
     kept = read_kept(access.cluster)
     return replace(access, host_uid=kept.get("host_uid", ""), cluster_id=kept.get("cluster_id", ""))
 
@@ -192,7 +192,7 @@ def recognise(access: HostAccess, stack: str) -> HostAccess:
         stack: Name of the stack, without organization and project.
 
     Raises:
-        HostError: The host is another one, or holds no such cluster of this stack.
+        HostError: It is another host, or the host holds no such cluster of this stack.
     """
     kept = read_kept(access.cluster)
     if kept and kept["stack"].rpartition("/")[2] == stack:

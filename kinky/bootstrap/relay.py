@@ -1,7 +1,7 @@
-"""Carries each connection of a loopback port over a stream of its own, so that the end of one touches no other.
+"""Carries each connection of a loopback port over a stream of its own, so that the end of one affects no other.
 
-All buffers are bounded: who does not read stops the other side, and nobody else. A connection holds one task and two
-sockets, and lets all of them go when either side is done.
+All buffers are limited: a slow reader stops only the other side of its own connection. A connection has two tasks and
+two sockets, and frees them when its stream ends or its client is gone.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from kinky.kube.port_forward import StreamError
 
 CHUNK_BYTES = 65536
 OPENING_BYTES = 16384
-"""A TLS client sends less than this before the first answer, and nothing that counts before it has seen one."""
+"""A TLS client sends less than this before the first answer, and no request, so it can be sent again."""
 REPEAT_SECONDS = 5.0
-"""A client shall see within seconds that no target answers."""
+"""A client must learn within seconds that no target answers."""
 AFTER_END_SECONDS = 20.0
-"""How long the rest of an answer may pause after the client's end, where the pod is not told of that end."""
+"""Limit for a pause in the answer after the client's end, if the stream cannot pass that end on."""
 FLUSH_SECONDS = 600.0
-"""A person who reads page by page takes minutes for the last buffers of a log."""
+"""The last buffers of a log may wait minutes for a person who reads page by page."""
 LINGER_SECONDS = 2.0
 
 
@@ -34,31 +34,31 @@ class Stream(Protocol):
         """Whether the other side learns that the client has sent everything."""
 
     async def receive(self) -> bytes:
-        """Receive some bytes; none at the end."""
+        """Receive some bytes; empty at the end."""
 
     async def send(self, payload: bytes) -> None:
         """Send bytes, waiting for a slow receiver."""
 
     async def send_end(self) -> None:
-        """Tell that no more bytes come, where that can be told."""
+        """Signal that no more bytes come, if the protocol can do that."""
 
     async def close(self) -> None:
-        """Let the stream go."""
+        """Close the stream."""
 
 
 Dial = Callable[[Collection[str]], Awaitable[tuple[str, Stream]]]
-"""Opens a stream and returns it with the name of its target; not to those that were tried already."""
+"""Opens a stream to a target that was not tried, and returns it with the target's name."""
 
 
 @dataclass
 class _Opening:
-    """The bytes that a client sent before the first answer, which can be sent to another target as well."""
+    """The bytes that a client sent before the first answer; they can be sent again to another target."""
 
     sent: bytearray = field(default_factory=bytearray)
     answered: bool = False
 
     def keep(self, chunk: bytes) -> None:
-        """Keep bytes of the client while they are the opening."""
+        """Keep bytes of the client until the first answer."""
         if not self.answered and len(self.sent) <= OPENING_BYTES:
             self.sent += chunk
 
@@ -69,7 +69,7 @@ class _Opening:
 
     @property
     def can_be_repeated(self) -> bool:
-        """Whether all that the client sent is here, and was not answered."""
+        """Whether all bytes of the client are here, and no answer has come."""
         return not self.answered and len(self.sent) <= OPENING_BYTES
 
 
@@ -77,7 +77,7 @@ class Relay:
     """A listener on loopback and its connections."""
 
     def __init__(self, dial: Dial, *, say: Callable[[str], None]) -> None:
-        """Use `dial` for each connection; `say` is given one line for each that did not end in order."""
+        """Use `dial` for each connection; `say` gets one line for each connection that failed."""
         self._dial = dial
         self._say = say
         self._targets: dict[asyncio.Task[None], str] = {}
@@ -89,12 +89,12 @@ class Relay:
         return len(self._targets)
 
     async def listen(self, port: int) -> int:
-        """Listen on this port, or on a free one for 0, and return it; raises OSError when it cannot be had."""
+        """Listen on this port, or on a free one for 0, and return it; raises OSError when it cannot be used."""
         self._server = await asyncio.start_server(self._accept, LOOPBACK, port, limit=CHUNK_BYTES, backlog=512)
         return int(self._server.sockets[0].getsockname()[1])
 
     def cut(self, is_gone: Callable[[str], bool]) -> None:
-        """End the connections to the targets that are gone: nobody else would tell the clients."""
+        """End the connections to the targets that are gone, because nothing else would end them."""
         for task, target in self._targets.items():
             if target and is_gone(target):
                 self._say(f"{target} is gone: closed a connection to it")
@@ -115,7 +115,7 @@ class Relay:
         task.add_done_callback(self._forget)
 
     def _forget(self, task: "asyncio.Task[None]") -> None:
-        """Forget a connection that ended; the text of an unexpected error may hold anything, so its kind is enough."""
+        """Forget a connection that ended; of an unexpected error only the class is logged."""
         self._targets.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._say(f"closed a connection: {type(error).__name__}")
@@ -123,7 +123,7 @@ class Relay:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection to its end."""
         with contextlib.suppress(OSError):
-            # Small packets are sent at once.
+            # Send small packets at once.
             writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             try:
@@ -133,7 +133,7 @@ class Relay:
             async with asyncio.timeout(FLUSH_SECONDS):
                 await _end_client(reader, writer)
         except OSError:
-            # The client is gone, or nothing more comes for it; TimeoutError is one.
+            # The client is gone, or no more answer comes; TimeoutError is an OSError.
             writer.transport.abort()
         except asyncio.CancelledError:
             writer.transport.abort()
@@ -142,7 +142,7 @@ class Relay:
             writer.close()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry one connection until its stream ends, on another target if the first does not answer."""
+        """Carry one connection until its stream ends; try other targets if the first does not answer."""
         task = asyncio.current_task()
         opening, tried = _Opening(), list[str]()
         until = asyncio.get_running_loop().time() + REPEAT_SECONDS
@@ -180,7 +180,7 @@ class _Exchange:
 
         Raises:
             StreamError: The stream broke.
-            OSError: The client is gone, or has sent everything and nothing more came (TimeoutError).
+            OSError: The client is gone, or has sent everything and gets no more answer (TimeoutError).
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -199,7 +199,7 @@ class _Exchange:
                 await self._stream.send(chunk)
             await self._stream.send_end()
         except StreamError:
-            # The other direction tells, after it has delivered what came before.
+            # The other direction raises the error, after it has delivered the bytes that came before.
             return
         if not self._stream.carries_end:
             self._limit = AFTER_END_SECONDS if self._opening.answered or self._opening.sent else 0.0
@@ -219,7 +219,7 @@ class _Exchange:
 
 
 async def _end_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """End a connection so that the client gets every byte: closing with unread input would reset it."""
+    """End a connection so that the client gets every byte: a close with unread input would reset it."""
     writer.transport.set_write_buffer_limits(high=0)
     await writer.drain()
     writer.write_eof()

@@ -13,7 +13,7 @@ from kinky.vault.connection import VaultSilentError
 Clock = Callable[[], float]
 
 LASTING_SHARE = 1 / 20
-"""45 s of 900 s: one bad reading, or a state that the next look no longer sees, does not last that long."""
+"""45 s of 900 s: longer than one bad reading, or a state that the next look no longer sees."""
 
 
 def read_clock() -> float:
@@ -36,7 +36,7 @@ class Requirement:
 class Grace:
     """Remembers since when a bad state lasts, so that one bad reading is not a failure.
 
-    How long it may last is a part of the limit of the whole wait, which `timeouts.scale` has scaled already.
+    The state may last for a part of the whole wait's limit, which `timeouts.scale` has scaled already.
     """
 
     limit_seconds: float

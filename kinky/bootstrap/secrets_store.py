@@ -33,7 +33,7 @@ ANCHOR_ANNOTATION = "kinky.dev/bound-to"
 
 
 class UnreachableHostError(HostError):
-    """Nothing tells how a pod reaches the host's API, or a pod would not trust it there."""
+    """The host's API has no known URL for pods, or a pod would not trust it there."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class TokenRecord:
 
 
 def fetch_store_server(access: HostAccess) -> StoreServer:
-    """Read how pods reach the host's API, and the certificate that they verify it by.
+    """Read the URL of the host's API for pods, and the CA certificate that they verify it with.
 
     Raises:
-        UnreachableHostError: nothing tells how they reach it, or they would not trust it.
+        UnreachableHostError: No URL for pods is known, or they would not trust it.
     """
     api = HostApi.connect(access)
     certificate = _fetch_ca(api, access.namespace)
@@ -69,23 +69,23 @@ def fetch_store_server(access: HostAccess) -> StoreServer:
         )
     url = fetch_host_url(api)
     if url == api.server:
-        # No answer from here says nothing of the way from a node.
+        # An API that this machine cannot reach may be reachable from a node.
         with contextlib.suppress(UnavailableError):
             _require_trust(api, certificate)
     return StoreServer(url=url, ca_certificate=certificate)
 
 
 def check_store_server(api: HostApi) -> str:
-    """Check before anything is made that pods can be told how to reach the host's API, and would trust it.
+    """Check, before anything is made, that the host's API has a URL for pods and that they would trust it.
 
-    The address of the host's own Service leads nowhere from the admin's machine, so its certificate cannot be looked
-    at; it is the address that the host's own pods use.
+    The admin's machine cannot reach the address of the host's own Service, so its certificate is not checked. The
+    host's own pods use this address.
 
     Returns:
-        A warning of the part that could not be looked at; or nothing.
+        A warning about the part that could not be checked, or nothing.
 
     Raises:
-        UnreachableHostError: nothing tells how they reach it, or they would not trust it.
+        UnreachableHostError: No URL for pods is known, or they would not trust it.
     """
     if fetch_host_url(api) != api.server:
         return ""
@@ -102,7 +102,7 @@ def check_store_server(api: HostApi) -> str:
 
 
 def _fetch_ca(api: HostApi, namespace: str) -> str:
-    """Fetch the bundle that pods verify the host's API by; empty when it is not there, or may not be read."""
+    """Fetch the CA bundle that pods verify the host's API with; empty when it is missing or may not be read."""
     try:
         bundle = api.fetch(resources.CONFIG_MAPS, "kube-root-ca.crt", namespace=namespace) or {}
     except ApiError as error:

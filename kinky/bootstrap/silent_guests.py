@@ -11,8 +11,8 @@ from kinky.kube.host import CONSOLE_CONTAINER, LAUNCHER_LABEL, HostApi
 from kinky.progress import note
 
 SILENT_SHARE = 1 / 5
-"""180 s of a wait of 900 s: a node's kernel says its first word after 15 s, and after 75 s on a machine with three
-times too little processor."""
+"""180 s of a wait of 900 s: a node's kernel prints its first line after 15 s, or after 75 s with a third of the
+processors that it needs."""
 REPLACEMENTS = 2
 """A guest that was silent three times has another trouble, which a fourth boot would only hide."""
 
@@ -21,7 +21,7 @@ class SilentGuests:
     """Watches the logged consoles of nodes that have said nothing yet."""
 
     def __init__(self, api: HostApi, *, limit_seconds: float, clock: Clock = read_clock) -> None:
-        """Watch with nothing seen yet; `limit_seconds` is that of the whole wait."""
+        """Start to watch; `limit_seconds` is the limit of the whole wait."""
         self._api = api
         self._silent_seconds = SILENT_SHARE * limit_seconds
         self._clock = clock

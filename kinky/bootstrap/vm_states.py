@@ -1,7 +1,7 @@
-"""The states of a VM: which of them the host leaves by itself, and for how long it may take that.
+"""The states of a VM: which ones the host can end by itself, and how long that may take.
 
-Most states that look like an end are pauses: a scheduler waits for a node, a kubelet for a registry, KubeVirt for its
-own next try. They are waited out, and given up only when they last, or when KubeVirt has tried again and again.
+Most states that look final are pauses: a scheduler waits for a node, a kubelet for a registry, KubeVirt for its own
+next try. So KinKy waits too. It gives up only when the state lasts, or when KubeVirt has failed several times.
 """
 
 from dataclasses import dataclass
@@ -15,26 +15,26 @@ NODE_SHARE = 2 / 3
 RETRY_SHARE = 1 / 4
 """225 s of 900 s: by then the kubelet has asked the registry five times, with pauses from 10 s to 80 s."""
 FAILED_STARTS = 3
-"""So many more failed starts than at the first look are a fault that stays: KubeVirt pauses 10, 40 and 90 s between."""
+"""New failed starts, since the first look, that show a lasting fault: KubeVirt pauses 10, 40 and 90 s between them."""
 
 
 class Course(Enum):
     """How a state ends."""
 
     RUNS = "runs"
-    ADVANCES = "the host works on it; waited for until the limit"
-    RETRIED = "the host tries again by itself; given up when it lasts"
+    ADVANCES = "the host works on it; KinKy waits until the limit"
+    RETRIED = "the host tries again by itself; KinKy gives up when it lasts"
     HELD = "only a person ends it"
 
 
 @dataclass(frozen=True)
 class VmState:
-    """One state: how it ends, why we think so, and the advice when it lasts."""
+    """One state: how it ends, the reason for that, and the hint when it lasts."""
 
     course: Course
     reason: str
     trouble: str = ""
-    """States of one trouble follow each other in turn, and count as one that lasts."""
+    """States with the same trouble may alternate, so they count as one state."""
     share: float = 1.0
     """Part of the wait's limit for which the state may last."""
     hint: str = ""
@@ -46,7 +46,7 @@ _NO_CLAIM = "kubectl describe pvc shows why; controlPlane.etcdStorageClass choos
 
 STATES = {
     "Running": VmState(Course.RUNS, "the instance runs"),
-    "Migrating": VmState(Course.RUNS, "the instance runs on while it moves to another node"),
+    "Migrating": VmState(Course.RUNS, "the instance keeps running while it moves to another node"),
     "Starting": VmState(Course.ADVANCES, "the launcher pod is made and started"),
     "Stopping": VmState(Course.ADVANCES, "the instance ends; with runStrategy Always the next one follows"),
     "Stopped": VmState(Course.ADVANCES, "with runStrategy Always KubeVirt starts it again"),
@@ -55,7 +55,7 @@ STATES = {
     "WaitingForReceiver": VmState(Course.ADVANCES, "a migration between hosts is about to start"),
     "WaitingForVolumeBinding": VmState(
         Course.RETRIED,
-        "the provisioner makes the volume, some only once a node is chosen",
+        "the provisioner makes the volume; some wait until a node is chosen",
         "place",
         NODE_SHARE,
         _NO_CLAIM,
@@ -63,27 +63,27 @@ STATES = {
     "ErrorUnschedulable": VmState(
         Course.RETRIED, "the scheduler tries again when a node is added or becomes free", "place", NODE_SHARE, _NO_NODE
     ),
-    "ErrorPvcNotFound": VmState(Course.RETRIED, "the claim may just be made", "claim", RETRY_SHARE, _NO_CLAIM),
+    "ErrorPvcNotFound": VmState(Course.RETRIED, "the claim may be created soon", "claim", RETRY_SHARE, _NO_CLAIM),
     "DataVolumeError": VmState(Course.RETRIED, "an import is tried again", "claim", RETRY_SHARE, _NO_CLAIM),
     "ErrImagePull": VmState(Course.RETRIED, "the kubelet asks the registry again", "image", RETRY_SHARE, _NO_IMAGE),
     "ImagePullBackOff": VmState(
         Course.RETRIED, "the kubelet pauses before it asks again", "image", RETRY_SHARE, _NO_IMAGE
     ),
-    # Its pauses grow to 300 s, so time says little; the number of failed starts says it.
+    # Its pauses grow to 300 s, so the number of failed starts shows more than the time.
     "CrashLoopBackOff": VmState(Course.RETRIED, "KubeVirt pauses before the next start", "start", NODE_SHARE),
     "Paused": VmState(
         Course.HELD,
         "somebody paused it, or its disk is full",
         "Paused",
         LASTING_SHARE,
-        "virtctl unpause vm lets it go on",
+        "virtctl unpause vm resumes it",
     ),
     "Terminating": VmState(Course.HELD, "somebody has deleted it", "Terminating", LASTING_SHARE),
 }
 """Each printableStatus of KubeVirt 1.7."""
-OTHER = VmState(Course.ADVANCES, "a state of another version of KubeVirt, or not set yet")
+OTHER = VmState(Course.ADVANCES, "the state is not set yet, or from another version of KubeVirt")
 REFUSED = VmState(Course.RETRIED, "KubeVirt cannot create the instance, and tries again", "create", RETRY_SHARE)
-"""A VM with condition Failure, whatever its state: a quota that is used up, a webhook that is restarted."""
+"""A VM with condition Failure in any state but a running one: a quota that is used up, a webhook that restarts."""
 
 
 def find_state(vm: VmStatus) -> VmState:
@@ -93,10 +93,10 @@ def find_state(vm: VmStatus) -> VmState:
 
 
 class VmWatch:
-    """Remembers for each VM since when it is in trouble, and how often KubeVirt has failed to start it."""
+    """Stores for each VM the start of its trouble, and how often KubeVirt has failed to start it."""
 
     def __init__(self, *, limit_seconds: float, clock: Clock = read_clock) -> None:
-        """Watch with nothing seen yet; `limit_seconds` is that of the whole wait."""
+        """Start to watch; `limit_seconds` is the limit of the whole wait."""
         self._grace = Grace(limit_seconds=limit_seconds, clock=clock)
         self._starts: dict[str, int] = {}
 
@@ -109,7 +109,7 @@ class VmWatch:
         if state.course is Course.RUNS:
             self._starts.pop(vm.name, None)
             return False
-        # An earlier run may have left failed starts, such as one that deleted the instance early: only new ones count.
+        # Failed starts of an earlier run do not count, such as after an early deletion of the instance.
         before = self._starts.setdefault(vm.name, vm.failed_starts)
         if vm.failed_starts < before:
             self._starts[vm.name] = vm.failed_starts
@@ -117,7 +117,7 @@ class VmWatch:
 
 
 def describe_state(vm: VmStatus) -> str:
-    """Describe a VM's state, with what KubeVirt itself tells of it."""
+    """Describe a VM's state, with KubeVirt's own details."""
     text = vm.printable
     if vm.failed_starts:
         text += f" ({vm.failed_starts} failed starts in a row"

@@ -85,7 +85,7 @@ def fetch_fingerprint(store: Store, value: str, *, key: str) -> str:
 
 def check_answer(page: str, *, greeting: str, fingerprint: str) -> dict[str, str] | Pending:
     """Return what the page says, or what is still wrong with it."""
-    # Not splitlines: a greeting may hold a character at which that splits, such as U+2028.
+    # Not splitlines: it would split a greeting at characters such as U+2028.
     said = dict(line.partition("=")[::2] for line in page.split("\n"))
     if said.get("greeting") != greeting:
         return Pending(f"it answers with the greeting {said.get('greeting', '')!r}, not {greeting!r}")

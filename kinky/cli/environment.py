@@ -68,7 +68,7 @@ def run_env(arguments: argparse.Namespace) -> int:
 def build_environment(stack_file: StackFile, *, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables for a run of the program on this stack, except PATH.
 
-    A backend or passphrase that the operator has set stays, and so does KUBECONFIG: the program reads it to find the
+    A backend or passphrase that the admin has set stays, and so does KUBECONFIG: the program reads it to find the
     host, and only `kinky env` points it at the inner cluster. Paths become absolute, because Pulumi and its programs
     run in other folders.
     """

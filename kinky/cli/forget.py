@@ -1,4 +1,4 @@
-"""`kinky forget`: drop what is known of a stack whose host is gone or was rebuilt; nothing on any host is deleted."""
+"""`kinky forget`: drop state and files of a stack whose host is gone or was rebuilt; no host is touched."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 
 def run_forget(arguments: argparse.Namespace) -> int:
-    """Forget a stack; one that was never made is no error."""
+    """Forget a stack; a stack that was never made is not an error."""
     from kinky.cli.stack_engine import open_engine
 
     stack_file = read_stack_file(arguments.stack)
@@ -63,5 +63,5 @@ def _is_there(made: HostAccess) -> bool:
     try:
         return is_there(made)
     except KinkyError as error:
-        note(f"{error.message}; so nothing tells whether the cluster is still there")
+        note(f"{error.message}; so it is unknown whether the cluster is still there")
         return False

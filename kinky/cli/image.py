@@ -19,13 +19,13 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         "--add",
         type=resolve_given,
         metavar="DIR",
-        help="put the files of this folder, laid out as below /, into it as well",
+        help="also put the files of this folder into it, with the layout of /",
     )
     options.set_run(build, run_build)
     show = actions.add_parser("show", help="print what was built last")
     options.add_json(show)
     options.set_run(show, run_show)
-    add = actions.add_parser("add", help="learn an image that was built elsewhere, or gets another name in a registry")
+    add = actions.add_parser("add", help="add an image that was built elsewhere, or has another name in a registry")
     add.add_argument(
         "archive", type=resolve_given, metavar="ARCHIVE", help="archive of the image, as docker save writes it"
     )
@@ -70,14 +70,14 @@ def run_show(arguments: argparse.Namespace) -> int:
 
 
 def run_add(arguments: argparse.Namespace) -> int:
-    """Learn the image of an archive and print its references."""
+    """Record the image of an archive and print its references."""
     from kinky.config.values import IMAGE
     from kinky.nodeimage.index import add_archive
 
     reference = arguments.reference
     if reference is not None and not IMAGE.fullmatch(reference):
         raise KinkyError(
-            f"{reference}: no reference of an image with its registry", hint="such as registry.example/kinky/node:v1"
+            f"{reference}: not a reference of an image with its registry", hint="such as registry.example/kinky/node:v1"
         )
     print("\n".join(add_archive(arguments.archive, reference=reference)))
     return 0

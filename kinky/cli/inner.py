@@ -18,10 +18,10 @@ FORWARD_WAIT_SECONDS: Final = 10.0
 
 
 def find_stack_host(stack_file: StackFile) -> HostAccess:
-    """Return how the stack's host is reached, once it is known to be the one on which `up` made the cluster.
+    """Return the access to the stack's host, after a check that `up` made the cluster there.
 
     Raises:
-        KinkyError: It is another host, or the cluster there is another stack's.
+        KinkyError: It is another host, or its cluster belongs to another stack.
     """
     from kinky.bootstrap.record import recognise
     from kinky.program import find_host

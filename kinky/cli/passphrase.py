@@ -93,7 +93,7 @@ def _check_file(stack: str, path: Path) -> None:
 
 
 def _needs_passphrase(secrets_provider: str | None, backend: str) -> bool:
-    # A service keeps the key itself; other providers are named in the stack's file.
+    # A Pulumi service keeps the key itself; the stack's file names other providers.
     return secrets_provider in (None, "default", "passphrase") and not parse_backend(backend).is_service
 
 

@@ -29,7 +29,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         command,
         description="Look for every known secret of a stack in every artefact: Pulumi's state and what Pulumi prints, "
         "git, processes, logs and objects of the host, the embedded host's files, and there the raw disks of the VMs. "
-        "Fails when one is where it may not be, or one of the stack's own is not found where it must be. Prints "
+        "Fails when a secret is in a wrong place, or when a secret of the stack is missing in its own place. Prints "
         "classes, names and fingerprints, never a value. --json counts artefacts, bytes, seconds and hits for each "
         "kind of artefact.",
     )
@@ -47,7 +47,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         default=[],
         type=resolve_given,
         metavar="PATH",
-        help="look at this file, folder or disk image too",
+        help="also look at this file, folder or disk image",
     )
     options.set_run(parser, run_scan)
     return parser
@@ -99,7 +99,7 @@ def scan_sources(
 
     Args:
         unknown: Which secrets could not be read, and so are not looked for, and why.
-        is_own: Whether a secret must be found; all are looked for, and reported where they leak.
+        is_own: Whether a secret must be found; leaks of all secrets are reported.
     """
     findings, needles = Findings(unread=list(unknown)), Needles(secrets)
     places, markers = list(expected.PLACES), set[KnownSecret]()

@@ -32,7 +32,7 @@ def read_secrets(stack_file: StackFile, access: HostAccess) -> tuple[list[KnownS
 
 
 def find_passphrase(stack_file: StackFile) -> Path | None:
-    """Return the file with the stack's passphrase: the operator's, or our own for stacks on the embedded host."""
+    """Return the file with the stack's passphrase: the admin's, or our own for stacks on the embedded host."""
     named = os.environ.get(FILE)
     if VALUE in os.environ:
         return None

@@ -28,7 +28,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         parser.add_argument(
             "--take-over",
             action="store_true",
-            help="take the cluster from a state that is lost; that state can change nothing of it afterwards",
+            help="take the cluster over because its state is lost; the old state cannot change it afterwards",
         )
     if command == "preview":
         parser.add_argument("--expect-no-changes", action="store_true", help="fail if up would change anything")
@@ -73,7 +73,7 @@ def run_destroy(arguments: argparse.Namespace) -> int:
 
 
 def destroy(stack_file: StackFile) -> None:
-    """Destroy a stack if it is there; raises KinkyError before anything is touched when its host is another one."""
+    """Destroy a stack if it exists; raises KinkyError before anything is touched when its host is another one."""
     from kinky.cli.stack_engine import open_engine
     from kinky.kube.host import HostApi
 
@@ -83,7 +83,7 @@ def destroy(stack_file: StackFile) -> None:
         return
     made = engine.find_made()
     if made is not None:
-        # Plain `pulumi destroy` asks too, but not before the first object of a stack that is half made.
+        # Plain `pulumi destroy` checks too, but for a half-made stack only after its first deletions.
         HostApi.connect(made).require_host()
     with phase(f"stack {stack_file.stack}: pulumi destroy"):
         engine.destroy()

@@ -77,7 +77,7 @@ class StackEngine:
         return {name: "[secret]" if output.secret else output.value for name, output in sorted(found.items())}
 
     def find_made(self) -> HostAccess | None:
-        """Return which cluster of which host the state is about; None when nothing was made."""
+        """Return the cluster and the host of the state; None when nothing was made."""
         stack = self._select()
         exported = self._guard("stack export", stack.export_stack).deployment or {}
         made = (each["outputs"] for each in exported.get("resources") or [] if each["type"].endswith(IDENTITY_TYPE))
@@ -118,7 +118,7 @@ class StackEngine:
 
 
 def open_engine(stack_file: StackFile, *, take_over: bool = False) -> StackEngine:
-    """Make what Pulumi needs on PATH available and return the engine for a stack.
+    """Put the programs that Pulumi needs on PATH, and return the engine for a stack.
 
     Args:
         take_over: Whether an `up` takes the cluster from another state.
@@ -148,7 +148,7 @@ def find_root(program: Path) -> str | None:
 def _unseen(operation: str, error: EngineError) -> str:
     """Return what Pulumi said, for the operations whose output was not passed on."""
     # The URL of a backend may hold a password.
-    return f"\n{clean_urls(str(error))}" if operation.startswith("stack") else "; the lines above tell why"
+    return f"\n{clean_urls(str(error))}" if operation.startswith("stack") else "; the lines above have the reason"
 
 
 def _pass_on(line: str) -> None:

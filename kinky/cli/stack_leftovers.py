@@ -1,4 +1,4 @@
-"""What a killed Pulumi left of a stack in a backend of files, and would stop the next one."""
+"""Files of a killed Pulumi in a file backend, which would stop the next one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kinky.progress import note
 def remove_leftovers(backend: str, *, project: str, stack: str) -> None:
     """Remove stale locks and half-written files; nothing for a backend that is not a folder.
 
-    A file that cannot be read or removed is told, and stays: Pulumi then says what it makes of it.
+    A file that cannot be read or removed is reported and stays: Pulumi then decides about it.
     """
     found = parse_backend(backend)
     locks = found.list_lock_folders(project, stack)
@@ -24,7 +24,7 @@ def remove_leftovers(backend: str, *, project: str, stack: str) -> None:
         for pid in _remove_stale_locks(folder):
             note(f"removed the lock of a pulumi that is gone (process {pid})")
     if any(lock for folder in locks for lock in folder.glob("*.json")):
-        # Whoever holds it may be writing now.
+        # The holder of the lock may be writing now.
         return
     for folder in found.list_state_folders(project):
         for file in _remove_half_written(folder, stack):
@@ -52,7 +52,7 @@ def _read_owner(lock: Path) -> tuple[str, int]:
     """Return the machine and the process that a lock names; raises one of DAMAGED."""
     owner = json.loads(lock.read_text())
     host, pid = owner["hostname"], owner["pid"]
-    # In Python true is a number, and 0 and below are no processes.
+    # In Python true is a number; 0 and negative numbers name no process.
     if not isinstance(host, str) or type(pid) is not int or pid < 1:
         raise ValueError("it names no process")
     return host, pid

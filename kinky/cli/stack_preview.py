@@ -82,7 +82,7 @@ def measure(vms: int, *, cloud_init_schemas: CloudInitSchemas | None = None) -> 
 
 
 def main() -> int:
-    """Print the seconds for as many VMs as the first argument says."""
+    """Print the seconds for a number of VMs, the first argument."""
     schemas = find_record(current_node_image().reference).cloud_init_schemas
     print(round(measure(int(sys.argv[1]), cloud_init_schemas=schemas), 2))
     return 0

@@ -69,10 +69,10 @@ def declare_all(
     await_kinds: Sequence[str] = (),
     depends_on: Sequence[pulumi.Resource] = (),
 ) -> list[pulumi.CustomResource]:
-    """Declare many objects in their order; each waits for those among them that it cannot be created without."""
+    """Declare many objects in their order; each waits for the ones that it depends on."""
     declared: dict[ObjectKey, pulumi.CustomResource] = {}
     for body in bodies:
-        # A Namespace that was made in the same call must be there before the objects that it holds.
+        # A Namespace from the same call must exist before its objects.
         home = declared.get(("Namespace", "", str(body["metadata"].get("namespace", ""))))
         declared[_object_key(body)] = declare(
             parent,
@@ -90,10 +90,10 @@ def _object_key(body: Body) -> ObjectKey:
 
 
 def _bind(body: Body, declared: Mapping[ObjectKey, pulumi.CustomResource]) -> Body:
-    """Return a binding whose role is known only once that role exists, and any other body as it is.
+    """Return a binding whose role name is known only once the role exists; return any other body unchanged.
 
-    A preview asks the API for a dry run of each object whose inputs are all known. For a binding the API then looks
-    for the role, and refuses one that is not there yet, unless the account has the verb `bind`.
+    A preview asks the API for a dry run of each object whose inputs are all known. For a binding, the API then looks
+    for the role. It refuses a missing role, unless the account has the verb `bind`.
     """
     wanted: Mapping[str, str] | None = body.get("roleRef")
     if wanted is None:
@@ -102,7 +102,7 @@ def _bind(body: Body, declared: Mapping[ObjectKey, pulumi.CustomResource]) -> Bo
     role = declared.get((wanted["kind"], namespace, wanted["name"]))
     if role is None:
         return body
-    # Of a resource that a preview would create, only the id is unknown.
+    # In a preview, only the id of a resource to be created is unknown.
     name = pulumi.Output.all(role.id, wanted["name"]).apply(itemgetter(1))
     return {**body, "roleRef": {**wanted, "name": name}}
 

@@ -1,4 +1,4 @@
-"""Which cluster of which host a stack is about: in Pulumi's state before anything is made, compared ever after."""
+"""The cluster and the host of a stack: in Pulumi's state before anything is made, and compared from then on."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from kinky.kube.host import HostApi
 
 
 class ClusterIdentityStep(Step):
-    """Choose the cluster's identity and read the host's; touches nothing, so that no half of it can be done."""
+    """Choose the cluster's identity and read the host's; it changes nothing, so it cannot end half done."""
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
         host_uid = previous.get("host_uid") or HostApi.connect(parse_access(inputs)).fetch_host_uid()
         return {"host_uid": host_uid, "cluster_id": previous.get("cluster_id") or uuid.uuid4().hex}
 
     def check(self, _olds: Properties, news: Properties) -> dynamic.CheckResult:
-        """Refuse a cluster that is there although no state of this stack has made it."""
+        """Refuse an existing cluster that no state of this stack has made."""
         if not _olds:
             access = parse_access(news)
             api = HostApi.connect(access)
@@ -37,13 +37,13 @@ class ClusterIdentityStep(Step):
         """Compare the host with the one that the cluster was made on, at each preview and each up.
 
         Raises:
-            HostError: The host is another one, or the stack names another cluster now.
+            HostError: It is another host, or the stack now names another cluster.
         """
         for key, setting in (("cluster", "cluster.name"), ("namespace", "host.namespace")):
             if _olds[key] != _news[key]:
                 raise HostError(
                     f"{setting} = {_news[key]}: the stack's cluster was made with {_olds[key]}; nothing was touched",
-                    hint="set it back; or destroy the cluster first, and everything in it is lost",
+                    hint="set it back; or destroy the cluster first, with everything in it",
                 )
         known = parse_access(_olds)
         access = replace(parse_access(_news), host_uid=known.host_uid, cluster_id=known.cluster_id)
@@ -51,7 +51,7 @@ class ClusterIdentityStep(Step):
         return super().diff(_id, _olds, _news)
 
     def _require_host(self, properties: Properties) -> None:
-        """Nothing to compare: this step writes and deletes nothing on the host."""
+        """Compare nothing: this step writes and deletes nothing on the host."""
 
 
 class ClusterIdentity(LiveStep, module="kinky", name="ClusterIdentity"):
@@ -62,18 +62,18 @@ class ClusterIdentity(LiveStep, module="kinky", name="ClusterIdentity"):
 
 
 class HostGuardStep(Step):
-    """Do nothing but stand before everything on the host: a destroy asks it first, and it asks the host."""
+    """Check the host before a destroy deletes anything on it; do nothing else."""
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
         return {}
 
 
 class HostGuard(LiveStep, module="kinky", name="HostGuard"):
-    """Deleted before any object on the host is: on another host nothing of that name is touched."""
+    """The guard: Pulumi deletes it first, and its check stops a destroy on another host."""
 
 
 def declare_identity(parent: pulumi.Resource, name: str, access: HostAccess) -> Properties:
-    """Declare the identity, and return the inputs by which every other step knows its host and its cluster."""
+    """Declare the identity, and return the inputs that tell every other step its host and its cluster."""
     identity = ClusterIdentity(
         ClusterIdentityStep(), f"{name}-identity", describe_access(access), pulumi.ResourceOptions(parent=parent)
     )
@@ -81,5 +81,5 @@ def declare_identity(parent: pulumi.Resource, name: str, access: HostAccess) -> 
 
 
 def declare_guard(parent: pulumi.Resource, name: str, access: Properties, *, after: Sequence[pulumi.Resource]) -> None:
-    """Declare the guard of everything that is on the host."""
+    """Declare the guard of all objects on the host."""
     HostGuard(HostGuardStep(), f"{name}-guard", access, pulumi.ResourceOptions(parent=parent, depends_on=list(after)))

@@ -45,7 +45,7 @@ class InnerClusterArgs:
     config: KinkyConfig
     access: HostAccess
     stack: str
-    """Organization, project and stack: no other stack can take the cluster's name in the same namespace."""
+    """Organization, project and stack: another stack cannot use the cluster's name in the same namespace."""
     image: str
     """Reference of the node image."""
     custom_resource_definitions: Sequence[Body]
@@ -101,6 +101,9 @@ class InnerCluster(pulumi.ComponentResource):
         self.workloads = declare_inner(self, name, "workloads", store.workloads_kubeconfig)
         self._declare_console(store)
         workload = self._declare_workload(outside)
+        # Without this guard a destroy would first drop from the state all that is inside.
+        inside = [node_network, addons, store, *([workload] if workload else [])]
+        declare_guard(self, f"{name}-inside", self._access, after=inside)
         self._set_outputs(outside, ready, store, workload)
 
     def _on(self, host: kubernetes.Provider) -> pulumi.ResourceOptions:
@@ -120,7 +123,7 @@ class InnerCluster(pulumi.ComponentResource):
         return pulumi.ResourceOptions(parent=self, depends_on=list(resources))
 
     def _declare_claim(self) -> steps.Claim:
-        """Declare what is created first and deleted last: the record, the namespace, the residue guard."""
+        """Declare the objects that are created first and deleted last: the record, the namespace, the residue guard."""
         config = self._args.config
         inputs = {
             **self._access,

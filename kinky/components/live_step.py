@@ -63,7 +63,7 @@ class Step(dynamic.ResourceProvider):
         )
 
     def _require_host(self, properties: Properties) -> None:
-        """Make sure that the host is the cluster's, before anything is written or deleted."""
+        """Make sure, before anything is written or deleted, that this is the cluster's host."""
         HostApi.connect(parse_access(properties)).require_host()
 
     def create(self, props: Properties) -> dynamic.CreateResult:
@@ -88,7 +88,7 @@ class Step(dynamic.ResourceProvider):
             self._undo(_props)
 
     def _border(self, action: str, properties: Properties) -> AbstractContextManager[None]:
-        """Keep the texts of foreign exceptions from Pulumi, which shows them."""
+        """Keep the texts of libraries' exceptions from Pulumi, which would show them."""
         place = "/".join(str(properties.get(key, "")) for key in reversed(self.identity))
         return border(f"step {type(self).__name__.removesuffix('Step')} {place}, {action}")
 
@@ -109,7 +109,7 @@ class LiveStep(dynamic.Resource):
 
 
 def describe_access(access: HostAccess) -> Properties:
-    """Return the inputs that every step has: where the host is and which cluster is meant, nothing secret."""
+    """Return the inputs that every step has: the host and the cluster, nothing secret."""
     return {
         # Not just `kubeconfig`: that is what a step may return, and an output of the same name would hide the input.
         "host_kubeconfig": access.kubeconfig,
@@ -126,7 +126,7 @@ def parse_access(inputs: Properties) -> HostAccess:
         context=str(inputs["host_context"]) or None,
         namespace=str(inputs["namespace"]),
         cluster=str(inputs["cluster"]),
-        # The step that finds out the two has neither.
+        # The step that finds host_uid and cluster_id does not have them yet.
         host_uid=str(inputs.get("host_uid", "")),
         cluster_id=str(inputs.get("cluster_id", "")),
     )

@@ -59,7 +59,7 @@ class ClaimStep(Step):
             namespace.delete_namespace(access, limit_seconds=limit)
 
     def _require_host(self, properties: Properties) -> None:
-        # Before the first run there is no record, and a cluster that is taken over has another one's.
+        # Before the first run there is no record, and a cluster to be taken over still has the old one.
         HostApi.connect(parse_access(properties)).require_host(is_recorded="namespace_created" in properties)
 
     def _is_due(self, properties: Properties) -> bool:
@@ -67,7 +67,7 @@ class ClaimStep(Step):
 
 
 class Claim(LiveStep, module="kinky", name="Claim"):
-    """The cluster's record and the residue guard: created first, deleted last, when the host shows nothing left."""
+    """The cluster's record and the residue guard: created first, deleted last, when no other object is left."""
 
     namespace_created: Output[bool]
 

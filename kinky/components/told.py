@@ -1,4 +1,4 @@
-"""Errors in a Pulumi program: Pulumi prints a `RunError` by its text alone, and any other one with a traceback."""
+"""Errors in a Pulumi program: Pulumi prints a `RunError` without a traceback, and any other error with one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 @contextlib.contextmanager
 def told_by_pulumi(doing: str) -> Iterator[None]:
-    """Let errors of the block reach the user as texts for a reader, without what a library quotes.
+    """Show errors of the block to the user as plain texts, without the text of a library.
 
     Raises:
         pulumi.RunError: The block failed.
@@ -37,7 +37,7 @@ def told_by_pulumi(doing: str) -> Iterator[None]:
 
 
 def tell_errors(function: Callable[[Given], Result], doing: str) -> Callable[[Given], Result]:
-    """Return the function for an output's `apply`, which runs after the program's own code and outside its border."""
+    """Wrap a function for an output's `apply`, which runs later than the program's code, outside its border."""
 
     def told(given: Given) -> Result:
         with told_by_pulumi(doing):

@@ -66,7 +66,7 @@ def read_kubernetes_version(path: Path) -> str | None:
 
     Raises:
         tarfile.TarError: It is no tar archive.
-        ValueError: It is no image archive.
+        ValueError: It is not an image archive.
     """
     with tarfile.open(path) as archive:
         config = read_images(archive)[0].config
@@ -82,7 +82,7 @@ class ArchivedImage:
 
     config: Mapping[str, Any]
     layers: tuple[str, ...]
-    """Names of the archive's members that are its layers, the lowest first."""
+    """Names of the archive's members with its layers, the lowest first."""
     tags: tuple[str, ...]
     """References that the archive gives it."""
 
@@ -91,8 +91,8 @@ def read_images(archive: tarfile.TarFile) -> list[ArchivedImage]:
     """Return the images of an archive as docker, podman, skopeo and containerd write it.
 
     Raises:
-        ValueError: It is no image archive.
-        LookupError: It lacks a part of one.
+        ValueError: It is not an image archive.
+        LookupError: A part of the archive is missing.
     """
     listed = _parse(archive, "manifest.json", list)
     if not listed:

@@ -1,4 +1,4 @@
-"""Where Pulumi keeps a stack's state, by Pulumi's own rules (pkg/backend/diy): the one place that reads its URL."""
+"""Where Pulumi keeps a stack's state, by Pulumi's own rules (pkg/backend/diy); only this module reads its URL."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class Backend:
     folder: Path | None
     """The folder of a backend of files, whether or not it exists; None for any other."""
     is_service: bool
-    """Whether it keeps the key to the state's secrets itself."""
+    """Whether the backend keeps the key to the state's secrets itself."""
 
     def find_state(self, project: str, stack: str) -> Path | None:
         """Return the file with a stack's state, compressed or not; None when there is none, or no folder."""
         for base in self._find_bases(project, stack):
             found = [file for file in (Path(f"{base}.json{suffix}") for suffix in ("", ".gz", ".zst")) if file.exists()]
             if found:
-                # The newest is what Pulumi takes; the others are from before its setting was changed.
+                # Pulumi takes the newest; the others are from before its setting was changed.
                 return max(found, key=lambda file: file.stat().st_mtime)
         return None
 
@@ -67,7 +67,7 @@ class Backend:
             yield stacks / project / stack
 
     def _has_projects(self) -> bool:
-        """Tell whether the folder is surely of the layout with projects: the other one has no such file."""
+        """Tell whether the folder has the layout with projects: the other layout has no such file."""
         try:
             return int(yaml.safe_load((self.folder or Path()).joinpath(".pulumi/meta.yaml").read_text())["version"]) > 0
         except DAMAGED:
@@ -75,16 +75,16 @@ class Backend:
 
 
 def choose_backend(environ: Mapping[str, str], *, own: Path, project: Path) -> Backend:
-    """Return the backend: the operator's, by Pulumi's order, else a folder of our own.
+    """Return the backend: the admin's, by Pulumi's order, otherwise a folder of our own.
 
-    A login counts only where the operator names Pulumi's home: else it is for other programs than this one.
+    A login counts only if the admin names Pulumi's home; otherwise it is for other programs.
 
     Args:
         own: Our folder.
         project: The folder with Pulumi.yaml, where a relative path in it starts.
 
     Raises:
-        ConfigError: It is damaged where it is written.
+        ConfigError: A file that names it, or its URL, is damaged.
     """
     if named := environ.get(VARIABLE):
         return parse_backend(named, base=Path.cwd())
@@ -112,7 +112,7 @@ def parse_backend(url: str, *, base: Path | None = None) -> Backend:
     base = base or Path.cwd()
     where, mark, query = url.partition("?")
     if not url.startswith(_FILE):
-        # Of another spelling, such as file:/path, Pulumi takes the path twice: as the folder, and as a prefix in it.
+        # In another spelling, such as file:/path, Pulumi uses the path twice: as the folder, and as a prefix in it.
         host, _, rest = (
             where[len("file://") :].partition("/") if where[5:7] == "//" else ("", "", where[len("file:") :])
         )
@@ -120,14 +120,14 @@ def parse_backend(url: str, *, base: Path | None = None) -> Backend:
         folder = (base if host == "." else Path("/")) / path / path
         return Backend(url=url, folder=folder, is_service=False)
     path = where.removeprefix(_FILE)
-    # Go cleans a path by its text, before any link in it is followed.
+    # Go cleans a path as text, before it follows any link.
     folder = Path(os.path.normpath(base / _decode(url, _expand(path))))
     absolute = url if path.startswith("/") else f"{_FILE}{quote(str(folder))}{mark}{query}"
     return Backend(url=absolute, folder=folder, is_service=False)
 
 
 def read_state(file: Path) -> Any:
-    """Return what a state file holds; raises one of DAMAGED, and ValueError for a compression that we cannot undo."""
+    """Return the content of a state file; raises one of DAMAGED, and ValueError for an unknown compression."""
     content = file.read_bytes()
     if content.startswith(_ZSTANDARD):
         raise ValueError("it is compressed with zstd, which KinKy cannot read")
@@ -158,14 +158,14 @@ def _decode(url: str, path: str) -> str:
     path = path.partition("#")[0]
     if _BAD_ESCAPE.search(path):
         raise ConfigError(
-            f"Pulumi's backend {url}: a % that begins no escape such as %20",
-            hint=f"write %25 for a % in the path, in {VARIABLE} or where it is set",
+            f"Pulumi's backend {url}: it has a % without an escape such as %20",
+            hint="write %25 for a % in the path",
         )
     return unquote(path)
 
 
 def _read_project(file: Path) -> str:
-    """Return the backend that Pulumi's project file names; Pulumi itself tells what is wrong with the file."""
+    """Return the backend that Pulumi's project file names; Pulumi itself reports faults of the file."""
     try:
         return str((yaml.safe_load(file.read_text())["backend"] or {}).get("url") or "")
     except (AttributeError, *DAMAGED):

@@ -1,4 +1,4 @@
-"""A configuration beside the settings that a cluster was made with: changes that an existing cluster cannot follow."""
+"""Compares a configuration with the settings that a cluster was made with, to find changes that need a new cluster."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ class Setting:
     """One key of a configuration with its value."""
 
     key: KeyPath
-    """A worker's keys have the name of the pool in the place of its number, which another order changes."""
+    """A worker's keys have the pool's name instead of its number, because the order may change."""
     value: Any
     changes: Changes
 
 
 def list_settings(cfg: KinkyConfig) -> list[Setting]:
-    """Return every key that holds a single value, with how an existing cluster takes another one."""
+    """Return every key with a single value, and how an existing cluster takes a new value."""
     return list(_walk((), cfg))
 
 
 def list_fixed(cfg: KinkyConfig) -> dict[str, Any]:
-    """Return the settings that an existing cluster cannot change, by their key, as JSON has them."""
+    """Return the settings that an existing cluster cannot change, by their key, as JSON values."""
     return {format_key(each.key): each.value for each in list_settings(cfg) if each.changes.because}
 
 
 def find_changes(made_with: Mapping[str, Any], cfg: KinkyConfig) -> list[Problem]:
-    """Return the changes that the cluster cannot follow; a pool that is new or gone is none of them.
+    """Return the changes that the cluster cannot follow; a new or removed pool is not such a change.
 
     Args:
-        made_with: What `list_fixed` returned when the cluster was made.
+        made_with: The result of `list_fixed` when the cluster was made.
     """
     return [
         Problem(
@@ -54,7 +54,7 @@ def find_changes(made_with: Mapping[str, Any], cfg: KinkyConfig) -> list[Problem
 
 
 def find_marks(field: FieldInfo) -> list[Changes]:
-    """Return how a field says that it changes: once, if it holds a single value."""
+    """Return the marks of a field about its changes: exactly one if it has a single value."""
     return [each for each in field.metadata if isinstance(each, Changes)]
 
 

@@ -43,8 +43,8 @@ def warn_config(cfg: KinkyConfig) -> list[str]:
     warnings = []
     if cfg.secrets_store.kind == EMBEDDED:
         warnings.append(
-            "secretsStore.kind is embedded: the store dies with the cluster, and serves nothing while the cluster does "
-            "not work; keep the source of every value elsewhere"
+            "secretsStore.kind is embedded: the store is lost with the cluster, and does not work while the cluster "
+            "does not; keep the source of every value elsewhere"
         )
     if not has_open_node(cfg):
         warnings.append("all workers have taints: pods that do not tolerate them run nowhere")
@@ -155,7 +155,7 @@ def _check_access(cfg: KinkyConfig) -> Iterator[Problem]:
 
 
 def _check_etcd(cfg: KinkyConfig) -> Iterator[Problem]:
-    """An ephemeral cluster has no etcd volume that settings could be about, and no member that could come back."""
+    """An ephemeral cluster has no etcd volume to set up, and a lost member cannot come back."""
     if cfg.cluster.ephemeral:
         ephemeral: KeyPath = ("cluster", "ephemeral")
         asked = cfg.control_plane

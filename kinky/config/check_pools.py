@@ -13,7 +13,7 @@ from kinky.config.problem import UNSHOWN, KeyPath, Problem
 OWN_DOMAIN: Final = "kinky.dev"
 KUBERNETES_DOMAINS: Final = ("kubernetes.io", "k8s.io")
 KUBELET_DOMAINS: Final = ("kubelet.kubernetes.io", "node.kubernetes.io")
-"""In these and below a node may give itself any label."""
+"""A node may give itself any label in these domains and below them."""
 KUBELET_LABELS: Final = frozenset(
     {
         "beta.kubernetes.io/instance-type",
@@ -23,7 +23,7 @@ KUBELET_LABELS: Final = frozenset(
         "topology.kubernetes.io/zone",
     }
 )
-"""The others of Kubernetes that a node may give itself, and that a kubelet without a cloud leaves alone."""
+"""Other labels of Kubernetes that a node may give itself and a kubelet without a cloud does not change."""
 SELF_LABELS: Final = frozenset(
     {
         "beta.kubernetes.io/arch",
@@ -33,15 +33,15 @@ SELF_LABELS: Final = frozenset(
         "kubernetes.io/os",
     }
 )
-"""What a kubelet finds out itself: another value would lie to the scheduler."""
+"""Labels that a kubelet sets itself: another value would give the scheduler false information."""
 CONTROLLER_DOMAINS: Final = ("node.kubernetes.io", "node.cloudprovider.kubernetes.io")
-"""Taints that controllers set and remove by a node's state, whatever it registers with."""
+"""Taints that controllers set and remove by a node's state, even if the node registers with others."""
 CONTROL_PLANE_TAINT: Final = "node-role.kubernetes.io/control-plane"
 REPELLING: Final = ("NoSchedule", "NoExecute")
 
 
 def check_pools(cfg: KinkyConfig) -> Iterator[Problem]:
-    """Yield what is wrong with the pools."""
+    """Yield the problems of the pools."""
     yield from _check_names(cfg)
     for index, pool in enumerate(cfg.workers):
         yield from _check_labels(pool, ("workers", index, "labels"))
@@ -56,12 +56,12 @@ def is_repelling(taint: str) -> bool:
 
 
 def has_open_node(cfg: KinkyConfig) -> bool:
-    """Tell whether there is a worker that runs pods which tolerate no taint."""
+    """Tell whether a worker can run pods without tolerations."""
     return any(pool.replicas and not any(map(is_repelling, pool.taints)) for pool in cfg.workers)
 
 
 def _check_names(cfg: KinkyConfig) -> Iterator[Problem]:
-    """Pool names are parts of node names; and somebody has to run ordinary pods."""
+    """Pool names are parts of node names, and some node must run ordinary pods."""
     seen: dict[str, int] = {}
     for index, pool in enumerate(cfg.workers):
         key: KeyPath = ("workers", index, "pool")
@@ -78,13 +78,13 @@ def _check_names(cfg: KinkyConfig) -> Iterator[Problem]:
 
 
 def _check_labels(pool: Pool, key: KeyPath) -> Iterator[Problem]:
-    """A kubelet that is told a label which it may not set does not start."""
+    """A kubelet with a label that it may not set does not start."""
     for label, value in pool.labels.items():
         domain = label.rpartition("/")[0]
         if domain == OWN_DOMAIN:
             yield Problem((*key, label), value, f"labels of {OWN_DOMAIN} are KinKy's own")
         elif label in SELF_LABELS:
-            yield Problem((*key, label), value, "the kubelet finds out the value of this label itself")
+            yield Problem((*key, label), value, "the kubelet sets this label itself")
         elif (
             _is_within(domain, *KUBERNETES_DOMAINS)
             and label not in KUBELET_LABELS
@@ -94,7 +94,7 @@ def _check_labels(pool: Pool, key: KeyPath) -> Iterator[Problem]:
 
 
 def _check_taints(pool: Pool, key: KeyPath) -> Iterator[Problem]:
-    """A kubelet that is told two taints of one key and effect does not start; some taints are not the user's."""
+    """A kubelet with two taints of one key and effect does not start; some taints are not allowed to a user."""
     seen: Counter[tuple[str, str]] = Counter()
     for index, taint in enumerate(pool.taints):
         named, _, effect = taint.rpartition(":")

@@ -34,23 +34,23 @@ _INTEGERS: Final = (
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _LARGEST_INTEGER: Final = 2**64 - 1
 _LARGEST_PLAIN: Final = 1e21
-"""From here on Go writes a number with an exponent, which makes it a float for whoever reads it."""
+"""From here on Go writes a number with an exponent, so every reader takes it for a float."""
 _FOREIGN_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\/")
 _MOST_VALUES: Final = 100_000
 """Aliases of aliases grow without end; yaml.v3 refuses them too."""
 _QUOTE: Final = "put it in quotes if it is meant as text"
-_UNTOUCHED: Final = "nothing has been touched; docs/troubleshooting.md tells which YAML a stack file may hold"
+_UNTOUCHED: Final = "nothing has been touched; docs/troubleshooting.md describes the YAML of a stack file"
 
 
 def parse_stack_file(text: str, *, source: str) -> object:
-    """Return what the text holds; the keys below `config` come with their namespace.
+    """Return the content of the text; the keys below `config` have their namespace.
 
     Raises:
         ConfigError: It is not YAML, or not the YAML that Pulumi accepts; the message names the line.
     """
     try:
         root = yaml.compose(text, Loader=_Loader)
-    # A character that YAML does not allow is a ValueError of the reader's.
+    # For a character that YAML does not allow, the reader raises a ValueError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{source}: not YAML", details=_explain(error), hint=_UNTOUCHED) from None
     if root is None:
@@ -60,17 +60,17 @@ def parse_stack_file(text: str, *, source: str) -> object:
     if isinstance(document, dict) and isinstance(document.get("config"), dict):
         document["config"] = _name_keys(document["config"], reader.problems)
     if reader.problems:
-        # A node that has aliases is read more than once.
+        # A node with aliases is read more than once.
         details = list(dict.fromkeys(reader.problems))
         raise ConfigError(f"{source}: not the YAML that Pulumi accepts", details=details, hint=_UNTOUCHED)
     return document
 
 
 class _Loader(yaml.BaseLoader):
-    """PyYAML's parser, with our tag on plain values, so that nothing is taken for what YAML 1.1 makes of it."""
+    """PyYAML's parser, with our tag on plain values, so that the rules of YAML 1.1 do not apply."""
 
     def resolve(self, kind: type[yaml.Node], value: str, implicit: Any) -> str:
-        """Return the tag of a node that has none."""
+        """Return the tag of a node without a tag."""
         if kind is yaml.ScalarNode and implicit[0]:
             return _PLAIN
         return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
@@ -85,13 +85,13 @@ class _Loader(yaml.BaseLoader):
 
 
 class _Reader:
-    """Turns nodes into values and collects what it must refuse."""
+    """Turns nodes into values and collects the problems."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
         self._left = _MOST_VALUES
         self._inside: list[yaml.Node] = []
-        """The nodes around the present one: an alias may lead back to one of them."""
+        """The nodes around the current one: an alias may lead back to one of them."""
 
     def read(self, node: yaml.Node) -> object:
         """Return the value of a node."""
@@ -101,7 +101,7 @@ class _Reader:
         if self._left <= 0:
             return None
         if any(node is outer for outer in self._inside):
-            self._refuse(node, "an alias stands for something that holds it")
+            self._refuse(node, "an alias stands for a value that contains it")
             return None
         self._inside.append(node)
         try:
@@ -142,7 +142,7 @@ class _Reader:
         return merged
 
     def _key(self, node: yaml.Node) -> str:
-        """Return a key as text, as Pulumi hands it over."""
+        """Return a key as text, as Pulumi passes it on."""
         value = "<<" if node.value == "<<" else self.read(node)
         if isinstance(value, bool):
             return str(value).lower()
@@ -168,13 +168,13 @@ class _Reader:
         return value
 
     def _plain(self, node: yaml.Node, text: str) -> object:
-        """Return what a value without quotes stands for."""
+        """Return the value of a text without quotes."""
         if text in _BOOLEANS:
             return _BOOLEANS[text]
         if text in _NULLS:
             return None
         if _DATE.fullmatch(text):
-            self._refuse(node, f"{text} is a date, which Pulumi hands on in another form; {_QUOTE}")
+            self._refuse(node, f"{text} is a date, which Pulumi passes on in another form; {_QUOTE}")
             return None
         if _ENDLESS.fullmatch(text):
             self._refuse(node, f"{text} is not a finite number; {_QUOTE}")
@@ -196,9 +196,9 @@ def _written(node: yaml.Node) -> str:
 
 
 def _parse_number(text: str) -> object:
-    """Return the number that yaml.v3 sees in a plain value, else the text.
+    """Return the number that yaml.v3 sees in a plain value, otherwise the text.
 
-    Numbers come back as Pulumi hands them over, in JSON: 8.0 is 8 there.
+    Numbers are returned as Pulumi passes them on, in JSON: 8.0 is 8 there.
     """
     if not re.match(r"[-+.0-9]", text):
         return text

@@ -48,7 +48,7 @@ def find_label_key_fault(text: str) -> Fault | None:
 
 
 def find_annotation_key_fault(text: str) -> Fault | None:
-    """Check the key of an annotation, of which Kubernetes lowers the letters first."""
+    """Check the key of an annotation; Kubernetes changes it to lower case first."""
     return first_of(_check_label_key(text, prefix_part=_ANNOTATION_PREFIX))
 
 
@@ -81,7 +81,7 @@ def find_taint_fault(text: str) -> Fault | None:
 def _check_taint(text: str) -> Faults:
     rest, colon, effect = text.rpartition(":")
     if not colon:
-        yield f"has no effect; write :{EFFECTS[0]} behind it, or another of {', '.join(EFFECTS)}"
+        yield f"has no effect; add :{EFFECTS[0]} at its end, or another of {', '.join(EFFECTS)}"
         return
     if effect not in EFFECTS:
         yield f'has the effect "{effect}", which must be one of: {", ".join(EFFECTS)}'
@@ -105,7 +105,7 @@ def _check_image(text: str) -> Faults:
         yield from _check_digest(digest)
     registry, slash, path = rest.partition("/")
     if not slash:
-        yield "has no registry; write it in front, as in registry.example/kinky/node:v1.36.3"
+        yield "has no registry; write it first, as in registry.example/kinky/node:v1.36.3"
     host, colon, port = registry.partition(":")
     yield from _REGISTRY.check(host)
     if colon and slash and not (port.isascii() and port.isdigit()):
@@ -127,7 +127,7 @@ def _check_digest(digest: str) -> Faults:
 
 
 def find_https_fault(text: str) -> Fault | None:
-    """Check a URL of https that names a host, and a port if need be."""
+    """Check an https URL with a host and perhaps a port."""
     return first_of(_check_https(text))
 
 
@@ -143,7 +143,7 @@ def _check_https(text: str) -> Faults:
     for sign in "/?#":
         if sign in rest:
             place = text.index(sign, len(scheme) + len(separator)) + 1
-            yield f"must have nothing behind the host and its port, has {show(sign)} at place {place}"
+            yield f"must end after the host and its port, has {show(sign)} at place {place}"
     host, colon, port = rest.partition(":")
     yield from _HOST.check(host, at=len(scheme) + len(separator))
     if colon and not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= LARGEST_PORT):
@@ -156,7 +156,7 @@ def find_store_path_fault(text: str) -> Fault | None:
 
 
 def find_socket_fault(text: str) -> Fault | None:
-    """Check the path of a socket in a guest: a folder of its own below /run, and the socket in it."""
+    """Check the path of a socket in a guest: the socket is in its own folder below /run."""
     return first_of(_check_socket(text))
 
 
@@ -178,7 +178,7 @@ def _check_socket(text: str) -> Faults:
 
 
 def find_control_fault(text: str) -> Fault | None:
-    """Check a text for characters that not every place on its way can hold."""
+    """Check a text for characters that a later reader of it cannot take."""
     found = _CONTROLS.search(text)
     return f"must not hold control characters, has {show(found[0])} at place {found.start() + 1}" if found else None
 
@@ -191,7 +191,7 @@ def find_text_fault(text: str) -> Fault | None:
 
 
 def find_file_fault(text: str) -> Fault | None:
-    """Check the path of one file; a colon would stand between two."""
+    """Check the path of one file; a colon would separate two paths."""
     if ":" in text:
         return f'must be the path of one file, has ":" at place {text.index(":") + 1}'
     return find_text_fault(text)
@@ -224,6 +224,6 @@ def _check_ipv4_network(text: str) -> Faults:
     if "" in numbers:
         yield "has two dots in a row"
     if not slash:
-        yield f"must tell the prefix length, such as {address}/16"
+        yield f"must have a prefix length, such as {address}/16"
     elif not (re.fullmatch(r"[0-9]{1,2}", length) and int(length) <= 32):
         yield f'has the prefix length "{length}", which must be a number from 0 to 32'

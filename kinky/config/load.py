@@ -38,7 +38,7 @@ SENTENCES: Final = {
 UNITS: Final = {"Mib": "MiB", "Gib": "GiB", "Seconds": "seconds", "Hours": "hours"}
 
 QUOTED: Final = re.compile(r"[0-9.]+|true|false")
-"""A number or a truth value that is a text because of its quotes."""
+"""A number or a truth value that is a text only because of its quotes."""
 
 REQUIRED: Final[Mapping[str, object]] = {
     "cluster": {"name": "x"},

@@ -59,15 +59,13 @@ KubernetesVersion = Annotated[
 class Cluster(Section):
     """The inner cluster as a whole."""
 
-    name: Annotated[Name, never("each object of the cluster has this name in its own")]
+    name: Annotated[Name, never("the name of each object of the cluster contains it")]
     """Name of the inner cluster; the first part of every object's name on the host."""
     kubernetes_version: Annotated[KubernetesVersion, never("the nodes of a cluster are not upgraded yet")] = (
         names.KUBERNETES_VERSION
     )
     """Kubernetes of the inner cluster; the node image must be built for the same version."""
-    domain: Annotated[
-        Subdomain, never("names with it are in certificates and in the configuration of running pods")
-    ] = "cluster.local"
+    domain: Annotated[Subdomain, never("certificates and running pods contain names with it")] = "cluster.local"
     """DNS domain of the inner cluster's Services."""
     ephemeral: Annotated[bool, never("etcd's data would stay on the old disk")] = False
     """Whether etcd lives on a disk that dies with its VM: for tests, and quicker to tear down."""
@@ -100,7 +98,7 @@ class Image(Section):
     reference: Annotated[ImageReference | None, AT_RESTART] = None
     """Image of the nodes' root disk; `null` means the newest built one, which only the embedded host has."""
     archive: Annotated[Text | None, FREELY] = None
-    """Path of an archive of that image: its Kubernetes version is checked, and it holds the image's record."""
+    """Path of an archive of that image: KinKy reads the image's record from it and checks its Kubernetes version."""
     pull_policy: Annotated[Literal["Always", "IfNotPresent", "Never"], AT_RESTART] = "IfNotPresent"
     """When the host pulls the image; Always makes a node's restart depend on the registry."""
 
@@ -167,13 +165,13 @@ class Network(Section):
     mtu: Annotated[
         Annotated[int, within(1280, 65535)] | None, never("the interfaces of running pods keep the MTU that they have")
     ] = None
-    """MTU inside the inner overlay, in bytes; `null` means what the nodes' network leaves."""
+    """MTU inside the inner overlay, in bytes; `null` derives it from the nodes' network."""
     host_cidrs: Annotated[tuple[Cidr, ...], Field(strict=False), FREELY] = ()
-    """Networks that the host uses, for hosts that do not tell; the inner networks must not overlap them."""
+    """Networks that the host uses, for hosts that do not show them; the inner networks must not overlap them."""
 
 
 class Access(Section):
-    """How the operator reaches the inner API."""
+    """How the admin reaches the inner API."""
 
     mode: Annotated[Literal["forward", "nodePort", "loadBalancer"], FREELY] = "forward"
     """`forward` goes through the host's API and needs nothing else of the host."""
@@ -186,12 +184,12 @@ class Access(Section):
 
 
 class VirtualMachine(Section):
-    """What all VMs have in common."""
+    """Settings for all VMs."""
 
     firmware: Annotated[Literal["bios", "uefi"], AT_RESTART] = "bios"
     """Firmware that boots the node image; it can be booted by both."""
     serial_console_log: Annotated[Literal["always", "bootstrap", "never"], AT_RESTART] = "bootstrap"
-    """When the host keeps what VMs print on the console; `bootstrap`: not of VMs that start once the gate is open."""
+    """When the host keeps the VMs' console output; `bootstrap`: not for VMs that start after the gate opens."""
     cpu_model: Annotated[CpuModel | None, AT_RESTART] = None
     """Processor model of the VMs; `null` means the host's default."""
     termination_grace_seconds: Annotated[int, within(0, 3600), AT_RESTART] = 30
@@ -199,13 +197,13 @@ class VirtualMachine(Section):
     eviction_strategy: Annotated[Literal["None", "LiveMigrate", "LiveMigrateIfPossible"], AT_RESTART] = (
         "LiveMigrateIfPossible"
     )
-    """What the host does with a VM when its own node is drained."""
+    """How the host treats a VM when the node below it is drained."""
 
 
 class Encryption(Section):
-    """What encrypts Secrets in the inner etcd; it stays as the cluster was made."""
+    """The encryption of Secrets in the inner etcd; its provider cannot change later."""
 
-    provider: Annotated[Literal["secretbox", "kms"], never("what one provider has encrypted no other can read")] = (
+    provider: Annotated[Literal["secretbox", "kms"], never("another provider cannot read the encrypted values")] = (
         "secretbox"
     )
     """`secretbox` uses a key of KinKy's; `kms` a KMS v2 plugin, which your node image starts as a systemd unit."""
@@ -219,11 +217,11 @@ class Workload(Section):
     """The small web application that shows the cluster at work."""
 
     enabled: Annotated[bool, FREELY] = True
-    """Whether it is made."""
+    """Whether KinKy makes it."""
     node_port: Annotated[NodePort, FREELY] = 30080
     """Port on the inner nodes."""
     greeting: Annotated[Text, FREELY] = "hello"
-    """What it answers with."""
+    """Text of its answers."""
 
 
 class Timeouts(Section):
@@ -232,7 +230,7 @@ class Timeouts(Section):
     scale: Annotated[float, Rule(lambda scale: None if 0.1 <= scale <= 100 else "must be from 0.1 to 100"), FREELY] = (
         1.0
     )
-    """Factor on every limit; 1.0 is sized for emulation, three times what was measured."""
+    """Factor on every limit; 1.0 is sized for emulation, three times the measured times."""
 
     def seconds(self, limit_seconds: float) -> float:
         """Return the limit times the scale."""

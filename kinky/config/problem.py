@@ -17,7 +17,7 @@ UNSHOWN: Final = object()
 
 LONGEST_VALUE: Final = 80
 USER_IN_URL: Final = re.compile(r"://[^/\s\"]*@")
-"""A user and a password, which is a secret; they reach a message when they are where none may be."""
+"""A user and a password (secret): a message could quote them if they are in a wrong place."""
 PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -68,7 +68,7 @@ def refuse(problems: Iterable[Problem], *, source: str) -> None:
 def _shorten(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     if not text.isprintable():
-        # A control character would reach the terminal, and half a surrogate pair cannot be written at all.
+        # A control character would reach the terminal, and half a surrogate pair cannot be written.
         text = json.dumps(value, default=str)
     text = USER_IN_URL.sub("://[taken out]@", text)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"

@@ -40,7 +40,7 @@ A stack's file is `stacks/Pulumi.<stack>.yaml`. Everything is below `config:`, e
 that read the first line of a stack's file complete and check its keys with `stacks/schema.json`. `kinky` and `pulumi`
 report all problems of a file together before anything is touched.
 
-The last column tells how an existing cluster takes another value. A change that needs a new cluster is refused before
+The last column shows how an existing cluster takes a new value. A change that needs a new cluster is refused before
 anything is touched.
 
 ## Relative paths
@@ -57,29 +57,29 @@ its programs in other folders. Plain `pulumi` without `kinky env` starts at the 
 ## The kubeconfig of the host
 
 `kinky`, `kubectl` and Pulumi's Kubernetes provider read this file, and they must act as one identity. So KinKy follows
-the rules of client-go, and refuses the rest by the name of the key before anything is sent:
+the rules of client-go. It refuses every other key by name, before anything is sent:
 
 | Key | Treatment |
 |---|---|
-| `server` | `https://` only; without a scheme, `kubectl` takes it for `http` |
+| `server` | `https://` only; without a scheme, `kubectl` would use `http` |
 | `insecure-skip-tls-verify`, `auth-provider` | refused |
 | paths of certificates, keys and tokens, an `exec` command with a `/` | absolute only, see below |
 | a key beside the same key with `-data`, a token beside `username`, one name twice | refused, as by `kubectl` |
-| `proxy-url` | an `http` or `https` proxy; it goes before the variables |
+| `proxy-url` | an `http` or `https` proxy; it has precedence over the variables |
 | `as`, `as-uid`, `as-groups`, `as-user-extra` | all calls act as that user |
-| `tokenFile` | goes before `token`; it is read again for each call |
+| `tokenFile` | has precedence over `token`; it is read again for each call |
 | `exec` | versions `v1` and `v1beta1`, without a terminal; its failure ends the command |
 | a user that is absent, or has no credential | refused: it would act as `system:anonymous` |
 
-A relative path in this file means the folder of the file for `kubectl`, and the checkout for Pulumi's provider.
-`kubectl config view --raw --flatten` prints the file with the certificates and keys in the place of their paths.
+For a relative path in this file, `kubectl` starts at the file's folder, and Pulumi's provider at the checkout.
+`kubectl config view --raw --flatten` prints the file with the content of certificates and keys instead of their paths.
 
 ## Proxies
 
 `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count in both spellings, by the rules of Go's library, for the host's API and
-for a secrets store's server. A proxy without a scheme is an `http` proxy. This machine itself (`localhost`,
-`127.0.0.0/8`, `::1`) is never asked through a proxy; `kinky up` and `kinky env` add it to `NO_PROXY` and `no_proxy`,
-because Pulumi's own parts talk over it. The inner API is never asked through a proxy. An error names the proxy in use.
+for a secrets store's server. A proxy without a scheme is an `http` proxy. Calls to this machine itself (`localhost`,
+`127.0.0.0/8`, `::1`) never use a proxy. `kinky up` and `kinky env` add these to `NO_PROXY` and `no_proxy`, because
+Pulumi's own parts use them. Calls to the inner API never use a proxy. An error names the proxy in use.
 """
 
 
@@ -169,7 +169,7 @@ def _section(key: tuple[str, ...], section: Schema) -> Iterator[str]:
 
 
 def _change(key: tuple[str, ...]) -> str:
-    """Return how an existing cluster takes another value."""
+    """Return how an existing cluster takes a new value."""
     model = model_at(key[:-1])
     fields = {} if model is None else {field.alias or name: field for name, field in model.model_fields.items()}
     (mark,) = find_marks(fields[key[-1]])

@@ -33,6 +33,6 @@ def check_state_provider(backend: str, *, project: str, stack: str) -> list[Prob
         latest = read_state(file)["checkpoint"].get("latest") or {}
         kind = (latest.get("secrets_providers") or {}).get("type")
     except (AttributeError, *DAMAGED) as error:
-        note(f"cannot look at what encrypts the state of this stack: {file}: {describe_damage(error)}")
+        note(f"cannot read how the state of this stack is encrypted: {file}: {describe_damage(error)}")
         return []
     return [Problem(KEY, kind, f"{_ENCODES} (found in the stack's state)")] if kind == ENCODING else []

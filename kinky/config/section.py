@@ -11,12 +11,12 @@ from pydantic.alias_generators import to_camel
 
 @dataclass(frozen=True)
 class Changes:
-    """How an existing cluster takes another value of a field; it stands in the field's metadata."""
+    """How an existing cluster takes a new value of a field; it is in the field's metadata."""
 
     how: str
-    """As docs/configuration.md has it."""
+    """The text in docs/configuration.md."""
     because: str = ""
-    """Why an existing cluster cannot; empty when it can."""
+    """Why an existing cluster cannot take it; empty when it can."""
 
 
 FREELY: Final = Changes("by `up`")
@@ -24,7 +24,7 @@ AT_RESTART: Final = Changes("when the node's VM restarts")
 
 
 def never(because: str) -> Changes:
-    """Return that an existing cluster cannot follow such a change, which is refused then."""
+    """Return the mark of a field that an existing cluster cannot change; such a change is refused."""
     return Changes("needs a new cluster", because)
 
 

@@ -1,4 +1,4 @@
-"""How a text is spelled, part by part, so that a wrong one is told by the first rule that it breaks.
+"""Checks a text part by part, and reports the first rule that it breaks.
 
 A `Fault` is the rest of a sentence about the value, such as `the path must be in lower case: "O" at place 9`.
 """
@@ -14,7 +14,7 @@ from typing import Final
 
 Fault = str
 Faults = Iterator[Fault]
-"""Faults of one text in the order in which they are met; the first one is told."""
+"""Faults of one text in the order of their places; only the first is reported."""
 
 _RANGES: Final = {"a-z": "lower-case letter", "A-Z": "capital letter", "0-9": "digit"}
 _NAMED: Final = {" ": "a space", "\t": "a tab", "\n": "a line break", "\r": "a carriage return"}
@@ -22,10 +22,10 @@ _NAMED: Final = {" ": "a space", "\t": "a tab", "\n": "a line break", "\r": "a c
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One part of a text: which characters it may have, at its ends too, and how many."""
+    """One part of a text: its allowed characters, also at its ends, and its length."""
 
     name: str = ""
-    """What it is, for the message; empty for the whole text."""
+    """Its name in messages; empty for the whole text."""
     ranges: str
     """Ranges of characters as in a regular expression, such as a-z0-9."""
     signs: str = ""
@@ -35,10 +35,10 @@ class Part:
     edge: str = ""
     """Signs that may stand at its last character, and at its first unless `first` says otherwise."""
     longest: int = 0
-    """Limit of its length; 0 is none."""
+    """Limit of its length; 0 means no limit."""
 
     def check(self, text: str, *, at: int = 0) -> Faults:
-        """Yield what is wrong with this part of a value; `at` is its place there, counted from 0."""
+        """Yield the faults of this part of a value; `at` is its place there, counted from 0."""
         subject = f"{self.name} " if self.name else ""
         if not text:
             yield f"{subject}is missing" if self.name else "must not be empty"
@@ -60,7 +60,7 @@ class Part:
 
 
 def check_list(text: str, separator: str, part: Part, *, whole: str = "", at: int = 0) -> Faults:
-    """Yield what is wrong with a list of parts, such as the labels of a DNS name; `whole` is its name in a message."""
+    """Yield the faults of a list of parts, such as the labels of a DNS name; `whole` is its name in a message."""
     subject, sign = f"{whole} " if whole else "", show(separator)
     if not text:
         yield f"{subject}is missing" if whole else "must not be empty"
@@ -77,17 +77,17 @@ def check_list(text: str, separator: str, part: Part, *, whole: str = "", at: in
 
 
 def first_of(*faults: Faults) -> Fault | None:
-    """Return the first fault of several checks; None when there is none."""
+    """Return the first fault of several checks; None without a fault."""
     return next(chain.from_iterable(faults), None)
 
 
 def spelled(part: Part) -> Callable[[str], Fault | None]:
-    """Return the check of a text that is one part."""
+    """Return the check of a text with only one part."""
     return lambda text: first_of(part.check(text))
 
 
 def show(letter: str) -> str:
-    """Return a character as a reader can see it: in quotes, with its number if it may be taken for another one."""
+    """Return a character in visible form: in quotes, with its number if it looks like another one."""
     if letter in _NAMED:
         return _NAMED[letter]
     if not letter.isprintable():
@@ -101,7 +101,7 @@ def _is_in(letter: str, allowed: str) -> bool:
 
 
 def _split(allowed: str) -> tuple[list[str], str]:
-    """Return the ranges and the single signs of what is allowed."""
+    """Return the ranges and the single signs that are allowed."""
     ranges = [found for found in _RANGES if found in allowed]
     for found in ranges:
         allowed = allowed.replace(found, "")

@@ -17,9 +17,9 @@ class VaultServer(Section):
     """The server of a store of kind `vault`: OpenBao, or another one with Vault's API, outside the inner cluster."""
 
     address: Annotated[HttpsAddress, FREELY]
-    """URL of the server as the nodes and the operator reach it, such as https://vault.example:8200."""
+    """URL of the server as the nodes and the admin reach it, such as https://vault.example:8200."""
     ca_file: Annotated[Text | None, FREELY] = None
-    """File with the certificates of the authorities that may sign the server's; `null` means the public ones."""
+    """File with the CA certificates that verify the server's; `null` means the public CAs."""
     namespace: Annotated[StorePath | None, never("the values would stay behind")] = None
     """Namespace on the server; `null` means none."""
     mount: Annotated[StorePath, never("the values would stay behind")] = "secret"

@@ -18,13 +18,13 @@ from kinky.config.spelling import Fault, spelled
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 OBJECT_NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
-"""A DNS name as Kubernetes has it: its parts may be longer than those of a real one."""
+"""A DNS name in Kubernetes' form: its parts may be longer than in the DNS."""
 LABEL_PREFIX = f"((?=[^/]{{1,253}}/){OBJECT_NAME}/)?"
 LABEL_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 LABEL_KEY = re.compile(LABEL_PREFIX + LABEL_NAME)
 LABEL_VALUE = re.compile(f"({LABEL_NAME})?")
 ANNOTATION_KEY = re.compile(LABEL_PREFIX.replace("a-z", "A-Za-z") + LABEL_NAME)
-"""Kubernetes lowers an annotation's key before it looks at it, and no label's."""
+"""Kubernetes changes an annotation's key to lower case before its check, but not a label's key."""
 TAINT = re.compile(f"{LABEL_PREFIX}{LABEL_NAME}(=({LABEL_NAME})?)?:(NoSchedule|PreferNoSchedule|NoExecute)")
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
@@ -32,7 +32,7 @@ STORE_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-
 IMAGE = re.compile(
     r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?"
 )
-# The YAML of a server-side apply cannot hold these (U+0085 arrives as a space), or no file name or UTF-8 can.
+# The YAML of a server-side apply, a file name or UTF-8 cannot hold these (U+0085 arrives as a space).
 CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff"
 LINE = re.compile(rf"(?=.*\S)[^\n{CONTROLS}]*")
 LINES = re.compile(rf"[^{CONTROLS}]*")
@@ -72,12 +72,12 @@ def within(first: int, last: int, *, because: str | None = None) -> Rule:
 
 
 def matching(pattern: re.Pattern[str], find: Callable[[str], Fault | None], what: str, *, longest: int = 253) -> Rule:
-    """Return the rule that a text is written in a given way.
+    """Return the rule for the form of a text.
 
     Args:
-        pattern: For editors, by way of the JSON schema, and the last word on what is allowed.
+        pattern: The final rule, which editors also get from the JSON schema.
         find: Returns the first rule that a text breaks.
-        what: The end of the sentence "must be", for a text whose broken rule has no name.
+        what: The end of the sentence "must be", for a text that only `pattern` refuses.
     """
 
     def problem(text: str) -> str | None:
@@ -108,7 +108,7 @@ _NAME = "lower-case letters, digits and hyphens, starting with a letter"
 _LABEL = "lower-case letters, digits and hyphens, no hyphen at an end"
 Name = Annotated[str, matching(names.DNS_LABEL, spelled(forms.NAME), _NAME, longest=names.DNS_LABEL_LIMIT)]
 Label = Annotated[str, matching(LABEL, spelled(forms.LABEL), _LABEL, longest=names.DNS_LABEL_LIMIT)]
-"""A part of a name, or a namespace: unlike a Service's name it may start with a digit."""
+"""A part of a name, or a namespace; unlike a Service's name, it may start with a digit."""
 EmptyOrLabel = Annotated[
     str,
     matching(
@@ -144,6 +144,6 @@ Port = Annotated[int, within(1, 65535)]
 LocalPort = Annotated[int, within(1024, 65535, because="lower ports need root")]
 NodePort = Annotated[int, within(30000, 32767, because="Kubernetes serves NodePorts there")]
 CpuModel = Annotated[str, matching(re.compile(LABEL_NAME), forms.find_cpu_model_fault, "a processor model", longest=63)]
-"""KubeVirt looks for the model by a node's label, so it is written like one."""
+"""KubeVirt finds the model by a node's label, so it has the form of a label."""
 Cores = Annotated[int, within(1, 256)]
 DiskGib = Annotated[int, within(1, 65536)]

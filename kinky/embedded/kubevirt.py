@@ -55,7 +55,7 @@ def _install_operator(place: Layout) -> None:
     """Apply what the operator needs, unless this very manifest was applied before, and the operator itself."""
     manifest = ensure_manifest()
     marker = place.root / "kubevirt-applied"
-    # The folder's name says what it holds; where the cache lies may change.
+    # The folder's name identifies its content, because the cache may move.
     applied = manifest.parent.name
     if not (marker.is_file() and marker.read_text() == applied and is_applied(place)):
         server_side = ("apply", "--server-side", "--force-conflicts", "-f")

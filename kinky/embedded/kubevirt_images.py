@@ -90,7 +90,7 @@ def ensure_bundle() -> Bundle:
     programs = toolchain.ensure_tools([*CONTROL, *HANDLER, *LAUNCHER])
     base = rootfs.ensure_base_layer()
     stamps = [(name, path.stat().st_size, path.stat().st_mtime_ns) for name, path in sorted(programs.items())]
-    # Of the layer its place within the cache, because the cache may be moved.
+    # The layer's path is relative to the cache, because the cache may move.
     key = rootfs.key_of(RECIPE, stamps, base.relative_to(rootfs.images_dir()), PAUSE_SOURCE, VIRTQEMUD, NODE_LABELLER)
     folder = rootfs.images_dir() / f"kubevirt-{version()}-{key}"
     own = [reference(name) for name in (*CONTROL, "virt-handler", "virt-launcher")]

@@ -110,7 +110,7 @@ def start(place: Layout) -> Record:
                 "PATH": path,
                 "PYTHONPATH": str(paths.project_root()),
                 "KINKY_PROGRESS": "plain",
-                # No proxy of the machine's can be reached from the sandbox, and its API calls webhooks.
+                # The sandbox cannot reach a proxy of the machine, and its API calls webhooks.
                 **dict.fromkeys(proxies.NO_PROXY, "*"),
             },
             pass_fds=[listener.fileno()],

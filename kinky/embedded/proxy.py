@@ -1,4 +1,4 @@
-"""The ways in: a listener on loopback that leads to the API server in the sandbox, and a door that leads to pods.
+"""The ways into the sandbox: a listener on loopback for the API server, and a door for pods.
 
 A socket keeps the network namespace it was made in. So the listening socket stays on the machine's loopback while each
 connection to the API server is made in the sandbox. The door is a Unix socket in the host's private folder, which has
@@ -20,7 +20,7 @@ KEEPALIVE_SECONDS = 30
 KEEPALIVE_PROBES = 3
 PROBE_SECONDS = 10
 LOOK_SECONDS = 10.0
-"""How often a connection whose client has ended one direction is looked at: it may have ended both."""
+"""Pause between two looks at a client that has ended one direction: it may have ended both."""
 DOOR_SECONDS = 8.0
 """How long a pod of this machine may take to accept; `bootstrap.host_door` waits a little longer."""
 
@@ -53,7 +53,7 @@ async def _serve(listener: socket.socket, host: str, port: int, door: Path) -> N
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _carry(reader, writer, host, port)
 
-    # A path that is too long for a socket costs the short way to the pods, and nothing else.
+    # With a path too long for a socket there is no door, and a port-forward is used instead.
     with contextlib.suppress(OSError):
         await asyncio.start_unix_server(open_door, door, limit=CHUNK_BYTES)
     server = await asyncio.start_server(accept, sock=listener, limit=CHUNK_BYTES)
@@ -73,13 +73,13 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hos
 
 
 async def open_door(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Carry one connection of the door to the address and port in its first line, after a line that it is open."""
+    """Carry one connection of the door to the address and port in its first line; answer with one line first."""
     try:
         async with asyncio.timeout(DOOR_SECONDS):
             address, _, port = (await reader.readline()).decode().strip().rpartition(":")
             inner_reader, inner_writer = await asyncio.open_connection(address, int(port), limit=CHUNK_BYTES)
     except (OSError, ValueError):
-        # The client sees a closed connection; TimeoutError is an OSError, text that is no number a ValueError.
+        # The client sees a closed connection; TimeoutError is an OSError, and a bad number a ValueError.
         await _close(writer)
         return
     writer.write(b"open\n")
@@ -92,7 +92,7 @@ async def _join(
     inner_reader: asyncio.StreamReader,
     inner_writer: asyncio.StreamWriter,
 ) -> None:
-    """Carry bytes in both directions until both sides have closed theirs, one broke, or the client is gone."""
+    """Carry bytes in both directions until both are closed, one broke, or the client is gone."""
     for stream in (writer, inner_writer):
         _tune(stream)
     whole = False
@@ -110,18 +110,18 @@ async def _join(
             pump.cancel()
         for stream in (writer, inner_writer):
             if not whole:
-                # Closing would wait until a server that reads nothing has taken what the client left.
+                # A close would wait until the server has read the rest, and it may never read.
                 stream.transport.abort()
             await _close(stream)
 
 
 def _is_gone(writer: asyncio.StreamWriter) -> bool:
-    """Tell whether the client has closed both directions; the end of one looks the same to who only reads."""
+    """Tell whether the client has closed both directions; a read cannot tell that from the end of one."""
     raw = writer.get_extra_info("socket")
     if raw.fileno() < 0:
         return True
     poller = select.poll()
-    # An event of this kind is told without being asked for.
+    # Poll reports a hang-up without a request for it.
     poller.register(raw.fileno(), 0)
     return bool(poller.poll(0))
 
@@ -147,6 +147,6 @@ def _tune(writer: asyncio.StreamWriter) -> None:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
-        # A pod that was replaced answers nothing at all.
+        # A pod that was replaced never answers.
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_SECONDS)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("root", type=Path)
     parser.add_argument("--listen-fd", type=int, required=True)
     arguments = parser.parse_args(argv)
-    # The components are written for a service's umask; the one that we were started with may hide all from pods.
+    # The components expect a service's umask; with the caller's umask pods might read nothing.
     os.umask(0o022)
     place = Layout(arguments.root)
     listener = socket.socket(fileno=arguments.listen_fd)

@@ -60,7 +60,7 @@ def import_archive(record: Record, archive: Path, references: Sequence[str]) -> 
 
 def ensure_imported(record: Record, archive: Path, references: Sequence[str], *, marker: Path) -> bool:
     """Import the archive unless this host has it, and tell whether that was needed; `marker` names the last one."""
-    # The folder has the key of all inputs in its name; the folders above it may be moved.
+    # The folder's name contains the key of all inputs; the folders above it may move.
     inputs = f"{archive.parent.name}/{archive.name} {archive.stat().st_mtime_ns}"
     if marker.is_file() and marker.read_text() == inputs and list_images(record).issuperset(references):
         return False

@@ -21,11 +21,11 @@ class HostAccess:
     """Context inside the file; None is the file's current context."""
     namespace: str
     cluster: str
-    """Name of the inner cluster: objects of any other one are left alone."""
+    """Name of the inner cluster: objects of any other cluster are not touched."""
     host_uid: str = ""
     """Identity of the host cluster, as `HostApi.fetch_host_uid` found it; empty before it is known."""
     cluster_id: str = ""
-    """Identity of the inner cluster, which its record on the host holds too; empty before it is known."""
+    """Identity of the inner cluster, as in its record on the host; empty before it is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +43,11 @@ class InnerAccess:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamTerms:
-    """How to open a stream beside the calls to an API: the same server, identity, checks and proxy."""
+    """Data to open a stream besides the calls to an API: the same server, identity, checks and proxy."""
 
     server: str
     headers: tuple[tuple[str, str], ...] = field(repr=False)
-    """Names and values, perhaps several of one name; the token is among them, where there is one."""
+    """Names and values, perhaps several with one name; they include the token, if there is one."""
     ssl_context: ssl.SSLContext | None
     """None for a server without TLS."""
     server_name: str | None
@@ -55,7 +55,7 @@ class StreamTerms:
     proxy: str | None
     """URL of the proxy on the way."""
     proxy_headers: Mapping[str, str] = field(repr=False)
-    """For the proxy alone; its password is among them, where there is one."""
+    """Headers for the proxy only; they include its password, if there is one."""
 
 
 def resolve_access(*, kubeconfig: str | None, context: str | None, namespace: str, cluster: str) -> HostAccess:

@@ -132,7 +132,7 @@ class Connection:
         raise _refusal(self.target, what, reply)
 
     def describe_stream(self) -> StreamTerms:
-        """Describe how to open a stream beside this connection; a credential that has ended is replaced first.
+        """Return the data to open a stream besides this connection; an expired credential is replaced first.
 
         Raises:
             HostError: The kubeconfig's program for the login failed.
@@ -151,9 +151,9 @@ class Connection:
         )
 
     def find_certificate_fault(self, authorities: bytes) -> str:
-        """Return why a client that has only these CAs and the URL would not trust the server; empty when it would.
+        """Return why a client with only these CAs would not trust the server at this URL; empty when it would.
 
-        Nothing of the identity is sent.
+        No credential is sent.
 
         Raises:
             UnavailableError: The server did not answer.
@@ -172,13 +172,13 @@ class Connection:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 return _find_fault(str(error), host)
             raise UnavailableError(
-                f"{self.target}: cannot look at the certificate: {_short_reason(error)}{describe_way(proxy)}"
+                f"{self.target}: cannot read the certificate: {_short_reason(error)}{describe_way(proxy)}"
             ) from None
         return ""
 
 
 def _find_fault(text: str, host: str) -> str:
-    """Tell in a few words why a certificate is not trusted."""
+    """Return in a few words why a certificate is not trusted."""
     if "mismatch" in text or "doesn't match" in text:
         return f"its certificate is not for {host}"
     if "expired" in text:
@@ -234,7 +234,7 @@ def _refusal(target: str, what: str, reply: Reply) -> ApiError:
 
 
 def open_host(access: HostAccess) -> Connection:
-    """Open the host cluster's API as the operator's kubeconfig says; sends nothing to it yet.
+    """Open the host cluster's API by the admin's kubeconfig; sends nothing to it yet.
 
     Raises:
         HostError: The kubeconfig cannot be used, or its program for the login failed.

@@ -1,4 +1,4 @@
-"""Credentials that a program prints for the host's API, asked again when they end, as client-go does it."""
+"""Credentials that a program prints for the host's API; it runs again when they expire, as in client-go."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ class ExecCredential:
 
     @property
     def is_expired(self) -> bool:
-        """Tell whether its time is over."""
+        """Tell whether it has expired."""
         return self.expires is not None and datetime.now(UTC) > self.expires
 
 
@@ -42,7 +42,7 @@ class ExecSource:
     """One program, and the credential that it printed last; threads share it."""
 
     def __init__(self, plugin: ExecPlugin) -> None:
-        """Run nothing yet."""
+        """Do not run it yet."""
         self._plugin = plugin
         self._held: ExecCredential | None = None
         self._lock = threading.Lock()
@@ -59,14 +59,14 @@ class ExecSource:
             return self._held
 
     def drop(self, refused: ExecCredential) -> None:
-        """Forget a credential that the API refused, unless there is another by now."""
+        """Forget a credential that the API refused, unless a new one has replaced it already."""
         with self._lock:
             if self._held is refused:
                 self._held = None
 
 
 def find_source(plugin: ExecPlugin) -> ExecSource:
-    """Return the one source for a program: a process opens the API often, and a login can take seconds, or a click."""
+    """Return the only source for a program: a process opens the API often, and a login may take seconds or a click."""
     with _SOURCES_LOCK:
         return _SOURCES.setdefault(plugin, ExecSource(plugin))
 
@@ -142,5 +142,5 @@ def _fail(plugin: ExecPlugin, reason: str, stderr: bytes = b"") -> HostError:
             *([f"its last line: {told}"] if told else []),
             f"named by {plugin.place}.command in {plugin.path}",
         ],
-        hint=f"log in again by its own way, then try: kubectl --kubeconfig {plugin.path} auth whoami",
+        hint=f"log in again with its own command, then try: kubectl --kubeconfig {plugin.path} auth whoami",
     )

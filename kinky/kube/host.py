@@ -40,7 +40,7 @@ class HostApi(OwnedObjects):
     def is_allowed(
         self, verb: str, resource: Resource, *, subresource: str = "", namespace: str = "", name: str = ""
     ) -> bool:
-        """Ask the API whether the operator may do this in the namespace (or another), or to the namespace."""
+        """Ask the API whether the admin may do this in the namespace (or another), or to the namespace."""
         attributes = {"verb": verb, "group": resource.group, "resource": resource.plural}
         attributes |= {"name": name} if name else {}
         attributes |= {"subresource": subresource} if subresource else {}

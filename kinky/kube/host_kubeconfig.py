@@ -1,6 +1,6 @@
 """The host's kubeconfig, read by client-go's rules, so that kinky, kubectl and Pulumi's provider act as one identity.
 
-Everything that one of the three would read in another way is refused by its name, before anything is sent.
+A key that one of the three would read differently is refused by its name, before anything is sent.
 """
 
 import ssl
@@ -18,7 +18,7 @@ from kinky.kube.section import Section
 from kinky.kube.tls import build_context
 from kinky.proxies import Proxy, find_proxy, parse_proxy
 
-HINT = "correct it there, or choose another with host.kubeconfig and host.context in the stack file"
+HINT = "correct it there, or choose another one with host.kubeconfig and host.context in the stack file"
 EXEC_EXTENSION = "client.authentication.k8s.io/exec"
 _KINDS = {"contexts": "context", "clusters": "cluster", "users": "user"}
 
@@ -32,9 +32,9 @@ class HostKubeconfig:
     server: str
     """URL without a slash at its end; it holds no credential."""
     tls_server_name: str
-    """The name in the server's certificate, where the URL does not say it; or empty."""
+    """The name in the server's certificate, if the URL has another; or empty."""
     authorities: bytes
-    """Certificates of the server's CAs (PEM); empty for those that this machine trusts."""
+    """Certificates of the server's CAs (PEM); empty for the CAs that this machine trusts."""
     proxy: Proxy | None
     user: HostUser = field(repr=False)
 
@@ -103,7 +103,7 @@ def _follow(context: Section, key: str, entries: Mapping[str, Section], problems
     name = context.text(key)
     if name in entries:
         return entries[name]
-    missing = f'there is no {key} "{name}" in {key}s' if name else f"it is empty, so that no {key} is chosen"
+    missing = f'there is no {key} "{name}" in {key}s' if name else f"it is empty, so no {key} is chosen"
     problems.append(f"{context.place}.{key}: {missing}")
     return None
 
@@ -140,7 +140,7 @@ def _read_server(cluster: Section) -> str:
     except ValueError:
         cluster.refuse("server", "is not a URL")
         return ""
-    # The URL stands in messages, which must not hold a password.
+    # Messages contain the URL, and must not contain a password.
     fault = next(
         (
             reason
@@ -148,7 +148,7 @@ def _read_server(cluster: Section) -> str:
                 (not cluster.text("server"), "is empty"),
                 ("@" in parts.netloc, "holds a user or a password"),
                 (parts.scheme == "http", "is http: tokens and keys would cross the network unencrypted"),
-                (parts.scheme != "https", "does not begin with https://, so kubectl would take it for http"),
+                (parts.scheme != "https", "does not begin with https://, so kubectl would use http"),
                 (not parts.hostname or port == 0, "names no host"),
                 (bool(parts.query or parts.fragment), "holds more than host, port and path"),
             )
@@ -173,7 +173,7 @@ def _check_authorities(cluster: Section, authorities: bytes) -> None:
 
 
 def _read_proxy(cluster: Section) -> Proxy | None:
-    """Read the cluster's own proxy, which goes before the environment's, and also leads to a loopback address."""
+    """Read the cluster's own proxy; it has precedence over the environment, and applies to loopback addresses too."""
     named = cluster.text("proxy-url")
     scheme, separator, _ = named.partition("://")
     if not named:
@@ -192,7 +192,7 @@ def _read_proxy(cluster: Section) -> Proxy | None:
 
 
 def _describe_cluster(cluster: Section, server: str, authorities: bytes) -> dict[str, Any]:
-    """Describe the cluster as the program of an exec section is told, where it asks for that."""
+    """Describe the cluster for the program of an exec section, if it asks for that."""
     extensions: Sequence[Mapping[str, Any]] = cluster.values.get("extensions") or ()
     own = [entry.get("extension") for entry in extensions if entry and entry.get("name") == EXEC_EXTENSION]
     described = {

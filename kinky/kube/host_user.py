@@ -43,7 +43,7 @@ class HostUser:
 
     token: str = field(default="", repr=False)
     token_file: Path | None = None
-    """Read again and again; it goes before `token`."""
+    """Read again for each call; it has precedence over `token`."""
     basic: str = field(default="", repr=False)
     """user:password."""
     certificate: bytes = b""
@@ -59,11 +59,11 @@ def is_token(text: str) -> bool:
 
 
 def read_user(user: Section, *, cluster: Mapping[str, Any], path: str) -> HostUser | None:
-    """Read a user; None when it cannot be used, and the section's problems say why.
+    """Read a user; None when it cannot be used, with the reason in the section's problems.
 
     Args:
         user: The section.
-        cluster: The cluster, as a program that prints a credential may see it.
+        cluster: The cluster, in the form for a program that prints a credential.
         path: Path of the kubeconfig, for messages.
     """
     _check_methods(user)
@@ -97,15 +97,15 @@ def _check_methods(user: Section) -> None:
     elif user.values.get("exec") is None and not user.has(
         "token", "tokenFile", "username", "password", "client-certificate", "client-certificate-data"
     ):
-        user.problems.append(f"{user.place}: holds no credential, so that you would act as system:anonymous")
+        user.problems.append(f"{user.place}: holds no credential, so you would act as system:anonymous")
     if user.has("username", "password") and user.has("token", "tokenFile"):
-        user.refuse("username", "is there beside a token; kubectl refuses both together")
+        user.refuse("username", "is there together with a token, and kubectl refuses that")
     if user.has("password") and not user.has("username"):
-        user.refuse("password", "has no username beside it, so that you would act as system:anonymous")
+        user.refuse("password", "has no username beside it, so you would act as system:anonymous")
 
 
 def _read_token_file(user: Section) -> Path | None:
-    """Read the path; a file without a token counts only where no other token is at hand."""
+    """Read the path; a file without a token is a problem only if there is no other token."""
     path = user.path("tokenFile")
     if path is None or user.has("token"):
         return path
@@ -167,7 +167,7 @@ def _read_impersonation(user: Section) -> Iterator[tuple[str, str]]:
 
 
 def _escape(name: str) -> str:
-    """Escape the bytes that the name of a header cannot hold, as client-go does and the API undoes."""
+    """Escape the bytes that a header's name cannot hold, as client-go does; the API reverses it."""
     return "".join(
         char if _LEGAL_IN_NAME.fullmatch(char) else "".join(f"%{byte:02X}" for byte in char.encode()) for char in name
     )
@@ -184,14 +184,14 @@ def _read_plugin(section: Section, cluster: Mapping[str, Any], path: str) -> Exe
     if version not in EXEC_VERSIONS:
         section.refuse("apiVersion", f'is "{version}"; supported are {" and ".join(EXEC_VERSIONS)}')
     elif mode == "Always":
-        section.refuse("interactiveMode", "is Always, and Pulumi's provider has no terminal to ask at")
+        section.refuse("interactiveMode", "is Always, but Pulumi's provider has no terminal")
     elif mode not in ("Never", "IfAvailable"):
         section.refuse("interactiveMode", f'is "{mode}"; it must be Never or IfAvailable')
     variables = [(str((item or {}).get("name") or ""), str((item or {}).get("value") or "")) for item in _list(section)]
     if not all(name for name, _ in variables):
         section.refuse("env", "holds a variable without a name")
     if any("=" in name or "\0" in name + value for name, value in variables):
-        section.refuse("env", "holds a variable that no program can be given")
+        section.refuse("env", "holds a variable that cannot be passed to a program")
     return ExecPlugin(
         place=section.place,
         path=path,

@@ -112,8 +112,8 @@ def remove_staged(directory: Path) -> None:
 
 
 def write_kubeconfig(path: Path, body: JsonObject) -> None:
-    """Write a kubeconfig as JSON that every reader of YAML accepts, whatever is in the paths that it names."""
-    # YAML knows no surrogate pairs, which JSON's escapes are made of, and folds these inside quotes as line breaks.
+    """Write a kubeconfig as JSON that every reader of YAML accepts, with any characters in its paths."""
+    # YAML has no surrogate pairs, which JSON's escapes consist of, and reads these characters as line breaks.
     text = json.dumps(body, indent=2, ensure_ascii=False)
     for line_break in "\x85\u2028\u2029":
         text = text.replace(line_break, f"\\u{ord(line_break):04x}")

@@ -73,7 +73,7 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def parse_yaml(content: bytes | str) -> Any:
-    """Parse the first document, which is the one that client-go reads; None when there is none.
+    """Parse the first document, as client-go does; None for an empty file.
 
     Raises:
         ValueError: It is not YAML; the text names the line and quotes nothing.
@@ -119,7 +119,7 @@ def find_faults(value: Any, shape: Shape = FILE, *, place: str = "") -> Iterator
 
 
 def _find_fault(value: Any, kind: str) -> str:
-    """Return why a value is not of a type, or nothing; the value itself may be a secret."""
+    """Return why a value is not of a type, without the value, which may be a secret; empty if it is."""
     if kind == FLAG:
         return "" if isinstance(value, bool) else "must be true or false"
     if not isinstance(value, str):

@@ -71,7 +71,7 @@ class ObjectApi:
         """List objects by label and field selector; a kind that is not served has none.
 
         Args:
-            metadata_only: Whether the API leaves everything but the metadata out, such as the values of Secrets.
+            metadata_only: Whether the API returns only the metadata, without the values of Secrets.
         """
         query: dict[str, str | int] = {"limit": _PAGE}
         query |= {"labelSelector": selector} if selector else {}
@@ -174,7 +174,7 @@ class ObjectApi:
         """Ask for the deletion of one object; False when it is gone already.
 
         Args:
-            uid: The object that was looked at; another one of that name, which is there by now, is left alone.
+            uid: UID of the object that was read; a newer object with the same name is not deleted.
         """
         reply = self._connection.call(
             "DELETE",

@@ -1,7 +1,7 @@
-"""Changes on the host reach only the own cluster's objects, on the host where that cluster was made.
+"""Changes reach only the cluster's own objects, on the host where the cluster was made.
 
-Names are not enough for that: a kubeconfig may lead to another host today, and two clusters can give one name to two
-objects. So the host, the cluster's record and the object's label are compared before anything is written or deleted.
+Names are not enough for that: a kubeconfig may lead to another host today, and two clusters can use one name.
+So the host, the cluster's record and the object's label are compared before anything is written or deleted.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ CLUSTER_ID_KEY = "clusterId"
 ROOT_CA = "kube-root-ca.crt"
 """ConfigMap that the host keeps in each namespace as long as that namespace exists."""
 BY_NAMESPACE = "namespace:"
-"""Prefix of a host's identity that comes from the namespace, for an account that sees nothing else."""
+"""Prefix of a host's identity from the namespace, for an account that can read nothing else."""
 FORGET_HINT = "choose the right host with host.kubeconfig and host.context; if the host was rebuilt: kinky forget"
 
 
 class ForeignObjectError(HostError):
-    """An object of that name exists and is not the cluster's."""
+    """An object of that name exists, but does not belong to the cluster."""
 
 
 class OwnedObjects(ObjectApi):
-    """Objects on the host; what is not the cluster's own is neither changed nor deleted."""
+    """Objects on the host; only the cluster's own objects can be changed or deleted."""
 
     def __init__(self, connection: Connection, access: HostAccess) -> None:
         """Act for the cluster that the access names."""
@@ -40,7 +40,7 @@ class OwnedObjects(ObjectApi):
         self._is_proved = False
 
     def fetch_host_uid(self) -> str:
-        """Fetch the host's identity: the UID of kube-system, or one of the namespace for who sees only that."""
+        """Fetch the host's identity: the UID of kube-system, or one from the namespace if only that can be read."""
         return self._fetch_system_uid() or self._fetch_namespace_uid()
 
     def require_host(self, *, is_recorded: bool = True) -> None:
@@ -64,7 +64,7 @@ class OwnedObjects(ObjectApi):
             raise HostError(
                 f"{self.target} ({self.server}): namespace {self.namespace} holds no record of inner cluster"
                 f" {self._access.cluster}; nothing was touched",
-                details=["your account is not allowed to read the host's identity, so the record must tell"],
+                details=["your account is not allowed to read the host's identity, so the record must identify it"],
                 hint=FORGET_HINT,
             )
         self._is_proved = True
@@ -80,7 +80,7 @@ class OwnedObjects(ObjectApi):
         return False
 
     def replace(self, resource: Resource, body: JsonObject, *, namespace: str | None = None) -> bool:
-        """Replace one object of the cluster that was fetched; False when somebody has changed or removed it since."""
+        """Replace one object of the cluster that was fetched; False if it has been changed or removed since."""
         self._fetch_own(resource, str(body["metadata"]["name"]), namespace)
         return super().replace(resource, body, namespace=namespace)
 
@@ -90,7 +90,7 @@ class OwnedObjects(ObjectApi):
         return super().patch(resource, name, body, namespace=namespace)
 
     def apply(self, resource: Resource, body: JsonObject, *, namespace: str | None = None) -> None:
-        """Make one object of the cluster have these fields, whether it is there or not."""
+        """Set these fields of one object of the cluster; create it if it does not exist."""
         self._fetch_own(resource, str(body["metadata"]["name"]), namespace)
         super().apply(resource, body, namespace=namespace)
 
@@ -136,7 +136,7 @@ class OwnedObjects(ObjectApi):
                 f"{self.target}: namespace {self.namespace} holds another inner cluster {self._access.cluster};"
                 " nothing was touched",
                 details=[f"its record says that {describe_maker(data)}"],
-                hint="choose the right host or namespace; docs/troubleshooting.md tells how to take a cluster over",
+                hint="choose the right host or namespace; docs/troubleshooting.md describes how to take a cluster over",
             )
 
     def _fetch_system_uid(self) -> str:

@@ -1,8 +1,8 @@
-"""One TCP connection to one port of a pod, carried by the host API as a WebSocket of its own.
+"""One TCP connection to one port of a pod, carried by the host's API in its own WebSocket.
 
 The API serves the subprotocol `v4.channel.k8s.io` since 1.5. Each message begins with a byte: 0 is data, 1 is the text
-of an error; the first message of each channel repeats the port. There is no message for "I have sent everything", so
-the pod does not learn that a client has closed one direction. `kubectl port-forward` puts all its connections into one
+of an error; the first message of each channel repeats the port. There is no message for the end of one direction, so
+the pod does not learn that a client has sent everything. `kubectl port-forward` puts all its connections into one
 tunnel and closes it at the first error; a WebSocket for each connection keeps them apart.
 """
 
@@ -22,9 +22,9 @@ from kinky.kube.access import StreamTerms
 SUBPROTOCOL = "v4.channel.k8s.io"
 DATA, ERROR = 0, 1
 DIAL_SECONDS = 10.0
-"""An emulated host answers slowly; one that takes longer is treated as silent."""
+"""An emulated host answers slowly; after this time a host counts as silent."""
 PING_SECONDS = 30.0
-"""Load balancers close what is quiet for a minute; the container runtime at the other end answers pings."""
+"""Load balancers close a connection that is quiet for a minute; the container runtime at its end answers pings."""
 UNANSWERED_PINGS = 4
 CLOSE_SECONDS = 2.0
 FRAME_BYTES = 65536
@@ -32,7 +32,7 @@ REASON_LENGTH = 300
 
 
 class StreamError(HostError):
-    """A stream to a pod could not be opened, or did not end in order."""
+    """A stream to a pod could not be opened, or it failed."""
 
 
 class PodStream:
@@ -49,10 +49,10 @@ class PodStream:
         self._sending = False
 
     async def receive(self) -> bytes:
-        """Receive some bytes; none when the pod has closed the connection.
+        """Receive some bytes; empty when the pod has closed the connection.
 
         Raises:
-            StreamError: The pod's port refused or broke the connection, or nobody answers pings any more.
+            StreamError: The pod's port refused or broke the connection, or pings get no answer any more.
         """
         unanswered = 0
         while True:
@@ -76,7 +76,7 @@ class PodStream:
                 raise StreamError(f"{self._target}: connection to the host lost ({message.type.name})")
 
     async def send(self, payload: bytes) -> None:
-        """Send bytes; returns when the host has taken most of what was sent.
+        """Send bytes; returns when the host has taken most of them.
 
         Raises:
             StreamError: The connection is lost.
@@ -100,7 +100,7 @@ class PodStream:
                 await self._web_socket.close()
 
     def _unpack(self, message: bytes) -> bytes:
-        """Return the data of a message: none for the first of each channel, which only repeats the port."""
+        """Return the data of a message: empty for the first of each channel, which only repeats the port."""
         channel = message[0] if message else DATA
         if channel not in self._announced:
             self._announced.add(channel)
@@ -118,7 +118,7 @@ class PodStream:
 
 
 class PortForwarder:
-    """Opens streams to pods; one for the life of an event loop."""
+    """Opens streams to pods; one forwarder serves a whole event loop."""
 
     def __init__(self) -> None:
         """Open nothing yet; must be called in the event loop."""
@@ -136,7 +136,7 @@ class PortForwarder:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close what is still open."""
+        """Close all open streams."""
         await self._session.close()
 
     async def dial(self, terms: StreamTerms, *, namespace: str, pod: str, port: int) -> PodStream:
@@ -160,7 +160,7 @@ class PortForwarder:
                     timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
                     autoping=False,
                 )
-        # The text of these errors may hold headers of the request, and the token is one of them.
+        # The text of these errors may hold headers of the request, with the token.
         except aiohttp.WSServerHandshakeError as error:
             raise StreamError(f"{target}: the host refused the port-forward: status {error.status}") from None
         except TimeoutError:
@@ -182,7 +182,7 @@ def _check_context(context: ssl.SSLContext | None) -> ssl.SSLContext | bool:
 
 
 def _watch_peer(raw: socket.socket | None) -> None:
-    """Have the kernel notice within a minute that the host's machine is gone, also while we send."""
+    """Let the kernel notice within a minute that the host's machine is gone, also while we send."""
     if raw is None:
         return
     for level, option, value in (

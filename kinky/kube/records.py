@@ -20,7 +20,7 @@ class VmStatus:
     failed_starts: int
     """How many starts in a row have failed; 0 once an instance has run."""
     retry_after: str
-    """Time before which KubeVirt does not start it again (RFC 3339), or empty."""
+    """Earliest time of KubeVirt's next start (RFC 3339), or empty."""
 
     @classmethod
     def parse(cls, body: JsonObject) -> "VmStatus":
@@ -81,7 +81,7 @@ class PodStatus:
     waiting: tuple[str, ...]
     """`container: Reason message` of each container that waits."""
     unscheduled: str
-    """Why the scheduler has found no node, in its own words; empty for a pod that has one."""
+    """The scheduler's reason for finding no node; empty for a pod with a node."""
     address: str
     """IP of the pod, or empty."""
 
@@ -247,7 +247,7 @@ class QuotaStatus:
     hard: dict[str, str]
     used: dict[str, str]
     scopes: tuple[QuotaScope, ...] = ()
-    """All must hold for an object to count; a quota without one counts all."""
+    """An object counts only if it meets all of them; a quota without conditions counts all objects."""
 
     @classmethod
     def parse(cls, body: JsonObject) -> "QuotaStatus":

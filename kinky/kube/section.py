@@ -1,4 +1,4 @@
-"""One entry of a kubeconfig with its place in the file, for reading its keys and naming those that cannot be used."""
+"""One entry of a kubeconfig with its place in the file; it reads keys and collects the problems of unusable ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Section:
         self.problems.append(f"{self.place}.{key}: {reason}")
 
     def path(self, key: str) -> Path | None:
-        """Return the path of a file; None when there is none, or it is relative.
+        """Return the path of a file; None if it is absent or relative.
 
         kubectl looks for a relative one beside the kubeconfig, and Pulumi's provider in its own folder.
         """
@@ -51,15 +51,15 @@ class Section:
         if not named:
             return None
         if not Path(named).is_absolute():
-            self.refuse(key, f"the path {named} is relative, and Pulumi would look in another folder; write it in full")
+            self.refuse(key, f"the path {named} is relative, and Pulumi would use another folder; write it in full")
             return None
         return Path(named)
 
     def content(self, key: str) -> bytes | None:
-        """Return the content of a file, or of the key with `-data` in its place; None when neither can be used."""
+        """Return the content of a file, or of the key with `-data` instead; None if neither can be used."""
         data = f"{key}-data"
         if self.has(key) and self.has(data):
-            self.refuse(data, f"is there beside {key}; kubectl refuses both together")
+            self.refuse(data, f"is there together with {key}, and kubectl refuses that")
             return None
         if self.has(data):
             return decode_data(self.text(data))

@@ -1,4 +1,4 @@
-"""TLS of the host's API: trust and client certificate from memory, so that no key is written to a disk."""
+"""TLS of the host's API: CA and client certificate come from memory, so no key is written to a disk."""
 
 import os
 import re
@@ -11,14 +11,14 @@ def build_context(authorities: bytes, certificate: bytes = b"", key: bytes = b""
     """Build the context for calls to a server.
 
     Args:
-        authorities: Certificates of the CAs (PEM); none for those that this machine trusts.
+        authorities: Certificates of the CAs (PEM); empty for the CAs that this machine trusts.
         certificate: The caller's own certificate (PEM); empty for none.
 
     Raises:
         ssl.SSLError: One of them is not a certificate, or the key does not belong to it.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # As in Go: a listed CA is trusted although no listed one has signed it, and a common name is not a host name.
+    # As in Go: a listed CA is trusted even if no other listed CA signed it, and a common name is not a host name.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.hostname_checks_common_name = False
     if authorities:
@@ -40,5 +40,5 @@ def _load_certificate(context: ssl.SSLContext, certificate: bytes, key: bytes) -
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(certificate + b"\n" + key)
         stream.flush()
-        # With a password at hand, OpenSSL does not ask the terminal for one.
+        # With a given password, OpenSSL does not ask for one on the terminal.
         context.load_cert_chain(f"/proc/self/fd/{descriptor}", password="")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from urllib3 import HTTPHeaderDict, PoolManager
 
 POOL_SIZE = 4
-"""Calls to one server at the same time; more of them wait."""
+"""Calls to one server at the same time; further calls wait."""
 
 
 class Transport(Protocol):
@@ -34,7 +34,7 @@ class Transport(Protocol):
         """Return the pool and the headers (secret) for one call."""
 
     def renew(self) -> None:
-        """Get another credential for the next call, where that is possible: the server refused this one."""
+        """Get another credential for the next call, if possible, because the server refused this one."""
 
 
 class HostTransport:
@@ -74,7 +74,7 @@ class HostTransport:
             return self._pool, self._build_headers(held)
 
     def renew(self) -> None:
-        """Have the program asked again before the next call."""
+        """Run the program again before the next call."""
         if self._source and self._held:
             self._source.drop(self._held)
 
@@ -100,7 +100,7 @@ class HostTransport:
         return headers
 
     def _read_token(self) -> str:
-        """Read the token: of the file, where there is one; the last usable one while the file cannot be read."""
+        """Read the token, from the file if there is one; while the file cannot be read, use its last token."""
         path = self._described.user.token_file
         try:
             token = path.read_text().strip() if path else ""
@@ -111,7 +111,7 @@ class HostTransport:
 
 
 class InnerTransport:
-    """The published path to an inner cluster's API; a proxy of the environment is for the outside, this is not."""
+    """The published path to an inner cluster's API; it never uses a proxy of the environment."""
 
     proxy: Proxy | None = None
 
@@ -126,7 +126,7 @@ class InnerTransport:
         return self._access.server
 
     def open(self) -> "tuple[PoolManager, HTTPHeaderDict]":
-        """Return the pool, which reads the files for each new connection, and no header."""
+        """Return the pool without headers; it reads the files for each new connection."""
         from urllib3 import HTTPHeaderDict, PoolManager
 
         credential = str(self._access.credential_file)
@@ -153,7 +153,7 @@ def build_pool(context: ssl.SSLContext, *, server_name: str = "", proxy: Proxy |
     if proxy is None:
         return PoolManager(**options)
     login = make_headers(proxy_basic_auth=proxy.basic_login) if proxy.login else None
-    # As in client-go, the certificate of an https proxy must be of the CAs that the server's is of.
+    # As in client-go, the same CAs verify the server and an https proxy.
     return ProxyManager(proxy.url, proxy_headers=login, proxy_ssl_context=context, **options)
 
 

@@ -1,4 +1,4 @@
-"""The names that a configuration gives to objects on the host, apart from those with a hash in them."""
+"""The names that a configuration gives to objects on the host, except names with a hash in them."""
 
 from __future__ import annotations
 

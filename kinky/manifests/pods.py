@@ -54,7 +54,7 @@ def unprivileged_user() -> Body:
 
 
 def variable(name: str, value: str) -> Body:
-    """Return an environment variable whose value arrives as it is: Kubernetes would expand `$(NAME)` and `$$` in it."""
+    """Return an environment variable with an unchanged value: Kubernetes would expand `$(NAME)` and `$$` in it."""
     return {"name": name, "value": value.replace("$", "$$")}
 
 

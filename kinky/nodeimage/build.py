@@ -17,7 +17,7 @@ from kinky.nodeimage import containerdisk, crds, debian, disk, index, preload, r
 from kinky.nodeimage.record import build_record
 
 _NOT_BUILDING = ("floor.py", "index.py", "qemu.py", "segment.py")
-"""Modules that use an image; a change in them makes no other image."""
+"""Modules that use an image; a change in them does not change the image."""
 
 _SCHEMAS = "usr/lib/python3/dist-packages/cloudinit/config/schemas"
 
@@ -47,7 +47,7 @@ class NodeImage:
 
     @property
     def record(self) -> Path:
-        """Return what the program must know of the image, as the image itself holds it."""
+        """Return the record of the image, as the image itself holds it."""
         return self.directory / "record.json"
 
 
@@ -162,7 +162,7 @@ def _make_current(folder: Path) -> NodeImage:
 
 
 def _parse(record: Mapping[str, Any], *, beside: Path) -> NodeImage:
-    """Return the image of a record, whose folder is beside it: the cache may have been moved."""
+    """Return the image of a record; its folder is beside the record, because the cache may have moved."""
     return NodeImage(
         reference=record["reference"],
         kubernetes_version=record["kubernetesVersion"],

@@ -21,8 +21,8 @@ _QEMU = 107
 def write_containerdisk(
     target: Path, *, disk: Path, record: bytes, reference: str, version: str, content_hash: str
 ) -> None:
-    """Write the archive with the disk at /disk/disk.qcow2, its record, and labels that say what is inside."""
-    # The record has a layer of its own, the first: it is found without a look through the disk.
+    """Write the archive with the disk at /disk/disk.qcow2, its record, and labels that describe its content."""
+    # The record has its own layer, the first, so a reader finds it without reading the disk.
     layers = {"record.tar": target.with_suffix(".record"), "layer.tar": target.with_suffix(".layer")}
     _write_layer(layers["record.tar"], PLACE, io.BytesIO(record), size=len(record))
     with disk.open("rb") as content:

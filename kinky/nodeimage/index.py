@@ -1,7 +1,7 @@
 """The records of node images that this machine knows, each by the reference that a stack file names.
 
-An image is built once, on one machine; where `pulumi up` runs, its disk is of no use. So a machine may learn an image
-from any archive of it.
+An image is built once, on one machine; `pulumi up` on another machine needs its record, but
+not its disk. So a machine can read the record from any archive of the image.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def find_record(reference: str, *, archive: Path | None = None) -> Record:
         archive: Where to look when this machine does not know the reference.
 
     Raises:
-        KinkyError: It is not known, or its record is damaged.
+        KinkyError: The image is not known, or its record is damaged.
     """
     known = _place(reference)
     if known.is_file():
@@ -43,13 +43,13 @@ def find_record(reference: str, *, archive: Path | None = None) -> Record:
     raise KinkyError(
         f"node image {reference}: this machine has no record of it",
         details=[f"known here: {', '.join(list_records()) or 'no image'}"],
-        hint=f"kinky image add ARCHIVE --reference {reference} learns it from an archive of the image; "
+        hint=f"kinky image add ARCHIVE --reference {reference} reads it from an archive of the image; "
         "so does image.archive in the stack file",
     )
 
 
 def list_records() -> dict[str, Record]:
-    """Return what this machine knows, by reference; a damaged record is left out."""
+    """Return the records on this machine, by reference; a damaged record is left out."""
     found = {}
     for file in sorted(_folder().glob("*.json")):
         try:
@@ -61,10 +61,10 @@ def list_records() -> dict[str, Record]:
 
 
 def add_archive(archive: Path, *, reference: str | None = None) -> list[str]:
-    """Learn the image of an archive by the names that it has there, or by this one, and return them.
+    """Record the image of an archive by its names there, or by this reference, and return the names.
 
     Raises:
-        KinkyError: The archive cannot be read, holds no node image, or names none and no name was given.
+        KinkyError: The archive cannot be read, holds no node image, or no name is known for it.
     """
     record, named = read_archive(archive, reference=reference)
     references = [reference] if reference else named
@@ -76,7 +76,7 @@ def add_archive(archive: Path, *, reference: str | None = None) -> list[str]:
 
 
 def save_record(reference: str, record: bytes) -> None:
-    """Keep the record of an image by a reference; another image of that name is replaced, which is told.
+    """Store the record of an image by a reference; a note reports the replacement of another image.
 
     Raises:
         KinkyError: The cache cannot be written.
@@ -91,7 +91,7 @@ def save_record(reference: str, record: bytes) -> None:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         staged.write_text(json.dumps({**json.loads(record), "reference": reference}))
-        # Others share the cache, whatever the umask of who fills it.
+        # Other users read the cache, whatever the umask of this process is.
         place.parent.chmod(0o755)
         staged.chmod(0o644)
         staged.replace(place)
@@ -109,7 +109,7 @@ def read_archive(archive: Path, *, reference: str | None = None) -> tuple[bytes,
         reference: Which one is meant, if the archive holds several.
 
     Raises:
-        KinkyError: It is no archive of a node image, or of several, of which none has this name.
+        KinkyError: It is not an archive of a node image, or it holds several without this name.
     """
     try:
         with tarfile.open(archive) as content:
@@ -141,7 +141,7 @@ def _find_records(content: tarfile.TarFile) -> Iterator[tuple[bytes, list[str]]]
 
 
 def _read_record(content: tarfile.TarFile, layer: str) -> bytes | None:
-    """Return the record if this layer holds it; a layer may be compressed."""
+    """Return the record if it is in this layer; a layer may be compressed."""
     with _open(content, layer) as stream, tarfile.open(fileobj=stream) as files:
         member = next((each for each in files if each.name.removeprefix("./") == PLACE), None)
         return _open(files, member).read() if member else None

@@ -1,6 +1,6 @@
-"""The record of a node image: what a program that names the image must know of it, without its disk.
+"""The record of a node image: facts for a program that uses the image, without its disk.
 
-It lies in the image itself, so that it comes along wherever the image, or an archive of it, does.
+The image itself holds it, so every copy and archive of the image has it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kinky.manifests.body import Body
 from kinky.render.cloud_config import CloudInitSchemas
 
 PLACE: Final = "kinky/record.json"
-"""Where it is in the image, beside the disk; the launcher never looks there."""
+"""Path in the image, beside the disk; the launcher never reads it."""
 _PARTS: Final = {
     "definitions": "external-secrets-crds.json",
     "cloudConfigSchema": "cloud-config-schema.json",
@@ -39,13 +39,13 @@ class Record:
 
 
 def build_record(image: Mapping[str, Any], *, parts: Path) -> bytes:
-    """Return the record as text, from what the build knows of the image and the files that it left in a folder."""
+    """Return the record as text, from the build's data about the image and the files in its folder."""
     read = {key: json.loads((parts / file).read_text()) for key, file in _PARTS.items()}
     return json.dumps({**image, **read}, sort_keys=True).encode()
 
 
 def parse_record(text: bytes) -> Record:
-    """Return the record that a text holds; raises LookupError, TypeError or ValueError for any other text."""
+    """Parse a record; raises LookupError, TypeError or ValueError for any other text."""
     held = json.loads(text)
     return Record(
         kubernetes_version=str(held["kubernetesVersion"]),

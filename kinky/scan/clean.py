@@ -1,4 +1,4 @@
-"""Taking secrets out of a text that is about to be written: those of this machine, and whatever looks like one."""
+"""Removes secrets from a text before it is written: known secrets of this machine, and anything that looks like one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOOKS: Final = (
 
 
 def clean(text: str, secrets: Iterable[KnownSecret] = ()) -> str:
-    """Return the text without the secrets, in any encoding, and without anything like a key, a token or a password."""
+    """Return the text without the secrets, in any encoding, and without any likely key, token or password."""
     for secret in secrets:
         for encode in ENCODERS.values():
             for form in encode(secret.reveal()):

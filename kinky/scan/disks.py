@@ -67,7 +67,7 @@ def find_disks(
 
     Args:
         provider: What encrypts Secrets in the inner etcd, a key of `names.ETCD_PREFIXES`.
-        cluster: Whose disks must hold what is expected; None for all clusters of the namespace.
+        cluster: The cluster whose disks must hold the expected secrets; None for all clusters of the namespace.
     """
     pods = [LauncherPod.parse(body) for body in api.fetch_all_here(resources.PODS, selector=LAUNCHER_LABEL)]
     claims = [ClaimRecord.parse(body) for body in api.fetch_all_here(resources.PVCS, selector=OURS)]
@@ -82,7 +82,7 @@ def find_disks(
     expected = [(pod.labels, build_places(pod, provider)) for pod in pods]
     expected += [(claim.labels, _expect_etcd(f"{claim.name}/*", provider)) for claim in claims]
     places = [
-        # The VMs of another cluster may start and end while they are looked at.
+        # The VMs of another cluster may start and end during the scan.
         place if cluster in (None, labels.get(names.LABEL_CLUSTER, cluster)) else replace(place, must_hit=False)
         for labels, found_there in expected
         for place in found_there

@@ -48,7 +48,7 @@ def find_processes(proc: Path = Path("/proc")) -> Iterator[Artefact]:
         except (FileNotFoundError, ProcessLookupError):
             continue
         except OSError:
-            # Another user's, on a machine that hides them; the scan tells that it is not read.
+            # A process of another user, on a machine that hides them; the scan reports that it is not read.
             program = "?"
         for part in ("cmdline", "environ"):
             yield Artefact(Kind.PROCESS, f"{folder.name} {program} {part}", partial(_read_whole, folder / part))

@@ -43,7 +43,7 @@ def read_host_secrets(api: HostApi) -> list[KnownSecret]:
 
 
 def read_local() -> list[KnownSecret]:
-    """Read what this machine keeps in files, and what the operator gave by variables and files; needs no cluster."""
+    """Read the secrets in this machine's files, and in the admin's variables and files; needs no cluster."""
     given = os.environ.get(names.PASSPHRASE_VARIABLE, "").encode()
     return [
         *read_local_secrets(passphrases=list_passphrases(), host_keys=paths.host_keys_dir()),
@@ -53,7 +53,7 @@ def read_local() -> list[KnownSecret]:
 
 
 def list_passphrases() -> set[Path]:
-    """Return the passphrase's own file and the one that the operator named."""
+    """Return our own passphrase file and the admin's one."""
     named = os.environ.get(names.PASSPHRASE_FILE_VARIABLE)
     return {paths.passphrase_file(), *([resolve_given(named)] if named else [])}
 
@@ -78,13 +78,13 @@ def read_local_secrets(*, passphrases: Iterable[Path], host_keys: Path) -> list[
 
 
 def read_file(file: Path) -> bytes:
-    """Read a file; empty when it is not there, for another command may remove it at any time."""
+    """Read a file; empty when it is missing, because another command may remove it at any time."""
     try:
         return file.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return b""
     except OSError as error:
-        note(f"not looked for: what {file} holds: {error.strerror}")
+        note(f"secrets in {file} are not searched for: {error.strerror}")
         return b""
 
 

@@ -1,4 +1,4 @@
-"""Which secrets are a stack's own: only these must be found, for others come and go while this machine is scanned."""
+"""The secrets of the stack itself: only these must be found, because others may come and go during a scan."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ IsOwn = Callable[[KnownSecret], bool]
 
 
 def build_own(api: HostApi, cluster: str, *, embedded: bool, passphrase: Path | None) -> IsOwn:
-    """Return what tells whether a secret must be found: it is the stack's, and still where it was read.
+    """Return the check whether a secret must be found: it belongs to the stack, and is still in its place.
 
-    The host is asked now whose its Secrets are, and again about a Secret of nobody's that was not found.
+    The owners of the host's Secrets are read now. A missing Secret without an owner is looked up again later.
 
     Args:
         embedded: Whether the stack is on the embedded host, whose keys are its own then.
@@ -36,7 +36,7 @@ def build_own(api: HostApi, cluster: str, *, embedded: bool, passphrase: Path | 
             owner = owners.get(name)
             return owner == cluster or (owner is None and api.fetch_here(resources.SECRETS, name) is not None)
         if secret.secret_class is SecretClass.OPERATOR_KEY:
-            # It lives for an hour, and the next one has its name.
+            # It is valid for an hour, and the next one has the same name.
             file = Path(secret.name)
             return file.parent.name == cluster and secret.reveal() in read_file(file)
         if secret.secret_class is SecretClass.PASSPHRASE:
@@ -47,7 +47,7 @@ def build_own(api: HostApi, cluster: str, *, embedded: bool, passphrase: Path | 
 
 
 def find_owner(body: JsonObject, cluster: str) -> str | None:
-    """Return the cluster of a Secret, None for anybody else's; names alone do not tell lab's from lab-store's."""
+    """Return the cluster of a Secret, or None; names alone cannot tell lab's Secrets from lab-store's."""
     metadata = body["metadata"]
     labelled = (metadata.get("labels") or {}).get(names.LABEL_CLUSTER)
     if labelled is not None:

@@ -105,10 +105,10 @@ def judge(
     *,
     is_own: Callable[[KnownSecret], bool] = lambda _: True,
 ) -> Report:
-    """Compare what was found with where it may be and must be; a marker is no secret, so it is nowhere a leak.
+    """Compare each find with its allowed and required places; a marker is not a secret, so it is never a leak.
 
     Args:
-        is_own: Whether a secret that was not found must be there at all; asked after the scan.
+        is_own: Whether a missing secret must exist at all; called after the scan.
     """
     known = sorted(set(secrets), key=str)
     allowed = [(hit, [place for place in places if place.covers(*hit)]) for hit in findings.hits]

@@ -122,7 +122,7 @@ class VaultApi:
             import hvac
 
             self._proxy = find_proxy(self._access.address)
-            # Empty texts, where there is no proxy: requests would look into the environment by rules of its own.
+            # Empty texts without a proxy: otherwise requests would read the environment by its own rules.
             way = self._proxy.full_url if self._proxy else ""
             self._client = hvac.Client(
                 url=self._access.address,

@@ -44,7 +44,7 @@ def find_tokens(*, environ: Mapping[str, str] = os.environ, home: Path | None = 
     if token := environ.get(VARIABLE, "").strip():
         yield f"${VARIABLE}", token
     for file in (environ.get(FILE_VARIABLE), (home or "~") / Path(HOME_FILE)):
-        # One that is not there, or cannot be read, nobody can have used from here; nor one of a home that is not known.
+        # A token file that is missing, unreadable or in an unknown home cannot have been used from here.
         with contextlib.suppress(OSError, UnicodeDecodeError, RuntimeError):
             if file and (token := (path := resolve_given(file)).read_text().strip()):
                 yield str(path), token
@@ -68,11 +68,11 @@ def _read_private(file: Path, *, shown: str) -> str:
 
 
 def _check_characters(token: str, where: str) -> str:
-    """Refuse a token that no header can carry; the client's own error would quote it."""
+    """Refuse a token that a header cannot hold; the client's own error would quote it."""
     place = next((place for place, letter in enumerate(token, 1) if not "!" <= letter <= "~"), None)
     if place is not None:
         raise KinkyError(
-            f"secrets store: the token in {where} has a character at place {place} that no token has",
+            f"secrets store: the token in {where} has a character at place {place} that a token cannot have",
             hint="it must be one line of ASCII without spaces: log in there again",
         )
     return token

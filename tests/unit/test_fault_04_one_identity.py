@@ -125,11 +125,9 @@ def test_fault_04_a_user_that_is_absent_does_not_become_anonymous(tmp_path: Path
     told = refuse_document(tmp_path, edit)
     expected = {
         "absent": 'contexts[lab].context.user: there is no user "you" in users',
-        "none": "contexts[lab].context.user: it is empty, so that no user is chosen",
+        "none": "contexts[lab].context.user: it is empty, so no user is chosen",
     }
-    assert (
-        expected.get(change, "users[me].user: holds no credential, so that you would act as system:anonymous") in told
-    )
+    assert expected.get(change, "users[me].user: holds no credential, so you would act as system:anonymous") in told
 
 
 @pytest.mark.parametrize(
@@ -173,7 +171,7 @@ def test_fault_04_all_problems_of_a_file_are_reported_together(tmp_path: Path) -
     )
     for place in (
         "clusters[lab].cluster.insecure-skip-tls-verify: does not verify the server",
-        "clusters[lab].cluster.certificate-authority-data: is there beside certificate-authority",
+        "clusters[lab].cluster.certificate-authority-data: is there together with certificate-authority",
         "clusters[lab].cluster.proxy-url: is a socks5 proxy",
         "users[me].user.auth-provider: is not supported",
         "users[me].user.client-certificate: the path c.pem is relative",
@@ -188,7 +186,7 @@ def test_fault_04_all_problems_of_a_file_are_reported_together(tmp_path: Path) -
     ("user", "told"),
     [
         ({"auth-provider": {"name": "gcp", "config": {"access-token": TOKEN}}}, "user.auth-provider: is not supported"),
-        ({"token": TOKEN, "username": "a", "password": "b"}, "user.username: is there beside a token"),
+        ({"token": TOKEN, "username": "a", "password": "b"}, "user.username: is there together with a token"),
         ({"password": "geheim"}, "user.password: has no username beside it"),
         ({"client-certificate-data": encode(b"x")}, "user.client-certificate: has no client-key beside it"),
         (

@@ -118,7 +118,7 @@ def test_fault_15_a_name_that_only_the_kubeconfig_knows_is_seen(server: HostServ
 
 def test_fault_15_a_server_that_does_not_answer_has_no_verdict(tmp_path: Path) -> None:
     connection = open_host(write_kubeconfig(tmp_path / "k", "https://127.0.0.1:1"))
-    with pytest.raises(UnavailableError, match="cannot look at the certificate: connection refused"):
+    with pytest.raises(UnavailableError, match="cannot read the certificate: connection refused"):
         connection.find_certificate_fault(authority().certificate)
 
 

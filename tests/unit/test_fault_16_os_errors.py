@@ -109,7 +109,7 @@ def test_fault_16_the_state_directory_cannot_be_written(tmp_path_factory: pytest
         assert done.stderr.splitlines()[-2].startswith(f"cannot use {base / place}: ")
         assert f"; {base}/state belongs to " in done.stderr
         assert "mode 0500, and you are " in done.stderr
-        assert "\nhint: set KINKY_STATE_DIR to another directory, which you may write" in done.stderr
+        assert "\nhint: set KINKY_STATE_DIR to another directory that you can write to" in done.stderr
 
 
 def test_fault_16_the_cache_cannot_be_written(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -129,8 +129,8 @@ def test_fault_16_the_cache_cannot_be_written(tmp_path_factory: pytest.TempPathF
 @pytest.mark.parametrize(
     ("number", "reason", "hint"),
     [
-        (errno.EACCES, "Permission denied", "set KINKY_STATE_DIR to another directory, which you may write"),
-        (errno.EPERM, "Operation not permitted", "set KINKY_STATE_DIR to another directory, which you may write"),
+        (errno.EACCES, "Permission denied", "set KINKY_STATE_DIR to another directory that you can write to"),
+        (errno.EPERM, "Operation not permitted", "set KINKY_STATE_DIR to another directory that you can write to"),
         (errno.EROFS, "Read-only file system", "set KINKY_STATE_DIR to another directory"),
         (errno.ENOSPC, "No space left on device", "free some space, or set KINKY_STATE_DIR"),
         (errno.EDQUOT, "Disk quota exceeded", "free some space, or set KINKY_STATE_DIR"),
@@ -311,4 +311,4 @@ def test_fault_16_a_blocker_around_the_cache_is_not_to_be_opened(
     monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != tmp_path / "home")
     error = paths.explain(PermissionError(errno.EACCES, "", str(tmp_path / "home/cache/tools")))
     assert f"; {tmp_path}/home belongs to " in error.message
-    assert error.hint == "set KINKY_CACHE_DIR to another directory, which you may write, or have the rights changed"
+    assert error.hint == "set KINKY_CACHE_DIR to another directory that you can write to, or change the permissions"

@@ -125,7 +125,7 @@ def test_fault_19_an_unknown_reference_is_one_clear_error(archive: Path) -> None
     assert str(error.value).splitlines() == [
         f"node image {PUSHED}: this machine has no record of it",
         f"  known here: {BUILT}",
-        f"hint: kinky image add ARCHIVE --reference {PUSHED} learns it from an archive of the image; "
+        f"hint: kinky image add ARCHIVE --reference {PUSHED} reads it from an archive of the image; "
         "so does image.archive in the stack file",
     ]
 
@@ -253,7 +253,7 @@ def test_fault_19_only_a_reference_that_a_stack_file_may_name_is_learnt(
     archive: Path, reference: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.main(["image", "add", str(archive), "--reference", reference]) != 0
-    assert "no reference of an image" in capsys.readouterr().err
+    assert "not a reference of an image" in capsys.readouterr().err
 
 
 def test_list_prints_what_is_known(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -365,7 +365,7 @@ def test_fault_27_sigterm_ends_it_with_connections_open(place: Place) -> None:
     assert not forward.is_listening(place.port)
     until(lambda: watch.ended, "the end of the watch")
     watch.close()
-    assert "ended: told to" in place.log
+    assert "ended: stopped by a signal" in place.log
 
 
 def test_fault_27_sigterm_ends_it_while_the_host_is_silent(place: Place) -> None:
@@ -373,7 +373,7 @@ def test_fault_27_sigterm_ends_it_while_the_host_is_silent(place: Place) -> None
     with place.connect("name"):
         time.sleep(2)
         process.terminate(place.pid, expect=forward.SPEC_FILE, grace_seconds=8)
-    assert "ended: told to" in place.log
+    assert "ended: stopped by a signal" in place.log
 
 
 def test_fault_27_the_embedded_host_is_passed_by_plain_tcp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,7 @@ def test_fit_tells_another_provider_before_anything_is_touched(host: FakeConnect
     told = [line for lines, _hint in found for line in lines]
     assert told == [
         'encryption.provider = "kms": the cluster was made with "secretbox"; this needs a new cluster: '
-        "what one provider has encrypted no other can read"
+        "another provider cannot read the encrypted values"
     ]
 
 

@@ -192,7 +192,7 @@ def test_who_may_not_look_at_kubelets_is_refused_before_anything(made: Authoriti
     made.cluster.host.denied.add(("create", "pods/portforward"))
     with pytest.raises(HostError, match="nothing was touched") as caught:
         made.cluster.rotate(ITEM)
-    assert "you may not create pods/portforward in namespace ns of the host" in str(caught.value)
+    assert "your account is not allowed to create pods/portforward in namespace ns of the host" in str(caught.value)
     assert RECORD not in made.cluster.host.objects
 
 

@@ -46,7 +46,7 @@ def test_who_may_open_no_way_to_one_of_several_control_planes_is_refused_before_
     """Also who goes on with one that is half done: its proofs would wait for a way until their limit."""
     cluster = start_cluster(monkeypatch, tmp_path, planes=3)
     cluster.host.denied.add(("create", "pods/portforward"))
-    said = f"rotation of {item}: you may not create pods/portforward in namespace ns of the host"
+    said = f"rotation of {item}: your account is not allowed to create pods/portforward in namespace ns of the host"
     with pytest.raises(HostError, match=said):
         cluster.rotate(item)
     assert RECORD not in cluster.host.objects

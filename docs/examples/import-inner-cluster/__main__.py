@@ -9,7 +9,7 @@ from kinky.program import describe_stack, prepare
 
 CONFIG = {"cluster": {"name": "shop"}, "host": {"embedded": True}, "workload": {"enabled": False}}
 
-# An error becomes a text for its reader: no traceback, and nothing that a library quotes.
+# The user sees a plain error: no traceback, and no text of a library.
 with told_by_pulumi("the program shop"):
     cluster = InnerCluster("shop", prepare(CONFIG, source="__main__.py", stack=describe_stack()))
 # `workloads` resolves only after the secrets store was proved; `deleted_with` lets a destroy skip what is inside.

@@ -42,7 +42,7 @@ class Replacement:
         self._step = step
         self._node = node
         self._proof = proof
-        # A first control plane's: later ones wait longer for their turn, and a bad sign is as bad there.
+        # The limit of a first control plane: later ones wait longer for their turn, but a bad sign is as bad there.
         self._limit_seconds = site.scale(NODE_LIMIT_SECONDS)
         self._grace = Grace(self._limit_seconds)
         self._silent = SilentGuests(site.host, limit_seconds=self._limit_seconds)
@@ -125,7 +125,7 @@ class Replacement:
         return table
 
     def _check_instance(self, old: str, runs: Callable[[], str | Pending]) -> str | Pending:
-        """Look for the next instance; while there is none, the VM tells why, such as a pause after a failure."""
+        """Look for the next instance; until it exists, the VM shows why, such as a pause after a failure."""
         vmi = self._site.host.fetch_vmi(self._node)
         if vmi is None:
             found = runs()

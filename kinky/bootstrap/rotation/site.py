@@ -117,9 +117,9 @@ def check_site(
     if missing:
         verbs = ", ".join(missing)
         raise HostError(
-            f"rotation of {item}: you may not {verbs} pods/portforward in namespace {site.host.namespace} of the host,"
-            " by which it asks each node itself; nothing was touched",
-            hint=f"have that right granted there (verb {verbs}, resource pods/portforward), then call it again",
+            f"rotation of {item}: your account is not allowed to {verbs} pods/portforward in namespace"
+            f" {site.host.namespace} of the host; nothing was touched",
+            hint=f"ask for that right there (verb {verbs}, resource pods/portforward), then call it again",
         )
     if item in progress and progress[item].is_half_done and not progress[item].waits_until:
         return

@@ -46,13 +46,13 @@ def look_through(site: Site, node: str, port: int, look: Callable[[int], str | P
 
 
 class Window:
-    """A port of this machine that leads to one port of one pod; it closes with this process at the latest."""
+    """A port of this machine that leads to one port of one pod; it closes with this process, or earlier."""
 
     def __init__(self, site: Site, pod: str, remote_port: int) -> None:
         """Open nothing yet."""
         self.port = 0
         self.failures: list[str] = []
-        """The connections that did not end in order, one line each."""
+        """The connections that failed, one line each."""
         self._connection = open_host(site.access)
         self._namespace = site.access.namespace
         self._pod = pod

@@ -92,7 +92,7 @@ class NamespaceStore(Store):
         self._connect().delete(resources.SECRETS, names.store_decoy(self.cluster), namespace=self.namespace)
 
     def _fetch_own(self, name: str) -> JsonObject | None:
-        """Fetch one Secret; raises ForeignObjectError when it is another cluster's, or was not made by KinKy."""
+        """Fetch one Secret; raises ForeignObjectError when it belongs to another cluster, or KinKy did not make it."""
         secret = names.store_secret(self.cluster, name)
         body = self._connect().fetch(resources.SECRETS, secret, namespace=self.namespace)
         if body is not None:

@@ -71,7 +71,7 @@ def test_fault_08_a_backend_elsewhere_has_no_folder(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["file:///100%", "file:///a%zz", "file:///%2"])
 def test_fault_08_a_wrong_escape_is_told(url: str) -> None:
-    with pytest.raises(ConfigError, match="a % that begins no escape"):
+    with pytest.raises(ConfigError, match="a % without an escape"):
         build_environment(read_stack_file("dev"), environ={"PULUMI_BACKEND_URL": url})
 
 
@@ -181,7 +181,7 @@ def test_fault_08_a_damaged_state_is_told_and_left_to_pulumi(
 ) -> None:
     file = write_state(tmp_path, layout, DAMAGE[damage])
     build_environment(read_stack_file("dev"), environ={"PULUMI_BACKEND_URL": f"file://{tmp_path}"})
-    assert f"cannot look at what encrypts the state of this stack: {file}: " in capsys.readouterr().err
+    assert f"cannot read how the state of this stack is encrypted: {file}: " in capsys.readouterr().err
 
 
 def test_fault_08_a_folder_in_the_place_of_a_state_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,7 +108,7 @@ def test_fault_17_a_value_is_what_pulumi_hands_to_the_program(value: str, handed
         ("config:\n  kinky:a: {~: x}\n", "line 2, column 13: a key must be text"),
         ("config:\n  kinky:a: {[b]: x}\n", "line 2, column 13: a key must be text"),
         ("config:\n  kinky:a: {<<: 5}\n", "after << must come a mapping"),
-        ("config:\n  kinky:a: &x {y: *x}\n", "an alias stands for something that holds it"),
+        ("config:\n  kinky:a: &x {y: *x}\n", "an alias stands for a value that contains it"),
         ('config:\n  kinky:a: "\\/"\n', "Pulumi does not take the escape"),
         ("a: " + "[" * 3000, "nested too deeply"),
         (

@@ -20,7 +20,7 @@ TOLD = {
     "ImageReference": {
         "r.local/Org/node:v1": 'a part of the path must be in lower case: "O" at place 9',
         "R.local/org/node:v1": 'the registry must be in lower case: "R" at place 1',
-        "node": "has no registry; write it in front, as in registry.example/kinky/node:v1.36.3",
+        "node": "has no registry; write it first, as in registry.example/kinky/node:v1.36.3",
         "node image": 'has a space at place 5; allowed are letters, digits, ".", "_", "-", "/", ":" and "@"',
         "https://r.local/org/node": "must not begin with https://; an image begins with its registry",
         "r.local/org/node:": "the tag is missing",
@@ -71,7 +71,7 @@ TOLD = {
         "a b": f"the value has a space at place 2; allowed are {LETTERS}",
     },
     "Taint": {
-        "dedicated=web": "has no effect; write :NoSchedule behind it, or another of NoSchedule, PreferNoSchedule, "
+        "dedicated=web": "has no effect; add :NoSchedule at its end, or another of NoSchedule, PreferNoSchedule, "
         "NoExecute",
         "dedicated=web:noschedule": 'has the effect "noschedule", which must be one of: NoSchedule, PreferNoSchedule, '
         "NoExecute",
@@ -81,7 +81,7 @@ TOLD = {
     "HttpsAddress": {
         "http://vault.example": 'must begin with https://, in lower case, begins with "http://"',
         "vault.example:8200": "must begin with https://",
-        "https://vault.example/v1": 'must have nothing behind the host and its port, has "/" at place 22',
+        "https://vault.example/v1": 'must end after the host and its port, has "/" at place 22',
         "https://me:pw@vault.example": "must not hold a user or a password",
         "https://vault.example:99999": 'has the port "99999", which must be a number from 1 to 65535',
         "https://vault_1": 'the host has "_" at place 14; allowed are letters, digits, "." and "-"',
@@ -119,7 +119,7 @@ TOLD = {
     "CpuModel": {"host model": "the value has a space at place 5"},
     "Cidr": {
         "services": 'the address has "s" at place 1; allowed are digits and "."',
-        "10.243.0.0": "must tell the prefix length, such as 10.243.0.0/16",
+        "10.243.0.0": "must have a prefix length, such as 10.243.0.0/16",
         "10.243.0.0/99": 'has the prefix length "99", which must be a number from 0 to 32',
         "10.243.0/16": "must have four numbers with dots between them, has 3",
         "10.243.0.256/16": 'has the number "256", which must be from 0 to 255, without zeros in front',
