@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pulumi
@@ -27,6 +28,7 @@ from kinky.errors import HostError, KinkyError
 from kinky.given_paths import resolve_given
 from kinky.kube.access import HostAccess, resolve_access
 from kinky.kube.host import HostApi
+from kinky.kube.host_kubeconfig import read_host_kubeconfig
 from kinky.nodeimage.build import current_node_image
 from kinky.nodeimage.index import find_record
 from kinky.render.node import check_templates
@@ -135,4 +137,5 @@ def find_host(config: KinkyConfig) -> HostAccess:
             f"host cluster: KUBECONFIG names several files: {access.kubeconfig}",
             hint="name the one with the host in host.kubeconfig of the stack file",
         )
-    return access
+    # By its name: another current context must not lead a later destroy or refresh to another host.
+    return replace(access, context=read_host_kubeconfig(access).context)

@@ -8,3 +8,12 @@ def walk(value: object) -> list[tuple[str, object]]:
     if isinstance(value, list):
         return [pair for child in value for pair in walk(child)]
     return []
+
+
+PLAIN_KUBECONFIG = """
+current-context: lab
+contexts: [{name: lab, context: {cluster: lab, user: me}}]
+clusters: [{name: lab, cluster: {server: "https://host.test:6443"}}]
+users: [{name: me, user: {token: secret}}]
+"""
+"""A kubeconfig that can be read; nothing answers there."""

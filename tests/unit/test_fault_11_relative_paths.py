@@ -19,6 +19,7 @@ from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
 from kinky.retry import Pending, wait_until
 from kinky.vault.token import read_token
+from tests.unit.documents import PLAIN_KUBECONFIG
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def make_config(**sections: dict[str, Any]) -> KinkyConfig:
 
 @pytest.mark.parametrize("named", ["rel.yaml", "./rel.yaml", "../checkout/rel.yaml", "~/../checkout/rel.yaml"])
 def test_fault_11_the_hosts_kubeconfig_starts_at_the_checkout(checkout: Path, named: str) -> None:
-    (checkout / "rel.yaml").write_text("{}")
+    (checkout / "rel.yaml").write_text(PLAIN_KUBECONFIG)
     (Path.cwd() / "rel.yaml").write_text("{}")
     found = Path(program.find_host(make_config(host={"kubeconfig": named})).kubeconfig)
     assert found.is_absolute()
@@ -93,7 +94,7 @@ def test_fault_11_the_environments_kubeconfig_starts_at_the_caller(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for folder in (checkout, Path.cwd(), Path.home()):
-        (folder / "rel.yaml").write_text("{}")
+        (folder / "rel.yaml").write_text(PLAIN_KUBECONFIG)
     for named, expected in (("rel.yaml", Path.cwd()), ("~/rel.yaml", Path.home())):
         monkeypatch.setenv("KUBECONFIG", named)
         assert program.find_host(make_config()).kubeconfig == str(expected / "rel.yaml")

@@ -8,6 +8,7 @@ from kinky.config.load import load_config
 from kinky.errors import HostError
 from kinky.kube.access import resolve_access
 from kinky.program import find_host
+from tests.unit.documents import PLAIN_KUBECONFIG
 
 
 @pytest.fixture(autouse=True)
@@ -66,4 +67,14 @@ def test_an_embedded_host_that_was_not_started_is_told_as_that(home: Path) -> No
     kubeconfig = home / "state" / "host" / "kubeconfig.yaml"
     assert str(caught.value) == (f"the embedded host was not started: there is no {kubeconfig}\nhint: kinky host up")
     make(kubeconfig)
+    kubeconfig.write_text(PLAIN_KUBECONFIG)
     assert find_host(config).kubeconfig == str(kubeconfig)
+
+
+def test_fault_00_the_current_context_is_kept_by_its_name(home: Path) -> None:
+    config = load_config({"cluster": {"name": "dev"}, "host": {"embedded": True}}, source="test")
+    kubeconfig = home / "state" / "host" / "kubeconfig.yaml"
+    make(kubeconfig)
+    kubeconfig.write_text(PLAIN_KUBECONFIG)
+    assert config.host.context is None
+    assert find_host(config).context == "lab"
