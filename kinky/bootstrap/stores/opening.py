@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kinky import paths
+from kinky import names, paths
 from kinky.bootstrap.stores.embedded import EmbeddedStore
 from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
 from kinky.bootstrap.stores.store import Store
@@ -46,6 +46,11 @@ def open_store(
     kinds: Mapping[str, Callable[[], Store]] = {
         HOST_NAMESPACE: lambda: HostNamespaceStore(access, cluster, token_hours=int(described["token_hours"])),
         EMBEDDED: lambda: EmbeddedStore(cluster, inner=inner),
-        VAULT: lambda: VaultStore(VaultTarget.parse(described["vault"])),
+        VAULT: lambda: VaultStore(VaultTarget.parse(described["vault"], place=_find_place(access))),
     }
     return kinds[str(described["kind"])]()
+
+
+def _find_place(access: HostAccess) -> str:
+    """Find what tells clusters of one name apart on a server: the same after a cluster was taken over."""
+    return names.content_hash(f"{access.host_uid}/{access.namespace}".encode())[: names.HASH_LENGTH]

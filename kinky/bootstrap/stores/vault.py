@@ -160,7 +160,7 @@ class VaultStore(Store):
                 hint="keep it as base64, and give the ExternalSecret decodingStrategy: Base64",
             ) from None
         api, mount = self._open(), self._target.mount
-        owner = {OWNER_FIELD: self._target.cluster, MAKER_FIELD: made_by}
+        owner = {OWNER_FIELD: self._target.owner, MAKER_FIELD: made_by}
         api.write(f"{mount}/metadata/{path}", {"custom_metadata": owner}, what=f"write {mount}/metadata/{path}")
         body: dict[str, Any] = {"data": texts} | ({"options": {"cas": version}} if version is not None else {})
         try:

@@ -15,7 +15,7 @@ from kinky.errors import KinkyError
 from kinky.progress import note
 from kinky.vault.connection import VaultApi, VaultError
 
-OWNER = "inner cluster {cluster} of KinKy"
+OWNER = "inner cluster {owner} of KinKy"
 """Description of an auth method that KinKy mounted, and takes away again."""
 OWNER_FIELD = "kinky-cluster"
 """Custom metadata of a value: the cluster whose store it belongs to."""
@@ -135,13 +135,17 @@ def remove(api: VaultApi, target: VaultTarget) -> list[str]:
     """
     until, left = monotonic() + REMOVAL_SECONDS, []
     mounted = _find_method(api, target)
-    if mounted:
-        api.delete(f"auth/{target.auth_mount}/role/{target.role}", what=f"delete the role {target.role}")
-    api.delete(f"sys/policies/acl/{target.role}", what=f"delete the policy {target.role}")
-    if mounted.get("description") == OWNER.format(cluster=target.cluster):
-        api.delete(f"sys/auth/{target.auth_mount}", what=f"take away auth/{target.auth_mount}")
-    elif mounted:
-        left.append(f"auth/{target.auth_mount}, which KinKy did not mount")
+    described = str(mounted.get("description") or "")
+    if _is_anothers(described, target):
+        left.append(f"auth/{target.auth_mount} and policy {target.role}, of another cluster {target.cluster}")
+    else:
+        if mounted:
+            api.delete(f"auth/{target.auth_mount}/role/{target.role}", what=f"delete the role {target.role}")
+        api.delete(f"sys/policies/acl/{target.role}", what=f"delete the policy {target.role}")
+        if described == OWNER.format(owner=target.owner):
+            api.delete(f"sys/auth/{target.auth_mount}", what=f"take away auth/{target.auth_mount}")
+        elif mounted:
+            left.append(f"auth/{target.auth_mount}, which KinKy did not mount")
     folder = f"{target.mount}/metadata/{target.prefix}"
     found = api.list(folder, what=f"list {target.prefix}")
     for path in (target.decoy, *(f"{target.prefix}/{name}" for name in found)):
@@ -158,12 +162,18 @@ def remove(api: VaultApi, target: VaultTarget) -> list[str]:
 def is_own(metadata: Mapping[str, Any] | None, target: VaultTarget) -> bool:
     """Tell whether a value is one of the cluster's."""
     custom = ((metadata or {}).get("data") or {}).get("custom_metadata") or {}
-    return bool(custom.get(OWNER_FIELD) == target.cluster)
+    return bool(custom.get(OWNER_FIELD) == target.owner)
+
+
+def _is_anothers(description: str, target: VaultTarget) -> bool:
+    """Tell whether KinKy mounted an auth method for a cluster of this name on another host or in another namespace."""
+    begins = OWNER.format(owner=f"{target.cluster} ").partition(" of KinKy")[0]
+    return description.startswith(begins) and description != OWNER.format(owner=target.owner)
 
 
 def _mount(api: VaultApi, target: VaultTarget, public_keys: Sequence[bytes]) -> None:
     """Mount the auth method, unless it is there; refuse one of another type, or one that serves somebody else."""
-    path, owner = target.auth_mount, OWNER.format(cluster=target.cluster)
+    path, owner = target.auth_mount, OWNER.format(owner=target.owner)
     mounted = _find_method(api, target)
     if not mounted:
         api.write(f"sys/auth/{path}", {"type": "jwt", "description": owner}, what=f"mount auth/{path}")

@@ -33,6 +33,8 @@ class VaultTarget:
     token_minutes: int
     issuer: str
     """Who the inner cluster's tokens say that they are from."""
+    place: str = ""
+    """Short hash of the host's identity and the namespace."""
 
     @classmethod
     def build(cls, cfg: KinkyConfig, *, authority: str) -> VaultTarget:
@@ -54,13 +56,18 @@ class VaultTarget:
         )
 
     @classmethod
-    def parse(cls, described: Mapping[str, Any]) -> VaultTarget:
+    def parse(cls, described: Mapping[str, Any], *, place: str = "") -> VaultTarget:
         """Parse what `describe` described; numbers come back from the engine as floats."""
-        return cls(**{**described, "token_minutes": int(described["token_minutes"])})
+        return cls(**{**described, "token_minutes": int(described["token_minutes"]), "place": place})
 
     def describe(self) -> dict[str, Any]:
-        """Describe it in plain values."""
-        return asdict(self)
+        """Describe it in plain values, without the place, which is known only once the host is."""
+        return {key: value for key, value in asdict(self).items() if key != "place"}
+
+    @property
+    def owner(self) -> str:
+        """Name of the cluster for the server, where another host or namespace may have a cluster of that name."""
+        return f"{self.cluster} {self.place}".strip()
 
     @property
     def decoy(self) -> str:
