@@ -13,6 +13,7 @@ import pytest
 
 from kinky import paths, process
 from kinky.bootstrap import forward, forward_daemon
+from kinky.border import run_main
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from tests.unit.fake_forward_host import FakeHost, Guest, Loop, Pod, free_port
@@ -114,9 +115,10 @@ def test_fault_27_an_unexpected_error_is_logged_without_its_text(
         raise ValueError(LEAK)
 
     monkeypatch.setattr(forward_daemon.Daemon, "run", fail)
-    assert forward_daemon.run(write_spec(free_port())) == 1
+    spec = str(write_spec(free_port()))
+    assert run_main("a forward", lambda: forward_daemon.main([spec])) == 1
     said = capfd.readouterr().err
-    assert "ended: ValueError in test_bootstrap_forward_process.py, line" in said
+    assert "unexpected error: ValueError, in: a forward" in said
     assert "secret" not in said
 
 

@@ -106,7 +106,10 @@ def fill_node_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def make(folder: Path, **_: object) -> None:
         # The root file system of the guests is made here: its folders must not be closed either.
         write(folder / "root/etc/kinky/file")
-        write(folder / "image.json", '{"reference": "r", "kubernetesVersion": "v", "contentHash": "c", "images": []}')
+        facts = '"reference": "r.test/n:v", "kubernetesVersion": "v", "contentHash": "c", "images": []'
+        write(folder / "image.json", f"{{{facts}}}")
+        parts = '"definitions": [], "cloudConfigSchema": {}, "networkDataSchema": {}'
+        write(folder / "record.json", f"{{{facts}, {parts}}}")
 
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(debian, "ensure_base", lambda _packages: tmp_path)
@@ -196,7 +199,7 @@ def test_fault_13_the_embedded_hosts_components_start_with_a_services_umask(
 
     monkeypatch.setattr(sandbox, "_set_up", set_up)
     monkeypatch.setattr(sandbox.components, "read_specification", lambda _path: [])
-    monkeypatch.setattr(sandbox.proxy, "serve_in_thread", lambda *_: None)
+    monkeypatch.setattr(sandbox.proxy, "serve_in_thread", lambda *_, **__: None)
     monkeypatch.setattr(sandbox.Supervisor, "run", lambda _self: None)
     with socket.socket() as listener:
         sandbox.main([str(tmp_path), "--listen-fd", str(os.dup(listener.fileno()))])

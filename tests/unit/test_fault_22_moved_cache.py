@@ -23,9 +23,9 @@ RECORD = {"reference": "kinky.internal/node:v1", "kubernetesVersion": "v1", "con
 
 def make_image() -> Path:
     folder = paths.node_image_dir() / "0123456789abcdef"
-    (folder / "manifests").mkdir(parents=True)
+    folder.mkdir(parents=True)
     (folder / "image.json").write_text(json.dumps(RECORD))
-    for name in ("disk.qcow2", "image.tar", "manifests/external-secrets-crds.json"):
+    for name in ("disk.qcow2", "image.tar", "record.json"):
         (folder / name).write_text(name)
     build._make_current(folder)
     return folder
@@ -45,7 +45,7 @@ def test_fault_22_the_node_image_is_found_where_the_cache_is_now(
     old = move_cache(monkeypatch, tmp_path / "elsewhere")
     image = build.current_node_image()
     assert image.directory == tmp_path / "elsewhere/node-image/0123456789abcdef"
-    assert image.crds.is_file()
+    assert image.record.is_file()
     assert store.current_node_image() == (RECORD["reference"], image.archive)
     assert not old.exists()
 
