@@ -18,11 +18,11 @@ POD_SAMPLE = 100
 Objects = list[JsonObject] | None
 """Objects of one kind; None when we have no right to read them."""
 PURPOSES = {
-    "nodes": "whether VMs find a node, pod networks are unknown",
-    "pods": "pod networks are unknown",
+    "nodes": "room for the VMs, networks of pods",
+    "pods": "networks of pods",
     "kubevirts": "KubeVirt's settings",
     "storageclasses": "the StorageClass of the etcd volumes",
-    "services": "whether access.nodePort is free",
+    "services": "access.nodePort",
     "resourcequotas": "quotas",
     "limitranges": "limit ranges",
 }
