@@ -151,6 +151,7 @@ them, `up` prints one warning and goes on:
 - of the whole host: nodes, pods, StorageClasses, volumes, priority classes, Service networks, the KubeVirt object, and
   Services with `access.nodePort`
 - the Service `default/kubernetes`, where no row asks for it
+- the namespace `kube-system`, whose UID is the host's identity; without it the namespace of the VMs gives one
 - of the namespace: quotas, limit ranges and events
 
 Pulumi's provider also tries to watch objects and events. Without these rights it asks again every few seconds.
