@@ -25,7 +25,7 @@ from kinky.bootstrap.fit_rights import NEEDS, Need
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.manifests.store_reader import RBAC_VERSION
-from tests.e2e.person import KINDS, ROOT, Person
+from tests.e2e.person import KINDS, ROOT, Person, wait_for
 
 USER: Final = 65534
 """Nobody: a user who owns nothing and is in no group."""
@@ -94,6 +94,14 @@ class Account:
         spec = {"user": f"system:serviceaccount:{NAME}:{NAME}", "resourceAttributes": attributes}
         review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
         return _kubectl("create", "-f", "-", "--output", "jsonpath={.status.allowed}", body=review) == "true"
+
+    def halt(self, node: str) -> None:
+        """Switch a VM off as root, and wait until it is off."""
+        here = ("--namespace", self.namespace)
+        halted = json.dumps({"spec": {"runStrategy": "Halted"}})
+        _kubectl(*here, "patch", "virtualmachine", node, "--type", "merge", "--patch", halted)
+        listed = ("get", "virtualmachineinstances", "--output", "name")
+        wait_for(f"{node} off", lambda: f"/{node}\n" not in _kubectl(*here, *listed), limit_seconds=300)
 
     def left_on_host(self) -> set[str]:
         """Return all that is in the cluster's namespace, seen by root."""

@@ -1,7 +1,7 @@
 """Fixtures of the end-to-end tests: an embedded host with the node image, and a person who uses it.
 
 They run by `make e2e` only, need root, and take the stack dev of this checkout through its whole life. The files are
-numbered because the order is the story: half built; finished, replaced, destroyed; inner cluster dead; down.
+numbered because the order is the story: half built; finished, replaced, destroyed; another account, dead; down.
 """
 
 from __future__ import annotations

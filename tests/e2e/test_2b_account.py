@@ -11,6 +11,7 @@ from kinky.kube import resources
 from kinky.kube.host import HostApi
 from kinky.nodeimage.build import current_node_image
 from kinky.program import find_host
+from kinky.topology.nodes import build_nodes, control_planes
 from tests.e2e.account import Account, lend_account
 from tests.e2e.person import ALWAYS_THERE, DESTROY_SECONDS, UP_SECONDS, Person
 
@@ -53,6 +54,8 @@ def test_fault_21_kubectl_goes_through_the_forward_of_the_user(account: Account)
     assert f"{STACK}-worker-0" in account.kubectl("get", "nodes", "--output", "name")
 
 
-def test_fault_21_destroy_needs_no_other_right_and_leaves_nothing(account: Account) -> None:
+def test_fault_21_destroy_needs_no_other_right_and_no_living_inner_cluster(account: Account) -> None:
+    for node in control_planes(build_nodes(account.config)):
+        account.halt(node.name)
     account.kinky("destroy", limit_seconds=2 * DESTROY_SECONDS)
     assert account.left_on_host() == {*ALWAYS_THERE, *GRANTED}
