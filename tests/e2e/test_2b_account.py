@@ -9,6 +9,7 @@ import pytest
 from kinky.bootstrap.fit import find_accelerator
 from kinky.kube import resources
 from kinky.kube.host import HostApi
+from kinky.kube.virt_settings import VirtSettings
 from kinky.nodeimage.build import current_node_image
 from kinky.program import find_host
 from kinky.topology.nodes import build_nodes, control_planes
@@ -26,7 +27,8 @@ GRANTED = {"role.rbac.authorization.k8s.io/kinky-account", "rolebinding.rbac.aut
 def account(person: Person) -> Iterator[Account]:
     """The account on the running host; its user may not read how VMs' processors run, so the stack says it."""
     host = HostApi.connect(find_host(person.stack.config))
-    accelerator = find_accelerator(host.fetch_all(resources.KUBEVIRTS)[0], host.fetch_all(resources.NODES))
+    settings = VirtSettings.parse(host.fetch_all(resources.KUBEVIRTS)[0])
+    accelerator = find_accelerator(settings, host.fetch_all(resources.NODES))
     sections = {
         "cluster": {"name": STACK, "ephemeral": True},
         "host": {"namespace": STACK, "accelerator": accelerator},
