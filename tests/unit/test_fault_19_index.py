@@ -18,6 +18,7 @@ from kinky.cli import main
 from kinky.errors import KinkyError
 from kinky.nodeimage import build, containerdisk, index
 from kinky.nodeimage.record import PLACE, build_record, parse_record
+from tests.unit.documents import PLAIN_KUBECONFIG
 
 BUILT = "kinky.internal/node:v1.36.3-0123456789ab"
 PUSHED = "registry.example/kinky/node:v1"
@@ -208,7 +209,7 @@ def test_fault_19_the_program_takes_the_configured_image_not_the_one_that_was_bu
     """`prepare` goes on to the host with the record of the configured reference."""
     seen = []
     kubeconfig = tmp_path / "host.yaml"
-    kubeconfig.write_text("{}")
+    kubeconfig.write_text(PLAIN_KUBECONFIG)
 
     def check_fit(*_args: object, image_kubernetes_version: str, **_named: object) -> None:
         seen.append(image_kubernetes_version)

@@ -19,6 +19,7 @@ from kinky.kube.inner import InnerApi
 from kinky.scan.known import read_host_secrets, read_local_secrets
 from kinky.scan.secret import SecretClass
 from kinky.scan.source import Source
+from tests.unit.documents import PLAIN_KUBECONFIG
 from tests.unit.fake_api import FakeConnection
 
 PKI = make_cluster_files("dev")
@@ -55,7 +56,9 @@ def host(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """This machine's own files, as after `kinky up`, and a checkout that is no repository."""
     host_files = make_cluster_files("host")
-    kubeconfig = f"users:\n- user:\n    client-key-data: {base64.b64encode(host_files['sa.key']).decode()}\n"
+    certificate, key = (base64.b64encode(host_files[name]).decode() for name in ("etcd-ca.crt", "etcd-ca.key"))
+    credential = f"client-certificate-data: {certificate}, client-key-data: {key}"
+    kubeconfig = PLAIN_KUBECONFIG.replace("token: secret", credential)
     for path, content in (
         (paths.passphrase_file(), b"the passphrase\n"),
         (paths.stack_dir("dev") / "credential.pem", WORKER["ca.crt"] + WORKER["ca.key"]),
