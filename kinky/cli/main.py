@@ -39,7 +39,7 @@ COMMANDS: Final = {
     "host": Command("kinky.cli.host", "the embedded host: up, down, status, logs, load"),
     "down": Command("kinky.cli.down", "destroy a stack of the embedded host, then stop and remove that host"),
     "tools": Command("kinky.cli.tools", "list or make the programs that KinKy uses"),
-    "image": Command("kinky.cli.image", "the node image: build, show"),
+    "image": Command("kinky.cli.image", "the node image: build, show, add, list"),
     "scan": Command("kinky.cli.scan", "look for a stack's secrets where they may not be; also a commit hook"),
     "bench": Command("kinky.cli.bench", "measure the phases of up and compare them with bare QEMU"),
     "generate": Command("kinky.cli.generate", "write the generated files: configuration schema and its page"),
