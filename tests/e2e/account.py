@@ -238,5 +238,5 @@ def _kubectl(*arguments: str, body: Mapping[str, Any] | None = None) -> str:
     """Ask the host as root."""
     from kinky.embedded.toolchain import tool_path
 
-    command = [tool_path("kubectl"), "--kubeconfig", str(paths.host_kubeconfig()), *arguments]
+    command: list[str | Path] = [tool_path("kubectl"), "--kubeconfig", str(paths.host_kubeconfig()), *arguments]
     return process.run(command, reason="test", stdin=json.dumps(body).encode() if body else None, timeout_seconds=60)

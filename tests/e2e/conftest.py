@@ -7,12 +7,12 @@ numbered because the order is the story: half built; finished, replaced, destroy
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
-from kinky.process import CommandError
+from kinky.errors import CommandError
 from tests.e2e import leaks
 from tests.e2e.person import Person, machine_lists, meet
 
@@ -47,7 +47,9 @@ def person(lists_before: dict[str, set[str]], tmp_path_factory: pytest.TempPathF
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the end of what kinky printed, the host namespace and the inner cluster, when a test fails."""
     report = yield
     given = getattr(item, "funcargs", {})

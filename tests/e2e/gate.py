@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from kinky import names, process
+from kinky.errors import CommandError
 from kinky.manifests import images
 from tests.e2e.person import Person, wait_for
 
@@ -142,5 +143,5 @@ def _object(version: str, kind: str, metadata: dict[str, Any], spec: dict[str, A
 def _told(command: list[str], person: Person, *, stdin: bytes) -> str:
     try:
         return process.run(command, reason="test", env=person.environment(), stdin=stdin, timeout_seconds=60)
-    except process.CommandError as error:
+    except CommandError as error:
         return str(error)

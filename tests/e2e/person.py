@@ -16,9 +16,9 @@ from typing import Any
 import yaml
 
 from kinky import names, paths, process, retry
-from kinky.cli.down import forget
+from kinky.cli.forget import forget
 from kinky.cli.stack_file import StackFile, read_stack_file
-from kinky.errors import WaitError
+from kinky.errors import CommandError, WaitError
 from kinky.topology.nodes import build_nodes
 
 ROOT = paths.project_root()
@@ -160,7 +160,7 @@ class Person:
 
     def ask(self, *command: str, limit_seconds: float = 120) -> str:
         """Return what a command of kinky prints about the stack, whatever its exit code."""
-        asked = ["sh", "-c", '"$@" || true', "sh", KINKY, *command, "--stack", self.stack.stack]
+        asked: list[str | Path] = ["sh", "-c", '"$@" || true', "sh", KINKY, *command, "--stack", self.stack.stack]
         return process.run(asked, reason="test", timeout_seconds=limit_seconds)
 
     def launcher(self, node: str) -> str:
@@ -172,7 +172,7 @@ class Person:
     def write_break_glass(self, kubeconfig: Path, *options: str) -> None:
         """Write a kubeconfig with a break-glass certificate; not by `kinky`, which logs what is printed: a key."""
         kubeconfig.touch(mode=0o600)
-        ask = [KINKY, "kubeconfig", "--stack", self.stack.stack, "--break-glass", "e2e", *options]
+        ask: list[str | Path] = [KINKY, "kubeconfig", "--stack", self.stack.stack, "--break-glass", "e2e", *options]
         kubeconfig.write_text(process.run(ask, reason="test"))
 
     def _first(self, role: str) -> str:
@@ -180,7 +180,7 @@ class Person:
 
     def interrupt_up(self) -> None:
         """Start `kinky up`, press Ctrl-C when its VMs exist, and wait for its end."""
-        command = [KINKY, "up", "--stack", self.stack.stack]
+        command: list[str | Path] = [KINKY, "up", "--stack", self.stack.stack]
         # With the whole environment, as a shell starts it: the passphrase may be there.
         pid = process.spawn_detached(command, log=self.scratch / "interrupted.log", env=os.environ)
         wait_for("the first VM", lambda: self.host("get", "virtualmachines", "--output", "name"), limit_seconds=300)
@@ -222,9 +222,7 @@ def wait_for(what: str, check: Callable[[], Any], *, limit_seconds: float) -> No
     def attempt() -> Any:
         return check() or retry.Pending("not yet")
 
-    retry.wait_until(
-        attempt, what=what, deadline_seconds=limit_seconds, every_seconds=3, tolerate=(process.CommandError,)
-    )
+    retry.wait_until(attempt, what=what, deadline_seconds=limit_seconds, every_seconds=3, tolerate=(CommandError,))
 
 
 def kill_session(session: int) -> None:

@@ -73,7 +73,14 @@ def serve_in(
     """Serve in the network namespace of a process, where the address is, and on this machine."""
     files = _write_files(folder, address)
     log = folder / "server.log"
-    arguments = ["--certificate", files["tls.crt"], "--key", files["tls.key"], "--root-token-file", files["token"]]
+    arguments: list[str | Path] = [
+        "--certificate",
+        files["tls.crt"],
+        "--key",
+        files["tls.key"],
+        "--root-token-file",
+        files["token"],
+    ]
     if program == OURS:
         arguments += ["--faults", folder / "faults"]
     # nsenter becomes the program, so that its pid is the server's.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 
 import pytest
 
-from kinky import names, process
+from kinky import names
+from kinky.errors import CommandError
 from kinky.retry import pause
 from kinky.scan.secret import KnownSecret
 from kinky.topology.nodes import build_nodes
@@ -65,6 +67,11 @@ def test_logs_and_exec_reach_the_workers(finished: Person) -> None:
 
 def test_workload_reads_its_value_from_the_store(finished: Person) -> None:
     services.check_workload(finished)
+
+
+def _reads_its_value(finished: Person) -> bool:
+    services.check_workload(finished)
+    return True
 
 
 def test_services_answer_after_kube_proxy_was_started_anew(finished: Person) -> None:
@@ -141,7 +148,7 @@ def test_s20_no_bootstrap_token_opens_the_api(finished: Person, tmp_path: Path) 
         taken = identity.write_kubeconfig(finished, tmp_path / "taken", token=issued)
         assert "gitVersion" in finished.kubectl("--kubeconfig", taken, "get", "--raw", "/version")
         refused = identity.write_kubeconfig(finished, tmp_path / "refused", token=f"{public}.{secret}")
-        with pytest.raises(process.CommandError, match="Unauthorized"):
+        with pytest.raises(CommandError, match="Unauthorized"):
             finished.kubectl("--kubeconfig", refused, "get", "--raw", "/version")
     finally:
         finished.kubectl("delete", "--filename", str(manifest))
@@ -154,7 +161,7 @@ def test_s21_a_node_gets_no_certificate_but_its_own(finished: Person, tmp_path: 
     foreign, manifest = tmp_path / "foreign.json", tmp_path / "requests.json"
     # NodeRestriction does not even take a request for another node's name.
     foreign.write_text(json.dumps(requests.pop("another name")))
-    with pytest.raises(process.CommandError, match=f"can only create a node CSR with CN=system:node:{finished.worker}"):
+    with pytest.raises(CommandError, match=f"can only create a node CSR with CN=system:node:{finished.worker}"):
         finished.kubectl("create", "--filename", str(foreign), *act_as)
     manifest.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(requests.values())}))
     try:
@@ -184,7 +191,7 @@ def test_s11_s12_a_closed_gate_refuses_every_way_and_an_opened_one_makes_up_for_
         gate.check_refusals(finished)
         for kind, owner in gate.build_owners().items():
             gate.create(finished, owner)
-            wait_for(f"a refused {kind}", lambda kind=kind: gate.is_denied(finished, kind), limit_seconds=60)
+            wait_for(f"a refused {kind}", partial(gate.is_denied, finished, kind), limit_seconds=60)
         assert gate.fetch_pods(finished) == []
         test_workload_reads_its_value_from_the_store(finished)
     finally:
@@ -223,7 +230,7 @@ def test_s16_a_gate_whose_right_is_gone_is_closed_and_opens_on_evidence(finished
 def test_s16_a_gate_whose_record_is_gone_is_told(finished: Person) -> None:
     stack = finished.stack.stack
     finished.kubectl("delete", "configmap", names.GATE, "--namespace", names.NAMESPACE_KINKY)
-    with pytest.raises(process.CommandError, match=f"CRITICAL: ConfigMap {names.GATE} is not there"):
+    with pytest.raises(CommandError, match=f"CRITICAL: ConfigMap {names.GATE} is not there"):
         finished.kinky("gate", "show", "--stack", stack)
     finished.open_gate()
     gate.wait_works(finished)
@@ -248,9 +255,7 @@ def test_s13_a_store_that_is_down_stops_no_pod_and_no_worker_that_returns(finish
         wait_for("a pod on the worker", lambda: gate.fetch_nodes_of_pods(finished) == [worker], limit_seconds=60)
         finished.kubectl("delete", "pod", "s11", "--namespace", gate.NAMESPACE)
         # Its pod was on the worker; what it reads was copied before the store was down.
-        wait_for(
-            "the workload", lambda: test_workload_reads_its_value_from_the_store(finished) is None, limit_seconds=300
-        )
+        wait_for("the workload", partial(_reads_its_value, finished), limit_seconds=300)
         assert elsewhere <= gate.find_pods_elsewhere(finished)
         assert "CRITICAL: the secrets store" in finished.show_gate()
     gate.wait_works(finished)

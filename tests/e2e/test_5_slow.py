@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from kinky import names, process, retry
+from kinky.errors import CommandError
 from tests.e2e import gate
 from tests.e2e.person import UP_SECONDS, Person, is_ready, wait_for
 from tests.e2e.rotation import check_encryption_key, check_rotation
@@ -81,13 +82,13 @@ def test_the_authorities_are_rotated_though_it_is_killed_in_each_round(person: P
     use = ("--kubeconfig", str(stolen), "get", "nodes", "--output", "name")
     assert person.worker in person.kubectl(*use)
     check_rotation(person, "ca")
-    with pytest.raises(process.CommandError, match="certificate signed by unknown authority"):
+    with pytest.raises(CommandError, match="certificate signed by unknown authority"):
         person.kubectl(*use)
     # Whoever stole it learns the new authority: it is no secret.
     body = json.loads(stolen.read_text())
     body["clusters"][0]["cluster"] |= {"certificate-authority-data": read_authority(person)}
     stolen.write_text(json.dumps(body))
-    with pytest.raises(process.CommandError, match=r"Unauthorized|must be logged in"):
+    with pytest.raises(CommandError, match=r"Unauthorized|must be logged in"):
         person.kubectl(*use)
     wait_for("the log of a pod through its kubelet", lambda: read_log(person), limit_seconds=300)
     person.open_gate()
@@ -109,7 +110,7 @@ def watch_pods(person: Person, up: subprocess.Popen[bytes]) -> int:
     while up.poll() is None:
         try:
             found = process.run(ask, reason="test", env=settings, timeout_seconds=60).split()
-        except process.CommandError:
+        except CommandError:
             continue
         finally:
             retry.pause(1)

@@ -11,7 +11,7 @@ from secrets import token_urlsafe
 
 import pytest
 
-from kinky import process
+from kinky.errors import CommandError
 from tests.e2e import leaks, store_server
 from tests.e2e.person import Person, wait_for
 from tests.e2e.store_server import StoreServer
@@ -42,7 +42,7 @@ def owner(server: StoreServer, person: Person, tmp_path_factory: pytest.TempPath
 
 
 def test_a_server_that_is_sealed_is_named_before_anything_is_touched(owner: Person, server: StoreServer) -> None:
-    with server.faults.during(Fault.SEALED), pytest.raises(process.CommandError):
+    with server.faults.during(Fault.SEALED), pytest.raises(CommandError):
         owner.up()
     assert "the server is sealed (503)" in (owner.scratch / "kinky.log").read_text()
     assert owner.left_on_host() == set()
@@ -71,7 +71,7 @@ def test_a_value_goes_to_the_server_and_is_taken_back(owner: Person, server: Sto
 
 def test_s18_a_rotation_of_which_the_server_cannot_be_told_touches_nothing(owner: Person, server: StoreServer) -> None:
     with server.faults.during(Fault.SEALED):
-        with pytest.raises(process.CommandError, match="nothing was touched"):
+        with pytest.raises(CommandError, match="nothing was touched"):
             owner.kinky("rotate", "service-account-key", "--stack", STACK)
         wait_for("the gate to tell", lambda: "CRITICAL: the secrets store" in owner.show_gate(), limit_seconds=180)
     wait_for("the store to work again", lambda: "CRITICAL" not in owner.show_gate(), limit_seconds=180)

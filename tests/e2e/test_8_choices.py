@@ -13,6 +13,7 @@ import pytest
 
 from kinky import names, paths, process
 from kinky.embedded.toolchain import tool_path
+from kinky.errors import CommandError
 from kinky.kube.host import CONSOLE_CONTAINER
 from tests.e2e import leaks
 from tests.e2e.person import Person, borrow, meet
@@ -98,7 +99,7 @@ def test_a_control_plane_that_returns_reads_what_was_encrypted(owner: Person) ->
 
 
 def test_kinky_does_not_rotate_the_key_of_a_kms(owner: Person) -> None:
-    with pytest.raises(process.CommandError, match="KMS"):
+    with pytest.raises(CommandError, match="KMS"):
         owner.kinky("rotate", "encryption-key", "--stack", STACK)
 
 

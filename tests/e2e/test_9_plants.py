@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from kinky import paths, process
 from kinky.embedded.layout import default_layout
+from kinky.errors import CommandError
 from kinky.kube.host import HostApi
 from kinky.program import find_host
 from kinky.scan import disks
@@ -65,7 +66,7 @@ def test_s2_a_staged_key_stops_a_commit(tmp_path: Path) -> None:
     for arguments in (["init", "-q"], ["add", "-A"]):
         (tmp_path / "notes.txt").write_bytes(b"keep this:\n" + key)
         process.run(["git", *arguments], reason="stage a key", cwd=tmp_path)
-    with pytest.raises(process.CommandError, match=f"unexpected: .* in {Kind.STAGED} notes.txt"):
+    with pytest.raises(CommandError, match=f"unexpected: .* in {Kind.STAGED} notes.txt"):
         process.run([KINKY, "scan", "--staged"], reason="test", cwd=tmp_path)
 
 

@@ -50,7 +50,7 @@ def owner(server: StoreServer, person: Person, tmp_path_factory: pytest.TempPath
 def test_our_own_server_answers_as_this_one(program: Path) -> None:
     """The tests of the API, which our server passes in `make test`, asked of this one."""
     modules = sorted((paths.project_root() / "tests/unit/vault").glob("test_api*.py"))
-    asked = [sys.executable, "-m", "pytest", "-q", *modules]
+    asked: list[str | Path] = [sys.executable, "-m", "pytest", "-q", *modules]
     said = process.run(asked, reason="test", env={ANOTHER: str(program)}, cwd=paths.project_root(), timeout_seconds=600)
     assert " passed" in said and "skipped" not in said
 
