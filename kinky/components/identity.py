@@ -50,6 +50,16 @@ class ClusterIdentityStep(Step):
         HostApi.connect(access).require_host(is_recorded=not record.is_taken_over(access.cluster))
         return super().diff(_id, _olds, _news)
 
+    def read(self, id_: str, props: Properties) -> dynamic.ReadResult:
+        """Compare the host at a refresh, which would find none of the cluster's objects on another one.
+
+        Raises:
+            HostError: It is another host.
+        """
+        with self._border("refresh", props):
+            super()._require_host(props)
+        return dynamic.ReadResult(id_, props)
+
     def _require_host(self, properties: Properties) -> None:
         """Compare nothing: this step writes and deletes nothing on the host."""
 

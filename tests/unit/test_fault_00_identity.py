@@ -120,6 +120,14 @@ def test_fault_00_each_preview_compares_the_host_with_the_state(host: FakeConnec
     assert not identity.ClusterIdentityStep().diff("id", properties(), properties()).changes
 
 
+def test_fault_00_a_refresh_on_another_host_fails(host: FakeConnection) -> None:
+    add_host(host, uid="other-host", cluster_id="our-cluster")
+    with pytest.raises(HostError, match="is not the host"):
+        identity.ClusterIdentityStep().read("id", properties())
+    host.objects["/api/v1/namespaces/kube-system"]["metadata"]["uid"] = "our-host"
+    assert identity.ClusterIdentityStep().read("id", properties()).outs == properties()
+
+
 @pytest.mark.parametrize(("key", "setting"), [("cluster", "cluster.name"), ("namespace", "host.namespace")])
 def test_fault_00_another_name_does_not_replace_the_cluster(host: FakeConnection, key: str, setting: str) -> None:
     add_host(host, uid="our-host", cluster_id="our-cluster")
