@@ -49,6 +49,11 @@ def explain(
     return HostError(f"{what}: {reason}{blame}", hint=_hint(number, place, variable, cache))
 
 
+def name_reason(error: Exception) -> str:
+    """Return the system's reason for an error, otherwise its class: a library's text may quote anything."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+
+
 def _hint(number: int, place: Path | None, variable: str | None, cache: Path | None) -> str:
     if number in _TOO_MANY:
         return "raise the limit, as with: ulimit -n 4096"

@@ -14,6 +14,7 @@ from kinky.topology.nodes import NodeSpec
 
 CPU, MEMORY, STORAGE = "cpu", "memory", "ephemeral-storage"
 MIB = 1024**2
+GIB = 1024**3
 OVERHEAD_MIB = 200
 """Memory that KubeVirt adds to a VM's own for its launcher, rounded down over its versions."""
 LIMIT_RATIO_LABEL = "alpha.kubevirt.io/auto-memory-limits-ratio"

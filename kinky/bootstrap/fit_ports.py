@@ -1,14 +1,11 @@
 """Whether the port for the inner API is free: on this machine, or on the host's nodes."""
 
 import errno
-import json
-import socket
 from collections.abc import Sequence
-from pathlib import Path
 
-from kinky import names, paths, process
+from kinky import names, paths
 from kinky.bootstrap.exposure import FORWARD, NODE_PORT
-from kinky.bootstrap.forward import LOOPBACK, PID_FILE, SPEC_FILE
+from kinky.bootstrap.forward import SPEC_FILE, find_port_error, find_running, read_spec
 from kinky.config.model import KinkyConfig
 from kinky.kube.connection import JsonObject
 
@@ -21,8 +18,9 @@ def check_local_port(cfg: KinkyConfig) -> list[str]:
     port, cluster = cfg.local_port, cfg.cluster.name
     if cfg.access.mode != FORWARD or is_free(port):
         return []
-    specs = sorted((paths.state_dir() / "clusters").glob(f"*/{SPEC_FILE}"))
-    holders = [spec.parent.name for spec in specs if _read_port(spec) == port and _is_running(spec)]
+    recorded = sorted((paths.state_dir() / "clusters").glob(f"*/{SPEC_FILE}"))
+    specs = [spec for path in recorded if (spec := read_spec(path)) and find_running(path.parent)]
+    holders = [spec.cluster for spec in specs if spec.local_port == port]
     if cluster in holders:
         return []
     by = f"the forward of inner cluster {holders[0]}" if holders else "another program"
@@ -60,28 +58,5 @@ def _list_node_ports(service: JsonObject) -> set[int]:
 
 def is_free(port: int) -> bool:
     """Tell whether nobody listens on the local port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # Otherwise connections that have just ended would count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError as error:
-            return error.errno != errno.EADDRINUSE
-    return True
-
-
-def _is_running(spec: Path) -> bool:
-    """Tell whether the process of a recorded forward runs; a killed forward leaves its record."""
-    try:
-        pid = int((spec.parent / PID_FILE).read_text())
-    except (OSError, ValueError):
-        return False
-    return process.is_alive(pid, expect=str(spec))
-
-
-def _read_port(spec: Path) -> int | None:
-    """Read which port a recorded forward has; None when none is recorded."""
-    try:
-        return int(json.loads(spec.read_text())["local_port"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    error = find_port_error(port)
+    return error is None or error.errno != errno.EADDRINUSE

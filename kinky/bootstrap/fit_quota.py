@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from kinky.bootstrap.fit_launcher import CPU, MEMORY, STORAGE, Launcher, format_amount
+from kinky.bootstrap.fit_launcher import CPU, GIB, MEMORY, STORAGE, Launcher, format_amount
 from kinky.kube.quantities import parse_quantity
 from kinky.kube.records import QuotaScope, QuotaStatus
 
 CLASS_SUFFIX = ".storageclass.storage.k8s.io/"
-GIB = 1024**3
 
 
 @dataclass(frozen=True, kw_only=True)

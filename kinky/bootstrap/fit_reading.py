@@ -8,7 +8,7 @@ from functools import partial
 from kinky.bootstrap.fit_rights import PARALLEL_CALLS
 from kinky.config.model import KinkyConfig
 from kinky.kube import resources
-from kinky.kube.connection import ApiError, JsonObject
+from kinky.kube.connection import JsonObject, if_allowed
 from kinky.kube.host import HostApi
 from kinky.kube.virt_settings import VirtSettings
 from kinky.names import cluster_selector
@@ -94,7 +94,7 @@ def fetch_reading(
         "limitranges": lambda: here(resources.LIMIT_RANGES) if exists else [],
     }
     with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
-        found = dict(zip(asks, pool.map(_ask, asks.values()), strict=True))
+        found = dict(zip(asks, pool.map(if_allowed, asks.values()), strict=True))
     return Reading(
         nodes=found["nodes"],
         pods=found["pods"],
@@ -109,16 +109,6 @@ def fetch_reading(
         namespace_labels=labels,
         unread=_describe_unread([kind for kind, objects in found.items() if objects is None]),
     )
-
-
-def _ask(ask: Callable[[], list[JsonObject]]) -> Objects:
-    """Read one kind; None for a missing right only, so that a slow API does not look like one."""
-    try:
-        return ask()
-    except ApiError as error:
-        if error.status != 403:
-            raise
-        return None
 
 
 def _describe_unread(kinds: list[str]) -> str:

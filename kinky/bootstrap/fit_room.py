@@ -7,17 +7,17 @@ from decimal import Decimal
 from kinky import names
 from kinky.bootstrap.exposure import FORWARD, LOAD_BALANCER
 from kinky.bootstrap.fit_findings import Findings
-from kinky.bootstrap.fit_launcher import CPU, MEMORY, Launcher, build_launcher, find_limit_ratio
+from kinky.bootstrap.fit_launcher import CPU, GIB, MEMORY, Launcher, build_launcher, find_limit_ratio
 from kinky.bootstrap.fit_limits import check_limit_ranges
 from kinky.bootstrap.fit_nodes import check_nodes
 from kinky.bootstrap.fit_ports import check_local_port, check_node_port
-from kinky.bootstrap.fit_quota import GIB, Demand, build_claim_demand, build_pod_demand, check_quotas
+from kinky.bootstrap.fit_quota import Demand, build_claim_demand, build_pod_demand, check_quotas
 from kinky.bootstrap.fit_reading import Reading
 from kinky.bootstrap.fit_storage import check_storage, find_class
 from kinky.config.model import KinkyConfig
 from kinky.config.store import HOST_NAMESPACE
 from kinky.kube import resources
-from kinky.kube.connection import ApiError
+from kinky.kube.connection import if_allowed
 from kinky.kube.host import HostApi
 from kinky.kube.records import QuotaStatus
 from kinky.kube.resources import Resource
@@ -29,6 +29,8 @@ LIMITS_HINT = "change memoryMib, cores or etcdGib in the stack file, or ask for 
 NODES_HINT = "free or add a node that fits (kubectl get nodes --show-labels), or lower memoryMib or cores"
 STORAGE_HINT = "set controlPlane.etcdStorageClass to a StorageClass of the host, or ask for a default one"
 PORTS_HINT = "choose another port in the stack file: access.localPort, access.nodePort"
+PER_VM = ("virtualmachines.kubevirt.io", "virtualmachineinstances.kubevirt.io", "controllerrevisions.apps")
+"""KubeVirt keeps a revision of each VM's spec at its start."""
 
 
 def check_room(api: HostApi, cfg: KinkyConfig, reading: Reading, findings: Findings) -> None:
@@ -78,7 +80,8 @@ def _build_launchers(
     limited = {item for item in (CPU, MEMORY) if any(f"limits.{item}" in quota.hard for quota in quotas)}
     ratio = find_limit_ratio(reading.namespace_labels or {})
     logged = cfg.virtual_machine.serial_console_log == "always"
-    return [build_launcher(node, reading.settings, limited=limited, limit_ratio=ratio, logged=logged) for node in nodes]
+    settings = reading.settings
+    return [build_launcher(node, settings, limited=limited, limit_ratio=ratio, logged=logged) for node in nodes]
 
 
 def _list_missing_claims(cfg: KinkyConfig, reading: Reading) -> dict[str, int]:
@@ -111,10 +114,6 @@ def _count_objects(
     return {item: Decimal(count) for item, count in counts.items()}
 
 
-PER_VM = ("virtualmachines.kubevirt.io", "virtualmachineinstances.kubevirt.io", "controllerrevisions.apps")
-"""KubeVirt keeps a revision of each VM's spec at its start."""
-
-
 def _list_totals(cfg: KinkyConfig) -> dict[Resource, int]:
     """Count the objects of each kind that a whole cluster has in its namespace at least."""
     nodes = build_nodes(cfg)
@@ -136,22 +135,15 @@ def _list_totals(cfg: KinkyConfig) -> dict[Resource, int]:
 
 def _count_present(api: HostApi, cfg: KinkyConfig, resource: Resource) -> int:
     """Count this cluster's objects of one kind; without the right to list them, all count as existing."""
-    try:
-        return len(api.fetch_all_here(resource, selector=names.cluster_selector(cfg.cluster.name)))
-    except ApiError as error:
-        if error.status != 403:
-            raise
-        return _list_totals(cfg)[resource]
+    found = if_allowed(lambda: api.fetch_all_here(resource, selector=names.cluster_selector(cfg.cluster.name)))
+    return _list_totals(cfg)[resource] if found is None else len(found)
 
 
 def _fetch_priority_class(api: HostApi, quotas: Sequence[QuotaStatus]) -> str | None:
     """Fetch the host's default priority class if a quota depends on it; empty if there is none, None if unknown."""
     if not any(scope.name == "PriorityClass" for quota in quotas for scope in quota.scopes):
         return ""
-    try:
-        classes = api.fetch_all(resources.PRIORITY_CLASSES)
-    except ApiError as error:
-        if error.status != 403:
-            raise
+    classes = if_allowed(lambda: api.fetch_all(resources.PRIORITY_CLASSES))
+    if classes is None:
         return None
     return next((str(body["metadata"]["name"]) for body in classes if body.get("globalDefault")), "")

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from kinky.bootstrap.fit_launcher import GIB
 from kinky.config.model import KinkyConfig
 from kinky.kube import resources
-from kinky.kube.connection import ApiError, JsonObject
+from kinky.kube.connection import JsonObject, if_allowed
 from kinky.kube.host import HostApi
 from kinky.kube.quantities import parse_quantity
 
@@ -13,7 +14,6 @@ DEFAULT_ANNOTATIONS = (
     "storageclass.beta.kubernetes.io/is-default-class",
 )
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
-GIB = 1024**3
 
 
 def find_class(cfg: KinkyConfig, classes: Sequence[JsonObject] | None) -> str:
@@ -39,7 +39,7 @@ def check_storage(
         return [], []
     text = _describe(cfg, classes, name, found)
     # Somebody may have made volumes by hand; a claim finds them by the class's name, even if no such class exists.
-    volumes = _fetch_volumes(api)
+    volumes = if_allowed(lambda: api.fetch_all(resources.PERSISTENT_VOLUMES))
     if volumes is None:
         return [], [f"{text}; your rights do not let you see whether there are volumes made by hand"]
     size = max(gib)
@@ -57,16 +57,6 @@ def _describe(cfg: KinkyConfig, classes: Sequence[JsonObject], name: str, found:
     if cfg.control_plane.etcd_storage_class:
         return f"controlPlane.etcdStorageClass = {name}: there is no such StorageClass; there are: {there}"
     return f"no StorageClass is the default, and controlPlane.etcdStorageClass names none; there are: {there}"
-
-
-def _fetch_volumes(api: HostApi) -> list[JsonObject] | None:
-    """List the host's volumes; None when that is not allowed."""
-    try:
-        return api.fetch_all(resources.PERSISTENT_VOLUMES)
-    except ApiError as error:
-        if error.status != 403:
-            raise
-        return None
 
 
 def _find_free_gib(body: JsonObject, storage_class: str) -> int:

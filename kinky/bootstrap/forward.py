@@ -114,13 +114,30 @@ def is_listening(port: int) -> bool:
         return any(row[1] == wanted and row[3] == LISTENING for row in rows)
 
 
+def find_running(directory: Path) -> int | None:
+    """Return the pid of a recorded forward that runs; None otherwise: a killed forward leaves its record."""
+    pid = _read_pid(directory / PID_FILE)
+    return pid if pid is not None and process.is_alive(pid, expect=str(directory / SPEC_FILE)) else None
+
+
+def find_port_error(port: int) -> OSError | None:
+    """Try the local port, and return why a forward could not listen there; None when it could."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # Otherwise connections that have just ended would count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            return error
+    return None
+
+
 def _ensure(spec: ForwardSpec, *, wait_seconds: float) -> int:
     """Start the process for this spec under a lock, so that two kubectl calls start one."""
     directory = spec.directory
     with file_lock(directory / "forward.lock"):
-        pid = _read_pid(directory / PID_FILE)
-        running = pid is not None and process.is_alive(pid, expect=str(directory / SPEC_FILE))
-        if pid is None or not running or read_spec(directory / SPEC_FILE) != spec:
+        pid = find_running(directory)
+        if pid is None or read_spec(directory / SPEC_FILE) != spec:
             _stop(directory)
             _require_free(spec)
             write_private(directory / SPEC_FILE, json.dumps(asdict(spec), indent=2).encode())
@@ -149,16 +166,13 @@ def _stop(directory: Path) -> None:
 
 def _require_free(spec: ForwardSpec) -> None:
     """Refuse a local port that another program has, before the process fails on it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, spec.local_port))
-        except OSError as error:
-            raise HostError(
-                f"local port {spec.local_port} cannot be used: {error.strerror}",
-                details=[f"needed to: forward to the API of inner cluster {spec.cluster}"],
-                hint="set access.localPort in the stack file to a free port",
-            ) from None
+    error = find_port_error(spec.local_port)
+    if error is not None:
+        raise HostError(
+            f"local port {spec.local_port} cannot be used: {error.strerror}",
+            details=[f"needed to: forward to the API of inner cluster {spec.cluster}"],
+            hint="set access.localPort in the stack file to a free port",
+        )
 
 
 def _wait_listening(spec: ForwardSpec, seconds: float) -> None:

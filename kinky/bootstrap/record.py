@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from kinky import names, paths
@@ -26,6 +25,7 @@ TAKE_OVER_HINT = (
     "choose another cluster.name or host.namespace; if that stack's state is lost: kinky up --take-over "
     "(docs/troubleshooting.md)"
 )
+RIVALS_HINT = "choose another host.namespace, or a cluster.name without the other name and a hyphen at its start"
 KEPT_FILE = "identity.json"
 
 
@@ -139,9 +139,6 @@ def find_rivals(api: HostApi, cluster: str) -> list[str]:
     return [other for other in fetch_clusters(api) if names.are_rivals(cluster, other)]
 
 
-RIVALS_HINT = "choose another host.namespace, or a cluster.name without the other name and a hyphen at its start"
-
-
 def describe_rivals(namespace: str, cluster: str, rivals: list[str]) -> str:
     """Describe that two clusters in one namespace could give one name to two objects."""
     return f"namespace {namespace} holds cluster {', '.join(rivals)}, whose names could be those of cluster {cluster}"
@@ -169,7 +166,11 @@ def forget_identity(cluster: str) -> None:
 
 def read_kept(cluster: str) -> dict[str, str]:
     """Read which cluster the files of that name on this machine belong to; empty when that is not known."""
-    return _read_kept(paths.stack_dir(cluster) / KEPT_FILE)
+    try:
+        kept = json.loads((paths.stack_dir(cluster) / KEPT_FILE).read_text())
+        return {key: str(kept[key]) for key in ("stack", "host_uid", "cluster_id")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def with_kept(access: HostAccess) -> HostAccess:
@@ -213,14 +214,6 @@ def recognise(access: HostAccess, stack: str) -> HostAccess:
 
 def _rivals_error(api: HostApi, cluster: str, rivals: list[str]) -> HostError:
     return HostError(describe_rivals(api.namespace, cluster, rivals), hint=RIVALS_HINT)
-
-
-def _read_kept(path: Path) -> dict[str, str]:
-    try:
-        kept = json.loads(path.read_text())
-        return {key: str(kept[key]) for key in ("stack", "host_uid", "cluster_id")}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def _take_over(access: HostAccess, body: JsonObject) -> None:

@@ -17,10 +17,11 @@ from kinky.bootstrap.stores.store import build_value_fingerprint
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
-from kinky.kube.connection import ApiError, JsonObject, UnavailableError
+from kinky.kube.connection import JsonObject, UnavailableError, if_allowed
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.kube.objects import build_secret
+from kinky.kube.ownership import ROOT_CA
 from kinky.proxies import is_loopback
 
 TOKEN_SECRET = "host-store-token"  # noqa: S105 - a name, not a token
@@ -103,12 +104,7 @@ def check_store_server(api: HostApi) -> str:
 
 def _fetch_ca(api: HostApi, namespace: str) -> str:
     """Fetch the CA bundle that pods verify the host's API with; empty when it is missing or may not be read."""
-    try:
-        bundle = api.fetch(resources.CONFIG_MAPS, "kube-root-ca.crt", namespace=namespace) or {}
-    except ApiError as error:
-        if error.status != 403:
-            raise
-        return ""
+    bundle = if_allowed(lambda: api.fetch(resources.CONFIG_MAPS, ROOT_CA, namespace=namespace)) or {}
     return str((bundle.get("data") or {}).get("ca.crt") or "")
 
 
@@ -130,12 +126,7 @@ def fetch_host_url(api: HostApi) -> str:
     Raises:
         UnreachableHostError: the Service may not be read, and the operator's own URL leads nowhere from a guest.
     """
-    try:
-        service = api.fetch(resources.SERVICES, "kubernetes", namespace="default")
-    except ApiError as error:
-        if error.status != 403:
-            raise
-        service = None
+    service = if_allowed(lambda: api.fetch(resources.SERVICES, "kubernetes", namespace="default"))
     address = ((service or {}).get("spec") or {}).get("clusterIP")
     if address:
         return f"https://[{address}]:443" if ":" in address else f"https://{address}:443"

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 from kinky.config.model import KinkyConfig
 from kinky.config.problem import Problem
 from kinky.given_paths import resolve_given
+from kinky.os_errors import name_reason
 
 VERSION_LABEL: Final = "dev.kinky.kubernetes-version"
 KEY: Final = ("image", "archive")
@@ -45,8 +46,7 @@ def check_archive(cfg: KinkyConfig, *, base: Path) -> list[Problem]:
     try:
         version = read_kubernetes_version(path)
     except UNREADABLE as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        return [Problem(KEY, declared, f"is not a readable image archive ({reason})")]
+        return [Problem(KEY, declared, f"is not a readable image archive ({name_reason(error)})")]
     if version is None:
         return [Problem(KEY, declared, f"is not a node image: it has no label {VERSION_LABEL}")]
     wanted = cfg.cluster.kubernetes_version

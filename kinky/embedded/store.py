@@ -13,6 +13,7 @@ from kinky.embedded import layout, machine
 from kinky.embedded.machine import Record
 from kinky.embedded.toolchain import tool_path
 from kinky.errors import HostError
+from kinky.os_errors import name_reason
 from kinky.progress import phase
 
 NAMESPACE = "k8s.io"
@@ -81,8 +82,7 @@ def read_references(archive: Path) -> tuple[str, ...]:
             member = content.extractfile("manifest.json")
             entries: list[dict[str, Any]] = json.loads(member.read()) if member else []
     except (OSError, tarfile.TarError, KeyError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise HostError(f"{archive}: not a docker-archive: {reason}", hint=hint) from None
+        raise HostError(f"{archive}: not a docker-archive: {name_reason(error)}", hint=hint) from None
     found = tuple(name for entry in entries for name in entry.get("RepoTags") or ())
     if not found:
         raise HostError(f"{archive}: names no image", hint=hint)

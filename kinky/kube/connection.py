@@ -6,12 +6,12 @@ urllib3 is imported inside functions: kubectl runs `kinky credential` before eac
 import json
 import re
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from kinky.errors import HostError
@@ -22,6 +22,7 @@ from kinky.kube.transport import HostTransport, InnerTransport, Transport, build
 from kinky.proxies import describe_way
 
 JsonObject = dict[str, Any]
+T = TypeVar("T")
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 CALL_TIMEOUT_SECONDS = 20.0
@@ -46,6 +47,16 @@ class ApiError(HostError):
 
 class UnavailableError(ApiError):
     """An API did not answer, or not now (5xx, 429): the same call may succeed a moment later."""
+
+
+def if_allowed(ask: Callable[[], T]) -> T | None:
+    """Return the answer; None for a missing right only, so that a silent API does not look like one."""
+    try:
+        return ask()
+    except ApiError as error:
+        if error.status != HTTPStatus.FORBIDDEN:
+            raise
+        return None
 
 
 @dataclass(frozen=True)

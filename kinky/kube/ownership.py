@@ -12,7 +12,7 @@ from kinky import names
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
-from kinky.kube.connection import ApiError, Connection, JsonObject
+from kinky.kube.connection import Connection, JsonObject, if_allowed
 from kinky.kube.objects import ObjectApi
 from kinky.kube.resources import Resource
 
@@ -140,12 +140,7 @@ class OwnedObjects(ObjectApi):
             )
 
     def _fetch_system_uid(self) -> str:
-        try:
-            body = self.fetch(resources.NAMESPACES, names.NAMESPACE_SYSTEM) or {}
-        except ApiError as error:
-            if error.status != 403:
-                raise
-            return ""
+        body = if_allowed(lambda: self.fetch(resources.NAMESPACES, names.NAMESPACE_SYSTEM)) or {}
         return str((body.get("metadata") or {}).get("uid", ""))
 
     def _fetch_namespace_uid(self) -> str:

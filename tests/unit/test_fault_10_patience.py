@@ -2,16 +2,13 @@
 
 import pytest
 
-from kinky.bootstrap import checks, requirements, vm_states
+from kinky.bootstrap import requirements, vm_states
 from kinky.bootstrap.requirements import Requirement, run_requirements
 from kinky.errors import HostError
-from kinky.kube.access import HostAccess
-from kinky.kube.host import HostApi
 from kinky.progress import phase
-from kinky.retry import Pending
 from tests.unit.fake_api import FakeClock, FakeConnection
+from tests.unit.vm_looks import build_check, wait
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 API = "/apis/kubevirt.io/v1/namespaces/ns"
 CORE = "/api/v1/namespaces/ns"
 LABELS = {"kinky.dev/cluster": "dev", "app.kubernetes.io/managed-by": "kinky"}
@@ -33,24 +30,8 @@ def unschedulable(host: FakeConnection) -> None:
     add_launcher(host, phase="Pending", conditions=[condition])
 
 
-def build_check(host: FakeConnection, clock: FakeClock, *, scale: float = 1.0) -> checks.VmCheck:
-    return checks.VmCheck(HostApi.connect(ACCESS), "dev", ["a"], limit_seconds=900 * scale, clock=clock)
-
-
-def wait(check: checks.VmCheck, clock: FakeClock, seconds: float) -> str:
-    """Look every 2 s, and return what was seen last."""
-    seen = ""
-    end = clock.now + seconds
-    while clock.now < end:
-        found = check()
-        assert isinstance(found, Pending)
-        seen = found.seen
-        clock.now += 2
-    return seen
-
-
 def test_fault_10_a_vm_without_a_node_waits_for_an_autoscaler(host: FakeConnection, clock: FakeClock) -> None:
-    check = build_check(host, clock)
+    check = build_check(clock)
     unschedulable(host)
     assert SCHEDULER in wait(check, clock, 46), "told while it is waited for"
     wait(check, clock, 400)
@@ -60,8 +41,8 @@ def test_fault_10_a_vm_without_a_node_waits_for_an_autoscaler(host: FakeConnecti
 
 def test_fault_10_patience_follows_the_scaled_limit(host: FakeConnection, clock: FakeClock) -> None:
     unschedulable(host)
-    wait(build_check(host, clock, scale=3), clock, 1700)
-    slow, started = build_check(host, clock, scale=0.1), clock.now
+    wait(build_check(clock, scale=3), clock, 1700)
+    slow, started = build_check(clock, scale=0.1), clock.now
     with pytest.raises(HostError):
         wait(slow, clock, 100)
     assert 50 < clock.now - started < 70
@@ -71,7 +52,7 @@ def test_fault_10_the_failure_tells_the_scheduler_s_words(host: FakeConnection, 
     unschedulable(host)
     event = {"type": "Normal", "reason": "NotTriggerScaleUp", "message": "max node group size reached"}
     host.add(f"{CORE}/events", "e", **event)
-    entry = Requirement(description="VMs run", check=build_check(host, clock), hint="see")
+    entry = Requirement(description="VMs run", check=build_check(clock), hint="see")
     with phase("test") as running, pytest.raises(HostError) as caught:
         run_requirements("dev", [entry], limit_seconds=900, phase=running, explain=list, clock=clock)
     assert f"VM a: ErrorUnschedulable\n  scheduler: {SCHEDULER}\n" in str(caught.value)
@@ -86,7 +67,7 @@ def test_fault_10_a_claim_that_is_not_bound_tells_its_own_events(
     set_vm(host, state)
     words = "waiting for first consumer to be created before binding"
     host.add(f"{CORE}/events", "e", type="Normal", reason="WaitForFirstConsumer", message=words)
-    assert words in wait(build_check(host, clock), clock, 100)
+    assert words in wait(build_check(clock), clock, 100)
     assert any(path.endswith("/events") for _, path in host.calls)
 
 
@@ -98,12 +79,12 @@ def test_fault_10_an_image_that_cannot_be_pulled_tells_the_kubelet_s_words(
     add_launcher(
         host, phase="Pending", initContainerStatuses=[{"name": "volumeroot-init", "state": {"waiting": waiting}}]
     )
-    assert "volumeroot-init: ErrImagePull 503 Service Unavailable" in wait(build_check(host, clock), clock, 100)
+    assert "volumeroot-init: ErrImagePull 503 Service Unavailable" in wait(build_check(clock), clock, 100)
 
 
 def test_fault_10_causes_are_not_read_at_each_look(host: FakeConnection, clock: FakeClock) -> None:
     unschedulable(host)
-    wait(build_check(host, clock), clock, 60)
+    wait(build_check(clock), clock, 60)
     assert sum(path.endswith("/pods") for _, path in host.calls) <= 5
 
 

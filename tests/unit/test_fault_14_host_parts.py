@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kinky import names, paths
+from kinky import names, paths, process
 from kinky.bootstrap import fit_ports
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fitting_host import build_host, fits, make_config, refuse
@@ -275,11 +275,11 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 def record_forward(cluster: str, port: int, monkeypatch: pytest.MonkeyPatch, *, alive: bool) -> None:
     folder = paths.stack_dir(cluster)
-    (folder / "forward.json").write_text(json.dumps({"local_port": port}))
-    (folder / "forward.pid").write_text("4711\n")
-    monkeypatch.setattr(
-        fit_ports.process, "is_alive", lambda pid, *, expect: alive and pid == 4711 and cluster in expect
+    (folder / "forward.json").write_text(
+        json.dumps({"cluster": cluster, "kubeconfig": "/k", "context": None, "namespace": "ns", "local_port": port})
     )
+    (folder / "forward.pid").write_text("4711\n")
+    monkeypatch.setattr(process, "is_alive", lambda pid, *, expect: alive and pid == 4711 and cluster in expect)
 
 
 def test_fault_14_a_local_port_that_another_program_has(

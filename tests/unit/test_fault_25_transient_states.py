@@ -4,15 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from kinky.bootstrap import checks, vm_states
+from kinky.bootstrap import vm_states
 from kinky.errors import HostError
-from kinky.kube.access import HostAccess
-from kinky.kube.host import HostApi
-from kinky.retry import Pending
 from tests.unit.fake_api import FakeClock, FakeConnection
 from tests.unit.fake_cluster import VMIS, VMS, start_cluster
+from tests.unit.vm_looks import build_check, wait
 
-ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 LABELS = {"kinky.dev/cluster": "dev", "app.kubernetes.io/managed-by": "kinky"}
 RETRY = "2026-01-01T00:05:00Z"
 KUBEVIRT = (
@@ -29,24 +26,8 @@ def set_vm(host: FakeConnection, state: str, *, starts: int = 0, **status: objec
     host.add(VMS, "a", metadata={"labels": LABELS}, status=status)
 
 
-def build_check(host: FakeConnection, clock: FakeClock) -> checks.VmCheck:
-    return checks.VmCheck(HostApi.connect(ACCESS), "dev", ["a"], limit_seconds=900, clock=clock)
-
-
-def wait(check: checks.VmCheck, clock: FakeClock, seconds: float) -> str:
-    """Look every 2 s, and return what was seen last."""
-    seen = ""
-    end = clock.now + seconds
-    while clock.now < end:
-        found = check()
-        assert isinstance(found, Pending)
-        seen = found.seen
-        clock.now += 2
-    return seen
-
-
 def test_fault_25_a_pause_before_the_next_start_is_waited_for(host: FakeConnection, clock: FakeClock) -> None:
-    check = build_check(host, clock)
+    check = build_check(clock)
     set_vm(host, "CrashLoopBackOff", starts=4)
     seen = wait(check, clock, 240)
     assert f"4 failed starts in a row, KubeVirt tries again after {RETRY}" in seen
@@ -57,7 +38,7 @@ def test_fault_25_a_pause_before_the_next_start_is_waited_for(host: FakeConnecti
 
 
 def test_fault_25_starts_that_fail_again_and_again_are_a_failure(host: FakeConnection, clock: FakeClock) -> None:
-    check = build_check(host, clock)
+    check = build_check(clock)
     for starts in (1, 2, 3):
         set_vm(host, "CrashLoopBackOff", starts=starts)
         wait(check, clock, 20)
@@ -69,7 +50,7 @@ def test_fault_25_starts_that_fail_again_and_again_are_a_failure(host: FakeConne
 
 
 def test_fault_25_failed_starts_of_an_earlier_run_do_not_count(host: FakeConnection, clock: FakeClock) -> None:
-    check = build_check(host, clock)
+    check = build_check(clock)
     set_vm(host, "CrashLoopBackOff", starts=7)
     wait(check, clock, 100)
     set_vm(host, "CrashLoopBackOff", starts=9)
@@ -77,7 +58,7 @@ def test_fault_25_failed_starts_of_an_earlier_run_do_not_count(host: FakeConnect
 
 
 def test_fault_25_a_registry_that_hiccups_is_waited_for(host: FakeConnection, clock: FakeClock) -> None:
-    check = build_check(host, clock)
+    check = build_check(clock)
     for state, seconds in (
         ("ErrImagePull", 4),
         ("ImagePullBackOff", 80),
@@ -93,7 +74,7 @@ def test_fault_25_a_registry_that_hiccups_is_waited_for(host: FakeConnection, cl
 def test_fault_25_an_image_that_is_never_there_is_a_failure_although_the_state_flips(
     host: FakeConnection, clock: FakeClock
 ) -> None:
-    check = build_check(host, clock)
+    check = build_check(clock)
     with pytest.raises(HostError) as caught:
         for _ in range(50):
             for state in ("ErrImagePull", "ImagePullBackOff"):
@@ -105,7 +86,7 @@ def test_fault_25_an_image_that_is_never_there_is_a_failure_although_the_state_f
 
 @pytest.mark.parametrize("state", ["ErrorPvcNotFound", "DataVolumeError", "WaitingForVolumeBinding"])
 def test_fault_25_a_volume_that_is_being_made_is_waited_for(host: FakeConnection, clock: FakeClock, state: str) -> None:
-    check = build_check(host, clock)
+    check = build_check(clock)
     set_vm(host, state)
     wait(check, clock, 120)
     set_vm(host, "Running")
@@ -113,7 +94,7 @@ def test_fault_25_a_volume_that_is_being_made_is_waited_for(host: FakeConnection
 
 
 def test_fault_25_a_refusal_that_ends_by_itself_is_waited_for(host: FakeConnection, clock: FakeClock) -> None:
-    check = build_check(host, clock)
+    check = build_check(clock)
     failure = {"type": "Failure", "status": "True", "message": "failed calling webhook: connection refused"}
     set_vm(host, "Stopped", conditions=[failure])
     assert "failed calling webhook" in wait(check, clock, 120)
@@ -125,7 +106,7 @@ def test_fault_25_a_refusal_that_ends_by_itself_is_waited_for(host: FakeConnecti
 def test_fault_25_a_state_that_only_a_person_ends_is_told_early(
     host: FakeConnection, clock: FakeClock, state: str
 ) -> None:
-    check = build_check(host, clock)
+    check = build_check(clock)
     set_vm(host, state)
     with pytest.raises(HostError, match=f"VM a: {state}"):
         wait(check, clock, 60)

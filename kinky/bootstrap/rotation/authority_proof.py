@@ -34,6 +34,7 @@ from kinky.kube.inner import InnerApi
 from kinky.kube.kubeconfig import write_private
 from kinky.manifests.services import KUBELET_PORT
 from kinky.names import FINGERPRINT_LENGTH
+from kinky.os_errors import name_reason
 from kinky.retry import Pending
 
 PROBE = "kinky:authority-probe"
@@ -103,7 +104,7 @@ def check_served(port: int, *, server_name: str, authority: bytes) -> str | Pend
     except ssl.SSLCertVerificationError as error:
         return Pending(f"the kubelet of {server_name} presents another certificate: {error.verify_message}")
     except OSError as error:
-        return Pending(f"the kubelet of {server_name} does not answer: {error.strerror or type(error).__name__}")
+        return Pending(f"the kubelet of {server_name} does not answer: {name_reason(error)}")
 
 
 def _check_worker(site: Site, inner: InnerApi, node: str, authority: bytes) -> str | Pending:
