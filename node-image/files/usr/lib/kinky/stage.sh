@@ -9,7 +9,7 @@ fail() {
     exit 1
 }
 
-# A guest stands on one of three grounds. What differs between them is in ground-*, under the same names in each.
+# A guest stands on one of three grounds. Their differences are in ground-*, under the same names in each.
 # The folder comes first: a container sees the firmware of the machine that it runs on.
 if [ -d /run/kinky-container ]; then
     ground=container
