@@ -122,6 +122,7 @@ def _read_host(cfg: KinkyConfig, api: HostApi, stack: str, findings: Findings) -
             _check_contents(cfg, api, stack, findings)
         check_room(api, cfg, reading, findings)
         accelerator = _check_kubevirt(cfg, reading, findings) if served else UNKNOWN
+        _check_members(cfg, accelerator, findings)
     except ApiError as error:
         findings.refuse([error.message], "the host answered once and then did not: try again")
         return None
@@ -207,6 +208,18 @@ def _check_kubevirt(cfg: KinkyConfig, reading: Reading, findings: Findings) -> s
             "leave host.accelerator: auto, or change useEmulation in the KubeVirt object",
         )
     return offered
+
+
+def _check_members(cfg: KinkyConfig, accelerator: str, findings: Findings) -> None:
+    """Refuse several control planes where the host emulates: they starve each other (docs/decisions/0024)."""
+    replicas = cfg.control_plane.replicas
+    if accelerator != EMULATION or replicas == 1:
+        return
+    faster = "set host.accelerator: container" if cfg.host.embedded else "choose a host with hardware virtualisation"
+    findings.refuse(
+        [f"controlPlane.replicas = {replicas}: this host emulates processors, and emulation carries one control plane"],
+        f"{faster}, or set controlPlane.replicas: 1",
+    )
 
 
 def find_accelerator(settings: VirtSettings, nodes: Sequence[JsonObject]) -> str:
