@@ -35,6 +35,8 @@ PACKAGES = (
     "acl",
     "libnbd0",
     "virtiofsd",
+    "crun",
+    "fuse3",
 )
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
 LEFT_OUT = tuple(f"/usr/share/{name}" for name in ("doc/*", "man/*", "locale/*", "info/*", "qemu/skiboot*"))
