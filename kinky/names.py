@@ -50,6 +50,8 @@ GATE: Final = "kinky-gate"
 GATE_TAINT: Final = "kinky.dev/secrets-not-ready"
 """Taint that a worker registers with; it goes when the gate opens."""
 
+CONTAINER_LAUNCHER: Final = "container-launcher"
+"""Program and image in a launcher pod whose guest is a container."""
 IMAGE_PREFIX: Final = "kinky.internal"
 """Not a host name: images are never pulled, so nothing may ever resolve it."""
 KUBERNETES_VERSION: Final = "v1.36.3"

@@ -35,7 +35,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         parser.add_argument(
             "--accelerator",
             choices=ACCELERATORS,
-            help="write host.accelerator into the stack's file first, as pulumi config set does, for later commands too",
+            help="write host.accelerator into the stack's file first, as pulumi config set does",
         )
     if command == "preview":
         parser.add_argument("--expect-no-changes", action="store_true", help="fail if up would change anything")

@@ -160,11 +160,8 @@ def find_root(program: Path) -> str | None:
 def _unseen(operation: str, error: EngineError) -> str:
     """Return what Pulumi said, for the operations whose output was not passed on."""
     # The URL of a backend may hold a password.
-    return (
-        f"\n{clean_urls(str(error))}"
-        if operation.startswith(("stack", "config"))
-        else "; the lines above have the reason"
-    )
+    is_unseen = operation.startswith(("stack", "config"))
+    return f"\n{clean_urls(str(error))}" if is_unseen else "; the lines above have the reason"
 
 
 def _pass_on(line: str) -> None:

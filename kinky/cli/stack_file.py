@@ -77,9 +77,10 @@ def read_stack_file(stack: str, *, accelerator: str | None = None) -> StackFile:
     config = document.get("config") or {}
     if not isinstance(config, dict):
         refuse([Problem(("config",), config, "must be a mapping")], source=source)
-    own = select_own(config)
-    if accelerator is not None and isinstance(own.get("host", {}), dict):
-        own = {**own, "host": {**own.get("host", {}), "accelerator": accelerator}}
+    own = dict(select_own(config))
+    host = own.get("host", {})
+    if accelerator is not None and isinstance(host, dict):
+        own["host"] = {**host, "accelerator": accelerator}
     return StackFile(
         stack=stack.rsplit("/", 1)[-1],
         path=path,

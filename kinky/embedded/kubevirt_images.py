@@ -22,7 +22,7 @@ PREFIX = f"{names.IMAGE_PREFIX}/kubevirt"
 CONTROL = ("virt-operator", "virt-api", "virt-controller")
 HANDLER = ("virt-handler", "virt-chroot")
 LAUNCHER = ("virt-launcher", "virt-launcher-monitor", "virt-probe", "virt-tail")
-CONTAINER_LAUNCHER = "container-launcher"
+CONTAINER_LAUNCHER = names.CONTAINER_LAUNCHER
 """Our own program in virt-launcher's place: its guests are system containers (see `container_guests`)."""
 PAUSE_SOURCE = b"""\
 #include <signal.h>
