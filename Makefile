@@ -4,6 +4,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 STACK ?= dev
+ACCELERATOR ?=
+ifneq ($(filter-out auto kvm emulation container,$(ACCELERATOR)),)
+$(error ACCELERATOR = $(ACCELERATOR): must be auto, kvm, emulation or container)
+endif
 PYTHON ?= python3
 KINKY := .venv/bin/kinky
 PYTEST := .venv/bin/python -m pytest
@@ -14,8 +18,8 @@ PYTEST := .venv/bin/python -m pytest
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: host ## everything: tools, node image, embedded host, stack dev, check from outside (root; STACK=ci for another stack)
-	$(KINKY) up --stack $(STACK)
+up: host ## everything: tools, node image, embedded host, stack dev, check from outside (root; STACK=ci, ACCELERATOR=container)
+	$(KINKY) up --stack $(STACK) $(if $(ACCELERATOR),--accelerator $(ACCELERATOR))
 	@$(MAKE) --no-print-directory check
 
 check: ## look at the inner cluster from outside, through its exported kubeconfig
@@ -25,7 +29,7 @@ down: venv ## destroy the stacks of the embedded host, stop it, remove its data 
 	$(KINKY) down
 
 host: image ## the embedded host with the node image on it, without a stack (root)
-	$(KINKY) host up
+	$(KINKY) host up $(if $(filter kvm emulation,$(ACCELERATOR)),--accelerator $(ACCELERATOR))
 
 image: packages venv ## the programs that KinKy uses, and the node image (root; NODE_FILES=DIR adds your files to it)
 	@setup/go

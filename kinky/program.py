@@ -70,7 +70,7 @@ def prepare(raw: Mapping[str, object], *, source: str, stack: str) -> InnerClust
         store=store,
         custom_resource_definitions=image.definitions,
         cloud_init_schemas=image.cloud_init_schemas,
-        emulated=fit.accelerator == "emulation",
+        accelerator=fit.accelerator,
         kinky_command=str(Path(sys.executable).parent / "kinky"),
         ca_file=str(paths.stack_dir(config.cluster.name) / CA_FILE),
     )

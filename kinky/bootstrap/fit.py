@@ -7,8 +7,10 @@ with rights in one namespace must not be refused for not seeing the nodes.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from kinky.accelerator import Accelerator
 from kinky.bootstrap import clock
 from kinky.bootstrap.fit_findings import Findings
+from kinky.bootstrap.fit_ground import check_label, check_offer
 from kinky.bootstrap.fit_network import (
     check_families,
     check_overlaps,
@@ -32,7 +34,6 @@ from kinky.kube.host import HostApi
 from kinky.kube.quantities import parse_quantity
 from kinky.kube.virt_settings import VirtSettings
 
-KVM, EMULATION, UNKNOWN = "kvm", "emulation", "unknown"
 UNATTESTED = (
     "host.encryptionAtRest = unknown: the keys of the inner cluster may lie in the host's etcd in the clear; "
     "a copy of that etcd opens the inner cluster"
@@ -43,8 +44,7 @@ UNATTESTED = (
 class HostFit:
     """What was read of the host."""
 
-    accelerator: str
-    """kvm, emulation, or unknown where the host does not tell."""
+    accelerator: Accelerator
     warnings: tuple[str, ...]
 
 
@@ -110,6 +110,8 @@ def _read_host(cfg: KinkyConfig, api: HostApi, stack: str, findings: Findings) -
                 "install KubeVirt on the host, or start a local one: kinky host up",
             )
         exists, labels = _check_namespace(cfg, api, findings)
+        if exists and labels is not None:
+            check_label(cfg, api, labels, findings)
         findings.refuse(
             fetch_missing(api, cfg),
             "ask the host's administrator; docs/configuration.md lists the rights and when each is needed",
@@ -121,7 +123,7 @@ def _read_host(cfg: KinkyConfig, api: HostApi, stack: str, findings: Findings) -
         if exists:
             _check_contents(cfg, api, stack, findings)
         check_room(api, cfg, reading, findings)
-        accelerator = _check_kubevirt(cfg, reading, findings) if served else UNKNOWN
+        accelerator = _check_kubevirt(cfg, reading, findings) if served else Accelerator.UNKNOWN
         _check_members(cfg, accelerator, findings)
     except ApiError as error:
         findings.refuse([error.message], "the host answered once and then did not: try again")
@@ -184,11 +186,13 @@ def _check_contents(cfg: KinkyConfig, api: HostApi, stack: str, findings: Findin
         findings.warnings.append(error.message)
 
 
-def _check_kubevirt(cfg: KinkyConfig, reading: Reading, findings: Findings) -> str:
+def _check_kubevirt(cfg: KinkyConfig, reading: Reading, findings: Findings) -> Accelerator:
     """Check that KubeVirt is ready, and find how VMs' processors run: unknown without rights over the cluster."""
-    asked = cfg.host.accelerator
+    asked = cfg.host.asked_accelerator
+    if asked is Accelerator.CONTAINER and reading.nodes is not None:
+        check_offer(reading.nodes, findings)
     if reading.kubevirts is None or reading.nodes is None:
-        return UNKNOWN if asked == "auto" else asked
+        return asked or Accelerator.UNKNOWN
     body = reading.kubevirts[0] if reading.kubevirts else {}
     phase = (body.get("status") or {}).get("phase")
     findings.refuse(
@@ -196,24 +200,24 @@ def _check_kubevirt(cfg: KinkyConfig, reading: Reading, findings: Findings) -> s
         "kubectl get kubevirt -A shows why; wait until its phase is Deployed",
     )
     offered = find_accelerator(reading.settings, reading.nodes)
-    if offered == UNKNOWN:
+    if offered is Accelerator.UNKNOWN:
         findings.refuse(
             [f"VMs cannot start: no node offers {KVM_DEVICE}, and KubeVirt's useEmulation is not on"],
             "set useEmulation: true in the KubeVirt object's developerConfiguration, or add nodes with /dev/kvm",
         )
-    elif asked not in ("auto", offered):
-        switch = "on" if offered == EMULATION else "not on"
+    elif asked not in (None, Accelerator.CONTAINER, offered):
+        switch = "on" if offered is Accelerator.EMULATION else "not on"
         findings.refuse(
             [f"host.accelerator = {asked}: KubeVirt's useEmulation is {switch}, so VMs run by {offered}"],
             "leave host.accelerator: auto, or change useEmulation in the KubeVirt object",
         )
-    return offered
+    return Accelerator.CONTAINER if asked is Accelerator.CONTAINER else offered
 
 
-def _check_members(cfg: KinkyConfig, accelerator: str, findings: Findings) -> None:
+def _check_members(cfg: KinkyConfig, accelerator: Accelerator, findings: Findings) -> None:
     """Refuse several control planes where the host emulates: they starve each other (docs/decisions/0024)."""
     replicas = cfg.control_plane.replicas
-    if accelerator != EMULATION or replicas == 1:
+    if accelerator is not Accelerator.EMULATION or replicas == 1:
         return
     faster = "set host.accelerator: container" if cfg.host.embedded else "choose a host with hardware virtualisation"
     findings.refuse(
@@ -222,9 +226,10 @@ def _check_members(cfg: KinkyConfig, accelerator: str, findings: Findings) -> No
     )
 
 
-def find_accelerator(settings: VirtSettings, nodes: Sequence[JsonObject]) -> str:
+def find_accelerator(settings: VirtSettings, nodes: Sequence[JsonObject]) -> Accelerator:
     """Find how VMs' processors run: with useEmulation on, KubeVirt gives no VM the kvm device, wherever one is."""
     if settings.emulates:
-        return EMULATION
+        return Accelerator.EMULATION
     amounts = [((node.get("status") or {}).get("allocatable") or {}).get(KVM_DEVICE, "0") for node in nodes]
-    return KVM if any(parse_quantity(str(amount)) > 0 for amount in amounts) else UNKNOWN
+    has_device = any(parse_quantity(str(amount)) > 0 for amount in amounts)
+    return Accelerator.KVM if has_device else Accelerator.UNKNOWN

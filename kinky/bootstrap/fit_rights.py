@@ -50,6 +50,12 @@ NEEDS = (
         when="`host.createNamespace` is true",
         applies=lambda cfg: cfg.host.create_namespace,
     ),
+    Need(
+        resource=resources.NAMESPACES,
+        verbs=("patch",),
+        when="`host.embedded` and `host.createNamespace` are true: the label of the accelerator",
+        applies=lambda cfg: cfg.host.embedded and cfg.host.create_namespace,
+    ),
     Need(resource=resources.VIRTUAL_MACHINES, verbs=READ_WRITE),
     Need(resource=resources.VIRTUAL_MACHINE_INSTANCES, verbs=("get", "list", "delete")),
     Need(resource=resources.SECRETS, verbs=(*READ_WRITE, "update")),

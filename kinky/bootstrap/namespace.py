@@ -23,6 +23,28 @@ def ensure_namespace(access: HostAccess, body: JsonObject) -> bool:
     return bool(labels.get(names.LABEL_CLUSTER) == body["metadata"]["labels"][names.LABEL_CLUSTER])
 
 
+def ensure_ground(access: HostAccess, body: JsonObject) -> None:
+    """Give the cluster's own namespace the label of its accelerator, or take it away; other labels stay."""
+    if is_ground_wrong(access, body):
+        # A merge patch removes what is null.
+        change = {"metadata": {"labels": {names.LABEL_ACCELERATOR: _read_ground(body)}}}
+        HostApi.connect(access).patch(resources.NAMESPACES, body["metadata"]["name"], change)
+
+
+def is_ground_wrong(access: HostAccess, body: JsonObject) -> bool:
+    """Tell whether VMs of the namespace would start on another ground than the cluster's; an absent one is not wrong.
+
+    Args:
+        body: The namespace as it should be.
+    """
+    present = HostApi.connect(access).fetch(resources.NAMESPACES, body["metadata"]["name"])
+    return present is not None and _read_ground(present) != _read_ground(body)
+
+
+def _read_ground(body: JsonObject) -> str | None:
+    return (body["metadata"].get("labels") or {}).get(names.LABEL_ACCELERATOR)
+
+
 def delete_namespace(access: HostAccess, *, limit_seconds: float) -> None:
     """Remove the namespace and wait until it is gone; it stays when another cluster lives in it.
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from kinky import names, paths, process
+from kinky.accelerator import Accelerator
 from kinky.cli import options
 from kinky.cli.bench_memory import read_processes, sum_by_role
 from kinky.cli.bench_phases import PhaseClock
@@ -133,7 +134,7 @@ def _fetch_guest_stages(stack_file: StackFile, nodes: list[str]) -> dict[str, di
     return {node: {stage.name: stage.uptime_seconds for stage in fetch_stages(access, node)} for node in nodes}
 
 
-def _measure_floor(stack_file: StackFile, accelerator: str) -> dict[str, Any]:
+def _measure_floor(stack_file: StackFile, accelerator: Accelerator) -> dict[str, Any]:
     from kinky.cli.bench_floor import measure_floor
     from kinky.embedded.toolchain import tool_path
     from kinky.nodeimage.build import current_node_image
@@ -144,7 +145,7 @@ def _measure_floor(stack_file: StackFile, accelerator: str) -> dict[str, Any]:
             stack_file.config,
             current_node_image(),
             kubectl=tool_path("kubectl"),
-            accelerator="kvm" if accelerator == "kvm" else "tcg",
+            accelerator="kvm" if accelerator is Accelerator.KVM else "tcg",
         )
 
 

@@ -22,7 +22,8 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         "--accelerator",
         choices=["auto", "kvm", "emulation"],
         default="auto",
-        help="auto takes KVM only when a guest really booted with it (default: auto)",
+        help="for virtual machines: auto takes KVM only when a guest really booted with it (default: auto). Container "
+        "guests are offered beside them where they can run; a stack chooses them by host.accelerator",
     )
     options.set_run(up, run_up)
     down = actions.add_parser("down", help="stop it; its data stays unless --purge")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final
 
+from kinky.accelerator import Accelerator
 from kinky.cli import options
 from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.errors import KinkyError
 from kinky.progress import note, phase
 
+ACCELERATORS: Final = ("auto", Accelerator.KVM.value, Accelerator.EMULATION.value, Accelerator.CONTAINER.value)
 DESCRIPTIONS: Final = {
     "up": "Create or update a stack. Ctrl-C lets Pulumi finish what runs; up or destroy can go on afterwards.",
     "preview": "Show what up would change, without touching anything.",
@@ -30,6 +32,11 @@ def build_parser(command: str) -> argparse.ArgumentParser:
             action="store_true",
             help="take the cluster over because its state is lost; the old state cannot change it afterwards",
         )
+        parser.add_argument(
+            "--accelerator",
+            choices=ACCELERATORS,
+            help="write host.accelerator into the stack's file first, as pulumi config set does",
+        )
     if command == "preview":
         parser.add_argument("--expect-no-changes", action="store_true", help="fail if up would change anything")
     if command == "outputs":
@@ -43,8 +50,11 @@ def run_up(arguments: argparse.Namespace) -> int:
     """Create or update the stack and tell how to use it."""
     from kinky.cli.stack_engine import open_engine
 
-    stack_file = read_stack_file(arguments.stack)
+    stack_file = read_stack_file(arguments.stack, accelerator=arguments.accelerator)
     engine = open_engine(stack_file, take_over=arguments.take_over)
+    if arguments.accelerator is not None:
+        engine.keep_setting(key="host.accelerator", value=arguments.accelerator)
+        note(f"{stack_file.path.name}: host.accelerator is {arguments.accelerator}, for later commands too")
     with phase(f"stack {stack_file.stack}: pulumi up"):
         engine.up()
     outputs = engine.outputs()

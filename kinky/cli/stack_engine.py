@@ -19,6 +19,7 @@ from kinky.cli.stack_interrupt import deferred_interrupts
 from kinky.cli.stack_leftovers import remove_leftovers
 from kinky.components.identity import ClusterIdentity
 from kinky.components.live_step import parse_access
+from kinky.config.load import NAMESPACE
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
 from kinky.scan.clean import clean_urls
@@ -55,6 +56,17 @@ class StackEngine:
         """Create or update the stack; `on_event` gets each of Pulumi's engine events as it happens."""
         stack = self._guard("stack init", lambda: automation.Stack.create_or_select(self._file.stack, self._workspace))
         self._guard("up", lambda: stack.up(on_output=_pass_on, on_error=_pass_on, on_event=on_event, color=_color()))
+
+    def keep_setting(self, *, key: str, value: str) -> None:
+        """Write one setting into the stack's file, where all later commands read it; comments in the file stay.
+
+        Args:
+            key: Section and key without prefix, such as `host.accelerator`.
+        """
+        stack = self._guard("stack init", lambda: automation.Stack.create_or_select(self._file.stack, self._workspace))
+        self._guard(
+            "config set", lambda: stack.set_config(f"{NAMESPACE}{key}", automation.ConfigValue(value), path=True)
+        )
 
     def preview(self, *, expect_no_changes: bool) -> dict[str, int]:
         """Show what `up` would do; return how often each kind of step stands in the plan."""
@@ -148,7 +160,8 @@ def find_root(program: Path) -> str | None:
 def _unseen(operation: str, error: EngineError) -> str:
     """Return what Pulumi said, for the operations whose output was not passed on."""
     # The URL of a backend may hold a password.
-    return f"\n{clean_urls(str(error))}" if operation.startswith("stack") else "; the lines above have the reason"
+    is_unseen = operation.startswith(("stack", "config"))
+    return f"\n{clean_urls(str(error))}" if is_unseen else "; the lines above have the reason"
 
 
 def _pass_on(line: str) -> None:

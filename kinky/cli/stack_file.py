@@ -53,8 +53,12 @@ def list_stacks() -> list[str]:
     return sorted(name for name in found if STACK_NAME.fullmatch(name))
 
 
-def read_stack_file(stack: str) -> StackFile:
-    """Read and check a stack's file; raises ConfigError with all problems."""
+def read_stack_file(stack: str, *, accelerator: str | None = None) -> StackFile:
+    """Read and check a stack's file; raises ConfigError with all problems.
+
+    Args:
+        accelerator: A value of `host.accelerator` in place of the file's.
+    """
     if not STACK_NAME.fullmatch(stack.rsplit("/", 1)[-1]):
         raise ConfigError(
             f"stack {stack!r}: the name of a stack has letters, digits, '-', '_' and '.', and at most 100 of them",
@@ -73,10 +77,14 @@ def read_stack_file(stack: str) -> StackFile:
     config = document.get("config") or {}
     if not isinstance(config, dict):
         refuse([Problem(("config",), config, "must be a mapping")], source=source)
+    own = dict(select_own(config))
+    host = own.get("host", {})
+    if accelerator is not None and isinstance(host, dict):
+        own["host"] = {**host, "accelerator": accelerator}
     return StackFile(
         stack=stack.rsplit("/", 1)[-1],
         path=path,
-        config=load_config(select_own(config), source=source),
+        config=load_config(own, source=source),
         secrets_provider=document.get("secretsprovider"),
     )
 

@@ -11,6 +11,7 @@ import pulumi
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, set_mocks
 
 from kinky import program
+from kinky.accelerator import Accelerator
 from kinky.bootstrap.stores.opening import describe_store
 from kinky.border import run_main
 from kinky.components.inner_cluster import InnerClusterArgs
@@ -66,7 +67,7 @@ def measure(vms: int, *, cloud_init_schemas: CloudInitSchemas | None = None) -> 
         store=describe_store(config),
         custom_resource_definitions=(),
         cloud_init_schemas=cloud_init_schemas,
-        emulated=True,
+        accelerator=Accelerator.EMULATION,
         kinky_command="/mocked/kinky",
         ca_file="/mocked/ca.crt",
     )

@@ -11,6 +11,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from kinky import names
+from kinky.accelerator import Accelerator
 from kinky.bootstrap.encryption_config import render_kms_config
 from kinky.components import console, gate_steps, steps
 from kinky.components.addons import Addons, AddonsArgs, NodeNetwork, NodeNetworkArgs
@@ -54,8 +55,7 @@ class InnerClusterArgs:
     """The secrets store in plain values, as `describe_store` describes it."""
     cloud_init_schemas: CloudInitSchemas | None
     """Those of the image's own cloud-init, if its build left them."""
-    emulated: bool
-    """Whether the host emulates the VMs' processors."""
+    accelerator: Accelerator
     kinky_command: str
     """Absolute path of kinky, which the kubeconfig calls for a credential."""
     ca_file: str
@@ -151,7 +151,7 @@ class InnerCluster(pulumi.ComponentResource):
             nodes=build_nodes(self._args.config),
             access=self._access,
             image=self._args.image,
-            emulated=self._args.emulated,
+            accelerator=self._args.accelerator,
             cloud_init_schemas=self._args.cloud_init_schemas,
             network=network,
             keys=keys,

@@ -11,6 +11,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from kinky import names
+from kinky.accelerator import Accelerator
 from kinky.components import steps
 from kinky.components.bodies import declare
 from kinky.components.live_step import Properties
@@ -36,7 +37,7 @@ class NodeArgs:
     """Inputs of the live steps, as `describe_access` builds them."""
     image: str
     """Reference of the node image."""
-    emulated: bool
+    accelerator: Accelerator
     cloud_init_schemas: CloudInitSchemas | None
     endpoint_ip: pulumi.Input[str]
     node_ips: Mapping[str, pulumi.Input[str]]
@@ -62,7 +63,7 @@ class Node(pulumi.ComponentResource):
             image=args.image,
             user_data_secret=secret.metadata.name,
             credentials_secret=credentials,
-            emulated=args.emulated,
+            accelerator=args.accelerator,
         )
         # The VM names its claim by a plain text: without the dependency the claim could be deleted under a running VM.
         self.virtual_machine = declare(self, body, depends_on=claims)

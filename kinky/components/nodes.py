@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from kinky.accelerator import Accelerator
 from kinky.components import steps
 from kinky.components.live_step import Properties
 from kinky.components.network import Network
@@ -24,7 +25,7 @@ class NodesArgs:
     nodes: Sequence[NodeSpec]
     access: Properties
     image: str
-    emulated: bool
+    accelerator: Accelerator
     cloud_init_schemas: CloudInitSchemas | None
     network: Network
     keys: steps.ClusterKeys
@@ -47,7 +48,7 @@ class Nodes(pulumi.ComponentResource):
                     nodes=args.nodes,
                     access=args.access,
                     image=args.image,
-                    emulated=args.emulated,
+                    accelerator=args.accelerator,
                     cloud_init_schemas=args.cloud_init_schemas,
                     endpoint_ip=args.network.endpoint_ip,
                     node_ips=args.network.node_ips,

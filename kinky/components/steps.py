@@ -44,6 +44,9 @@ class ClaimStep(Step):
         record.ensure_record(
             access, inputs["stack"], json.loads(inputs["settings"]), take_over=record.is_taken_over(access.cluster)
         )
+        if created:
+            # After the record: it shows that the cluster is this stack's.
+            namespace.ensure_ground(access, inputs["namespace_body"])
         return {"namespace_created": created}
 
     def _undo(self, properties: Properties) -> None:
@@ -63,7 +66,10 @@ class ClaimStep(Step):
         HostApi.connect(parse_access(properties)).require_host(is_recorded="namespace_created" in properties)
 
     def _is_due(self, properties: Properties) -> bool:
-        return record.fetch_record(HostApi.connect(parse_access(properties)), str(properties["cluster"])) is None
+        access = parse_access(properties)
+        if record.fetch_record(HostApi.connect(access), access.cluster) is None:
+            return True
+        return bool(properties["namespace_created"]) and namespace.is_ground_wrong(access, properties["namespace_body"])
 
 
 class Claim(LiveStep, module="kinky", name="Claim"):

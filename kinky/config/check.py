@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from kinky import names
+from kinky.accelerator import Accelerator
 from kinky.config.check_pools import check_pools, has_open_node
 from kinky.config.model import KinkyConfig
 from kinky.config.problem import UNSHOWN, KeyPath, Problem
@@ -90,6 +91,9 @@ def _check_host(cfg: KinkyConfig) -> Iterator[Problem]:
         if cfg.image.reference is None:
             text = "is missing: only the embedded host finds the newest built image by itself"
             yield Problem(("image", "reference"), UNSHOWN, text, (embedded,))
+        if cfg.host.asked_accelerator is Accelerator.CONTAINER:
+            text = "needs host.embedded: true, because only the embedded host has container guests; or set it to auto"
+            yield Problem(("host", "accelerator"), cfg.host.accelerator, text, (embedded,))
         return
     for key, value in (("kubeconfig", cfg.host.kubeconfig), ("context", cfg.host.context)):
         if value is not None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, model_validator
 
 from kinky import names
+from kinky.accelerator import Accelerator
 from kinky.config.section import AT_RESTART, FREELY, Section, never
 from kinky.config.store import SecretsStore, VaultServer
 from kinky.config.values import (
@@ -84,12 +85,17 @@ class Host(Section):
     """Whether KinKy makes the namespace, and removes it at the end; rights: end of docs/configuration.md."""
     embedded: Annotated[bool, FREELY] = False
     """Whether the host is the embedded one of this machine, started by `kinky host up`."""
-    accelerator: Annotated[Literal["auto", "kvm", "emulation"], AT_RESTART] = "auto"
-    """How the VMs' processors run; `auto` asks the host. Emulation is slow and works without /dev/kvm."""
+    accelerator: Annotated[Literal["auto", "kvm", "emulation", "container"], AT_RESTART] = "auto"
+    """How the VMs run; `auto` asks the host and never means `container`: a guest that is root of its machine."""
     encryption_at_rest: Annotated[Literal["attested", "unknown"], FREELY] = "unknown"
     """Whether the host encrypts Secrets in its etcd; KinKy cannot see it: `attested` is your word, `unknown` warns."""
     accept_unencrypted_at_rest: Annotated[bool, FREELY] = False
     """Whether a cluster that is neither ephemeral nor embedded is made although `encryptionAtRest` is unknown."""
+
+    @property
+    def asked_accelerator(self) -> Accelerator | None:
+        """Return the accelerator that the stack asks for; None where the host decides."""
+        return None if self.accelerator == "auto" else Accelerator(self.accelerator)
 
 
 class Image(Section):

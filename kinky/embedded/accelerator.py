@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kinky import process
-from kinky.embedded import kubevirt_images, layout, machine, rootfs, store
+from kinky.accelerator import Accelerator
+from kinky.embedded import kernel_settings, kubevirt_images, layout, machine, rootfs, store
 from kinky.embedded.layout import Layout
 from kinky.embedded.machine import Record
 from kinky.embedded.toolchain import tool_path
@@ -22,7 +23,6 @@ from kinky.errors import CommandError, HostError
 from kinky.file_lock import file_lock
 from kinky.progress import note, phase
 
-KVM, EMULATION = "kvm", "emulation"
 DEVICE = Path("/dev/kvm")
 BOOT_SECONDS = 20
 """KVM boots this kernel in about two seconds; what takes ten times that is no help to anybody."""
@@ -63,7 +63,7 @@ QEMU = (
 class Verdict:
     """What VMs run on, and why."""
 
-    accelerator: str
+    accelerator: Accelerator
     reason: str
 
 
@@ -74,8 +74,8 @@ def decide(place: Layout, record: Record, *, wanted: str = "auto") -> Verdict:
         HostError: KVM was demanded and does not work.
         CommandError: What is tried could not be made.
     """
-    verdict = Verdict(EMULATION, "as asked") if wanted == EMULATION else _probe(place, record)
-    if wanted == KVM and verdict.accelerator != KVM:
+    verdict = Verdict(Accelerator.EMULATION, "as asked") if wanted == Accelerator.EMULATION else _probe(place, record)
+    if wanted == Accelerator.KVM and verdict.accelerator is not Accelerator.KVM:
         raise HostError(
             f"accelerator kvm was asked for, but {verdict.reason}",
             hint="choose emulation: kinky host up --accelerator auto",
@@ -103,22 +103,24 @@ def _padded(data: bytes) -> bytes:
 def _probe(place: Layout, record: Record) -> Verdict:
     """Return what a trial showed, which is remembered, or why there was none, which may be otherwise the next time."""
     if not DEVICE.exists():
-        return Verdict(EMULATION, f"this machine has no {DEVICE}")
+        return Verdict(Accelerator.EMULATION, f"this machine has no {DEVICE}")
     try:
         os.close(os.open(DEVICE, os.O_RDWR))
     except OSError as error:
-        return Verdict(EMULATION, f"{DEVICE} cannot be opened: {error.strerror}")
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return Verdict(Accelerator.EMULATION, f"{DEVICE} cannot be opened: {error.strerror}")
+    boot = kernel_settings.read_boot_id()
     remembered = place.root / "accelerator.json"
     known = _read(remembered)
     if known.get("boot") == boot:
-        return Verdict(known["accelerator"], known["reason"])
+        return Verdict(Accelerator.parse(known["accelerator"]), known["reason"])
     # Not below the try: packages that cannot be had say nothing about KVM.
     files = _ensure_files()
     try:
         verdict = _try(place, record, files)
     except CommandError as error:
-        return Verdict(EMULATION, f"{DEVICE} is there, but QEMU could not be tried with it: {error.details[-1]}")
+        return Verdict(
+            Accelerator.EMULATION, f"{DEVICE} is there, but QEMU could not be tried with it: {error.details[-1]}"
+        )
     remembered.write_text(json.dumps({"boot": boot, "accelerator": verdict.accelerator, "reason": verdict.reason}))
     return verdict
 
@@ -134,8 +136,8 @@ def _try(place: Layout, record: Record, files: Path) -> Verdict:
     with phase("boot a kernel under kvm", limit_seconds=BOOT_SECONDS + SETTLE_SECONDS):
         output = _boot(place, record, files)
     if MARKER in output:
-        return Verdict(KVM, "a kernel booted under it")
-    return Verdict(EMULATION, f"{DEVICE} is there, but a kernel did not boot under it in {BOOT_SECONDS} s")
+        return Verdict(Accelerator.KVM, "a kernel booted under it")
+    return Verdict(Accelerator.EMULATION, f"{DEVICE} is there, but a kernel did not boot under it in {BOOT_SECONDS} s")
 
 
 def _ensure_files() -> Path:

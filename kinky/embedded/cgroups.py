@@ -135,12 +135,21 @@ def _inherit_cpuset(group: Path) -> None:
 def _remove_tree(top: Path) -> bool:
     """Remove the group and all below it, deepest first; tell whether it is gone."""
     for folder, _, _ in os.walk(top, topdown=False):
+        _thaw(Path(folder))
         for pid in _pids(Path(folder)):
             with contextlib.suppress(OSError):
                 os.kill(pid, 9)
         with contextlib.suppress(OSError):
             Path(folder).rmdir()
     return not top.is_dir()
+
+
+def _thaw(group: Path) -> None:
+    """Let the processes of a frozen group run: in the older hierarchy they cannot be killed before."""
+    state = group / "freezer.state"
+    if state.is_file():
+        with contextlib.suppress(OSError):
+            state.write_text("THAWED")
 
 
 def _pids(group: Path) -> list[int]:

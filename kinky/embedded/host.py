@@ -10,14 +10,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kinky.embedded import accelerator, cgroups, cluster, kubevirt, kubevirt_images, machine, preflight, store
+from kinky.accelerator import Accelerator
+from kinky.embedded import (
+    accelerator,
+    cgroups,
+    cluster,
+    container_guests,
+    kubevirt,
+    kubevirt_images,
+    machine,
+    preflight,
+    store,
+)
 from kinky.embedded.layout import Layout, default_layout
 from kinky.embedded.machine import Record
 from kinky.errors import CommandError, HostError, KinkyError
 from kinky.file_lock import file_lock
 from kinky.progress import note, phase
 
-ACCELERATORS = ("auto", accelerator.KVM, accelerator.EMULATION)
+ACCELERATORS = ("auto", Accelerator.KVM, Accelerator.EMULATION)
+"""What `host up` takes for its VMs. Container guests are offered beside them."""
 REASON_LINES = 3
 
 
@@ -27,7 +39,9 @@ class Status:
 
     running: bool
     api_port: int | None = None
-    accelerator: str = ""
+    accelerator: Accelerator = Accelerator.UNKNOWN
+    container_guests: str = ""
+    """`offered`, or why not."""
     uptime_seconds: int = 0
     memory_mib: int | None = None
     kubevirt: str = ""
@@ -80,6 +94,7 @@ def status() -> Status:
         accelerator=record.accelerator,
         uptime_seconds=int(time.time() - record.started),
         memory_mib=cgroups.memory_mib(place.cgroup),
+        container_guests=_container_guests(place),
         kubevirt=_kubevirt_phase(place),
         kubeconfig=str(place.kubeconfig),
         components=_observed(place),
@@ -136,8 +151,9 @@ def _complete(place: Layout, record: Record, wanted: str) -> None:
     cluster.apply(place, [cluster.build_storage_class()], reason="offer storage")
     verdict = accelerator.decide(place, record, wanted=wanted)
     machine.write_record(place, replace(record, accelerator=verdict.accelerator))
+    container_guests.offer(place)
     node_image = store.ensure_node_image(record)
-    kubevirt.deploy(place, emulate=verdict.accelerator != accelerator.KVM, since=since, renew=renewed)
+    kubevirt.deploy(place, accelerator=verdict.accelerator, since=since, renew=renewed)
     if node_image is not None:
         # Each takes more than a gigabyte; one that a VM or a pod names could not be had again.
         kinds = "virtualmachines,virtualmachineinstances,pods"
@@ -159,6 +175,13 @@ def _observed(place: Layout) -> Mapping[str, Mapping[str, Any]]:
         return dict(json.loads(place.observed.read_text()))
     except (OSError, ValueError):
         return {}
+
+
+def _container_guests(place: Layout) -> str:
+    try:
+        return container_guests.fetch_offer(place) or "unknown"
+    except CommandError:
+        return "unknown"
 
 
 def _kubevirt_phase(place: Layout) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kinky.accelerator import Accelerator
 from kinky.embedded import cluster, kubevirt_images, rootfs
 from kinky.embedded.layout import Layout
 from kinky.errors import CommandError, HostError
@@ -18,7 +19,7 @@ DEPLOY_SECONDS = 600
 GENERATED = ("kv-resource.yaml", "rbac-operator.authorization.k8s.yaml.in")
 
 
-def deploy(place: Layout, *, emulate: bool, since: float, renew: bool) -> None:
+def deploy(place: Layout, *, accelerator: Accelerator, since: float, renew: bool) -> None:
     """Bring KubeVirt to phase Deployed; quick when it is already there.
 
     Args:
@@ -29,12 +30,12 @@ def deploy(place: Layout, *, emulate: bool, since: float, renew: bool) -> None:
         WaitError: It was not deployed in time; the error tells the phase and what the pods lack.
     """
     with phase("KubeVirt deployed", limit_seconds=DEPLOY_SECONDS) as running:
-        _tell_labeller(place, emulate=emulate)
+        _tell_labeller(place, accelerator=accelerator)
         if is_applied(place) and renew:
             _restart_pods(place)
         _install_operator(place)
         wait_until(
-            lambda: request(place, emulate=emulate),
+            lambda: request(place, accelerator=accelerator),
             what="KubeVirt's operator takes the request",
             deadline_seconds=DEPLOY_SECONDS,
             on_change=running.note,
@@ -155,8 +156,9 @@ def _operator_pod() -> dict[str, object]:
     }
 
 
-def build_request(*, emulate: bool) -> dict[str, object]:
+def build_request(*, accelerator: Accelerator) -> dict[str, object]:
     """Return the KubeVirt object: one replica of each part, software emulation where KVM was not proved."""
+    emulates = accelerator is not Accelerator.KVM
     return {
         "apiVersion": "kubevirt.io/v1",
         "kind": "KubeVirt",
@@ -164,14 +166,14 @@ def build_request(*, emulate: bool) -> dict[str, object]:
         "spec": {
             "imagePullPolicy": "IfNotPresent",
             "infra": {"replicas": 1},
-            "configuration": {"developerConfiguration": {"useEmulation": emulate, "featureGates": []}},
+            "configuration": {"developerConfiguration": {"useEmulation": emulates, "featureGates": []}},
         },
     }
 
 
-def request(place: Layout, *, emulate: bool) -> bool | Pending:
+def request(place: Layout, *, accelerator: Accelerator) -> bool | Pending:
     """Ask for KubeVirt as it shall be; what is there already is left alone, because the operator checks each change."""
-    wanted = build_request(emulate=emulate)
+    wanted = build_request(accelerator=accelerator)
     try:
         present = cluster.fetch(place, "kubevirt", "kubevirt", "-n", NAMESPACE, reason="see what was asked for")
         if present is None or not holds(present["spec"], wanted["spec"]):
@@ -189,13 +191,13 @@ def holds(present: object, wanted: object) -> bool:
     return present == wanted or (present is None and wanted == [])
 
 
-def _tell_labeller(place: Layout, *, emulate: bool) -> None:
+def _tell_labeller(place: Layout, *, accelerator: Accelerator) -> None:
     """Leave word for the node labeller in the launcher image, which looks at the device only."""
     mark = place.root / "node-labeller" / kubevirt_images.EMULATION_MARK
-    if emulate:
-        mark.touch()
-    else:
+    if accelerator is Accelerator.KVM:
         mark.unlink(missing_ok=True)
+    else:
+        mark.touch()
 
 
 def is_applied(place: Layout) -> bool:

@@ -134,6 +134,11 @@ class Layout:
         """Return the file that lists the directories which were made on the machine to mount something there."""
         return self.root / "mount-points"
 
+    @property
+    def kernel_settings(self) -> Path:
+        """Return the file with the kernel's settings as they were before the host changed them."""
+        return self.root / "kernel-settings.json"
+
     def log(self, component: str) -> Path:
         """Return the log file of a component."""
         return self.logs / f"{component}.log"

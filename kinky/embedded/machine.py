@@ -12,7 +12,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kinky import paths, process, proxies
-from kinky.embedded import cgroups, components, credentials, layout, preflight, proxy, sandbox, settings
+from kinky.accelerator import Accelerator
+from kinky.embedded import (
+    cgroups,
+    components,
+    credentials,
+    kernel_settings,
+    layout,
+    preflight,
+    proxy,
+    sandbox,
+    settings,
+)
 from kinky.embedded.layout import Layout
 from kinky.embedded.toolchain import ensure_tools
 from kinky.errors import HostError
@@ -30,14 +41,15 @@ class Record:
     pid: int
     apiPort: int
     started: float
-    accelerator: str = ""
+    accelerator: Accelerator = Accelerator.UNKNOWN
 
 
 def read_record(place: Layout) -> Record | None:
     """Return the record, or None if there is none that can be read."""
     try:
         entries = json.loads(place.record.read_text())
-        return Record(**{name: entries[name] for name in ("pid", "apiPort", "started", "accelerator")})
+        known = {name: entries[name] for name in ("pid", "apiPort", "started")}
+        return Record(**known, accelerator=Accelerator.parse(entries["accelerator"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -102,6 +114,8 @@ def start(place: Layout) -> Record:
         port = listener.getsockname()[1]
         credentials.write_outside_kubeconfig(place, port)
         cgroups.create(place.cgroup)
+        # The host's own kubelet writes some of them too, so the old values are kept before it starts.
+        kernel_settings.ensure(place)
         path = os.pathsep.join([*sorted({str(program.parent) for program in programs.values()}), os.environ["PATH"]])
         pid = process.spawn_detached(
             sandbox.build_command(place, listener.fileno()),
@@ -115,7 +129,8 @@ def start(place: Layout) -> Record:
             },
             pass_fds=[listener.fileno()],
         )
-        record = Record(pid=pid, apiPort=port, started=time.time(), accelerator=before.accelerator if before else "")
+        last = before.accelerator if before else Accelerator.UNKNOWN
+        record = Record(pid=pid, apiPort=port, started=time.time(), accelerator=last)
         write_record(place, record)
     return record
 
@@ -134,6 +149,9 @@ def stop(place: Layout) -> None:
             process.terminate(target, expect=place.marker, grace_seconds=STOP_SECONDS)
         process.terminate(record.pid, expect=place.marker, grace_seconds=5)
     remove_leftovers(place)
+    if not find_sandboxes(layout.MODULE):
+        # Guests of another host on this machine need them as well.
+        kernel_settings.restore(place)
 
 
 def remove_leftovers(place: Layout) -> None:
@@ -164,8 +182,13 @@ def _remove_mount_points(place: Layout) -> None:
 
 def stray_processes(place: Layout) -> list[int]:
     """Return the sandboxes of this state directory that run, whether or not a record knows them."""
+    return find_sandboxes(place.marker)
+
+
+def find_sandboxes(marker: str) -> list[int]:
+    """Return the processes that have this text in their command line."""
     numbers = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-    return [pid for pid in numbers if pid != os.getpid() and process.is_alive(pid, expect=place.marker)]
+    return [pid for pid in numbers if pid != os.getpid() and process.is_alive(pid, expect=marker)]
 
 
 def open_port(preferred: int | None) -> socket.socket:

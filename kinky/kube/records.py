@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from kinky import names
 from kinky.kube.connection import JsonObject
 from kinky.kube.objects import fetch_condition, is_condition_true
 
@@ -125,11 +126,14 @@ class LauncherPod:
     """The Secret of each volume that is one."""
     claims: dict[str, str]
     """The claim of each volume that outlives the pod."""
+    is_container: bool
+    """Whether its guest is a container, and not a virtual machine."""
 
     @classmethod
     def parse(cls, body: JsonObject) -> "LauncherPod":
         """Parse a Pod as the API returned it."""
-        metadata, volumes = body["metadata"], (body.get("spec") or {}).get("volumes") or []
+        metadata, spec = body["metadata"], body.get("spec") or {}
+        volumes = spec.get("volumes") or []
         deleting = metadata.get("deletionTimestamp") is not None
         return cls(
             name=metadata["name"],
@@ -143,6 +147,10 @@ class LauncherPod:
                 for volume in volumes
                 if "persistentVolumeClaim" in volume
             },
+            is_container=any(
+                f"/{names.CONTAINER_LAUNCHER}:" in container.get("image", "")
+                for container in spec.get("containers") or []
+            ),
         )
 
 

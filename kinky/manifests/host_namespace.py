@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kinky import names
+from kinky.accelerator import Accelerator
 from kinky.config.model import KinkyConfig
 from kinky.manifests.body import Body, host_labels
 
@@ -11,5 +13,11 @@ def build_host_namespace(cfg: KinkyConfig) -> Body:
     return {
         "apiVersion": "v1",
         "kind": "Namespace",
-        "metadata": {"name": cfg.host.namespace, "labels": host_labels(cfg)},
+        "metadata": {"name": cfg.host.namespace, "labels": host_labels(cfg) | ground_labels(cfg)},
     }
+
+
+def ground_labels(cfg: KinkyConfig) -> dict[str, str]:
+    """Return the labels by which the embedded host knows whose VMs start as container guests."""
+    asked = cfg.host.asked_accelerator
+    return {names.LABEL_ACCELERATOR: asked.value} if asked is Accelerator.CONTAINER else {}

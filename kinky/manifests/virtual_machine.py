@@ -10,6 +10,7 @@ import uuid
 from typing import Final
 
 from kinky import names
+from kinky.accelerator import Accelerator
 from kinky.config.model import KinkyConfig
 from kinky.manifests.body import Body, Late, binary_quantity, host_labels, host_metadata
 from kinky.manifests.storage import etcd_capacity, has_etcd_claim
@@ -30,7 +31,7 @@ def build_virtual_machine(
     image: Late,
     user_data_secret: Late,
     credentials_secret: Late,
-    emulated: bool,
+    accelerator: Accelerator,
 ) -> Body:
     """Return the VirtualMachine of a node.
 
@@ -38,7 +39,7 @@ def build_virtual_machine(
         image: reference of the node image, a containerDisk.
         user_data_secret: name of the Secret with user-data and network-data.
         credentials_secret: name of the Secret with the node's keys, which become files on a disk.
-        emulated: whether the host has no hardware virtualisation.
+        accelerator: how the host runs the guest.
     """
     return {
         "apiVersion": "kubevirt.io/v1",
@@ -49,7 +50,7 @@ def build_virtual_machine(
             "template": {
                 # Copied to the launcher pod: Services, policies and selectors go by these labels.
                 "metadata": {"labels": host_labels(cfg, node)},
-                "spec": _instance_spec(cfg, node, emulated=emulated)
+                "spec": _instance_spec(cfg, node, accelerator=accelerator)
                 | {"volumes": _volumes(cfg, node, image, user_data_secret, credentials_secret)},
             },
         },
@@ -66,7 +67,7 @@ def mac_address(cfg: KinkyConfig, node: NodeSpec) -> str:
     return ":".join(f"{octet:02x}" for octet in (0x02, *virtual_machine_uuid(cfg, node).bytes[-5:]))
 
 
-def _instance_spec(cfg: KinkyConfig, node: NodeSpec, *, emulated: bool) -> Body:
+def _instance_spec(cfg: KinkyConfig, node: NodeSpec, *, accelerator: Accelerator) -> Body:
     spec: Body = {
         "architecture": "amd64",
         "hostname": node.name,
@@ -80,7 +81,7 @@ def _instance_spec(cfg: KinkyConfig, node: NodeSpec, *, emulated: bool) -> Body:
                 "labelSelector": {"matchLabels": {names.LABEL_CLUSTER: cfg.cluster.name, names.LABEL_POOL: node.pool}},
             }
         ],
-        "domain": _domain(cfg, node, emulated=emulated),
+        "domain": _domain(cfg, node, accelerator=accelerator),
         "networks": [{"name": _NETWORK, "pod": {}}],
     }
     if node.is_control_plane:
@@ -100,7 +101,7 @@ def _api_probe() -> Body:
     }
 
 
-def _domain(cfg: KinkyConfig, node: NodeSpec, *, emulated: bool) -> Body:
+def _domain(cfg: KinkyConfig, node: NodeSpec, *, accelerator: Accelerator) -> Body:
     # Maximum = actual: without it KubeVirt reserves room for hotplug that an inner kubelet would never notice.
     cpu: Body = {"sockets": 1, "cores": node.cores, "threads": 1, "maxSockets": 1}
     if cfg.virtual_machine.cpu_model is not None:
@@ -119,14 +120,15 @@ def _domain(cfg: KinkyConfig, node: NodeSpec, *, emulated: bool) -> Body:
         "cpu": cpu,
         "memory": memory,
         "resources": {},
-        "devices": _devices(cfg, node, emulated=emulated),
+        "devices": _devices(cfg, node, accelerator=accelerator),
     }
-    if emulated:
+    # A container reads no DMI, and takes the settings for real processors.
+    if accelerator is Accelerator.EMULATION:
         domain["chassis"] = {"asset": EMULATED_ASSET}
     return domain
 
 
-def _devices(cfg: KinkyConfig, node: NodeSpec, *, emulated: bool) -> Body:
+def _devices(cfg: KinkyConfig, node: NodeSpec, *, accelerator: Accelerator) -> Body:
     # Left out for `bootstrap`: the host's default logs, and what a step sets after it stays (docs/decisions/0016).
     logged = {"always": {"logSerialConsole": True}, "never": {"logSerialConsole": False}, "bootstrap": {}}
     return {
@@ -134,8 +136,8 @@ def _devices(cfg: KinkyConfig, node: NodeSpec, *, emulated: bool) -> Body:
         "autoattachSerialConsole": True,
         "autoattachMemBalloon": True,
         **logged[cfg.virtual_machine.serial_console_log],
-        # Queues spread interrupts over real processors; emulated ones share one thread anyway.
-        "networkInterfaceMultiqueue": not emulated,
+        # Queues spread interrupts over real processors. Emulated ones share one thread, and a container has no queue.
+        "networkInterfaceMultiqueue": accelerator not in (Accelerator.EMULATION, Accelerator.CONTAINER),
         "rng": {},
         "disks": _disks(node),
         "interfaces": [{"name": _NETWORK, "masquerade": {}, "model": "virtio", "macAddress": mac_address(cfg, node)}],

@@ -36,11 +36,16 @@ ETCD_VOLUME: Final = "etcd"
 CREDENTIALS: Final = "private/secret-disks/credentials.iso"
 DATA: Final = "libvirt-runtime/empty-disks/data.qcow2"
 EPHEMERAL_ETCD: Final = "libvirt-runtime/empty-disks/etcd.qcow2"
+# Where our own launcher puts it: raw files. It makes no file of the credentials and of the user-data, which a guest
+# reads from the pod's Secret volumes and keeps in RAM.
+CONTAINER_DATA: Final = "libvirt-runtime/kinky-guest/disks/data.img"
+CONTAINER_ETCD: Final = "libvirt-runtime/kinky-guest/disks/etcd.img"
 USER_DATA: Final = "ephemeral-disks/cloud-init-data/*/noCloud.iso"
 
 _KINDS: Final = {
     f"*/{CREDENTIALS}": Kind.CREDENTIALS_DISK,
     f"*/{EPHEMERAL_ETCD}": Kind.INNER_ETCD,
+    f"*/{CONTAINER_ETCD}": Kind.INNER_ETCD,
     names.etcd_claim("*") + "/*": Kind.INNER_ETCD,
 }
 KINDS: Final = frozenset({Kind.VM_DISK, *_KINDS.values()})
@@ -101,33 +106,41 @@ def find_disks(
 def build_places(pod: LauncherPod, provider: str) -> Iterator[Place]:
     """Yield what may and must be on the disks that a launcher pod holds; one that has ended need not hold any."""
     control_plane = pod.labels.get(names.LABEL_ROLE) == names.CONTROL_PLANE
+    data, etcd = (CONTAINER_DATA, CONTAINER_ETCD) if pod.is_container else (DATA, EPHEMERAL_ETCD)
     secret = pod.secrets.get(CREDENTIALS_VOLUME, "")
     # A worker with the keys of the authorities on its disk is a leak, even if its VM says so.
     if fnmatchcase(secret, _own_secret(pod, control_plane=control_plane)):
-        for secret_class in (SecretClass.PRIVATE_KEY, SecretClass.ENCRYPTION_KEY):
-            yield Place(
-                kind=Kind.CREDENTIALS_DISK,
-                name=f"{pod.name}/{CREDENTIALS}",
-                secret_class=secret_class,
-                secret=f"{secret}/*",
-                reason="the node's own keys are files on it as long as the VM runs",
-                must_hit=pod.running,
-                itself=True,
-            )
+        if not pod.is_container:
+            yield from _expect_keys(pod, secret)
         if not control_plane:
             yield Place(
                 kind=Kind.VM_DISK,
-                name=f"{pod.name}/{DATA}",
+                name=f"{pod.name}/{data}",
                 secret_class=SecretClass.PRIVATE_KEY,
                 secret=f"{secret}/kubelet-client.key",
                 reason="the kubelet keeps a copy of its client certificate below /var/lib/kubelet",
                 must_hit=False,
             )
     if pod.running:
-        yield _expect(Kind.VM_DISK, f"{pod.name}/{DATA}", DATA_LABEL)
-        yield _expect(Kind.VM_DISK, f"{pod.name}/{USER_DATA}", CLOUD_CONFIG)
+        yield _expect(Kind.VM_DISK, f"{pod.name}/{data}", DATA_LABEL)
+        if not pod.is_container:
+            yield _expect(Kind.VM_DISK, f"{pod.name}/{USER_DATA}", CLOUD_CONFIG)
         if control_plane and ETCD_VOLUME not in pod.claims:
-            yield from _expect_etcd(f"{pod.name}/{EPHEMERAL_ETCD}", provider)
+            yield from _expect_etcd(f"{pod.name}/{etcd}", provider)
+
+
+def _expect_keys(pod: LauncherPod, secret: str) -> Iterator[Place]:
+    """Yield that the credentials disk of a virtual machine holds the node's own keys."""
+    for secret_class in (SecretClass.PRIVATE_KEY, SecretClass.ENCRYPTION_KEY):
+        yield Place(
+            kind=Kind.CREDENTIALS_DISK,
+            name=f"{pod.name}/{CREDENTIALS}",
+            secret_class=secret_class,
+            secret=f"{secret}/*",
+            reason="the node's own keys are files on it as long as the VM runs",
+            must_hit=pod.running,
+            itself=True,
+        )
 
 
 def _own_secret(pod: LauncherPod, *, control_plane: bool) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from kinky import names
+from kinky.accelerator import Accelerator
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.manifests import (
@@ -125,7 +126,7 @@ def _host_bodies(cfg: KinkyConfig, nodes: tuple[NodeSpec, ...], addresses: Addre
             image=cfg.image.reference or "kinky.internal/node:v1.36.3-000000000000",
             user_data_secret=secret,
             credentials_secret=credentials,
-            emulated=cfg.host.accelerator == "emulation",
+            accelerator=Accelerator.parse(cfg.host.accelerator),
         )
 
 

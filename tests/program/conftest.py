@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from kinky import program
+from kinky.accelerator import Accelerator
 from kinky.bootstrap.stores.opening import describe_store
 from kinky.components.inner_cluster import InnerClusterArgs
 from kinky.config.load import load_config, select_own
@@ -44,7 +45,7 @@ def build_args(raw: dict[str, Any], *, source: str = "a test") -> InnerClusterAr
         store=describe_store(config),
         custom_resource_definitions=[DEFINITION],
         cloud_init_schemas=None,
-        emulated=True,
+        accelerator=Accelerator.EMULATION,
         kinky_command="/opt/bin/kinky",
         ca_file="/home/me/ca.crt",
     )

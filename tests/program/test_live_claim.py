@@ -14,6 +14,7 @@ def claim(monkeypatch: pytest.MonkeyPatch) -> Calls:
     calls = Calls()
     for module, name, answer in (
         (steps.namespace, "ensure_namespace", True),
+        (steps.namespace, "ensure_ground", None),
         (steps.namespace, "delete_namespace", None),
         (steps.record, "ensure_record", None),
         (steps.record, "delete_record", None),
@@ -43,7 +44,22 @@ def names_of(calls: Calls) -> list[str]:
 def test_the_claim_makes_the_namespace_before_its_marker(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = claim(monkeypatch)
     assert (steps.ClaimStep().create(dict(CLAIM)).outs or {})["namespace_created"] is True
-    assert names_of(calls) == ["ensure_namespace", "ensure_record"]
+    # The label last: the record shows that the cluster is this stack's.
+    assert names_of(calls) == ["ensure_namespace", "ensure_record", "ensure_ground"]
+
+
+def test_a_namespace_of_somebody_else_keeps_its_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = claim(monkeypatch)
+    steps.ClaimStep().create({**CLAIM, "create_namespace": False})
+    assert names_of(calls) == ["ensure_record"]
+
+
+def test_a_label_that_was_lost_is_set_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    claim(monkeypatch)
+    monkeypatch.setattr(steps.record, "fetch_record", lambda *_arguments: object())
+    monkeypatch.setattr(steps.namespace, "is_ground_wrong", lambda *_arguments: True)
+    assert steps.ClaimStep().diff("id", {**CLAIM, "namespace_created": True}, dict(CLAIM)).changes
+    assert not steps.ClaimStep().diff("id", {**CLAIM, "namespace_created": False}, dict(CLAIM)).changes
 
 
 def test_the_claim_goes_only_when_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

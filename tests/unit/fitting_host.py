@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from kinky import names
 from kinky.bootstrap import fit
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
@@ -40,7 +41,7 @@ def build_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeConnectio
     return connection
 
 
-def add_node(host: FakeConnection, *, kvm: str) -> None:
+def add_node(host: FakeConnection, *, kvm: str, guests: str = "") -> None:
     status = {
         "allocatable": {
             "cpu": "8",
@@ -54,7 +55,9 @@ def add_node(host: FakeConnection, *, kvm: str) -> None:
         "addresses": [{"type": "InternalIP", "address": "10.84.0.1"}, {"type": "Hostname", "address": "n"}],
     }
     labels = {"kubernetes.io/arch": "amd64", "kubevirt.io/schedulable": "true"}
-    host.add("/api/v1/nodes", "n", metadata={"labels": labels}, spec={"podCIDRs": ["10.85.0.0/16"]}, status=status)
+    annotations = {names.CONTAINER_GUESTS: guests} if guests else {}
+    metadata = {"labels": labels, "annotations": annotations}
+    host.add("/api/v1/nodes", "n", metadata=metadata, spec={"podCIDRs": ["10.85.0.0/16"]}, status=status)
 
 
 def add_kubevirt(host: FakeConnection, *, emulates: bool, phase: str = "Deployed") -> None:

@@ -40,6 +40,23 @@ def test_a_namespace_of_somebody_else_is_left_as_it_is(host: FakeConnection, lab
     assert host.objects[f"{NAMESPACES}/ns"]["metadata"]["labels"] == labels
 
 
+CONTAINER = names.cluster_labels("dev") | {names.LABEL_ACCELERATOR: "container"}
+
+
+@pytest.mark.parametrize(("before", "wanted"), [({}, CONTAINER), (CONTAINER, names.cluster_labels("dev"))])
+def test_an_earlier_namespace_gets_and_loses_the_label_of_the_accelerator(
+    host: FakeConnection, before: dict[str, str], wanted: dict[str, str]
+) -> None:
+    host.add(NAMESPACES, "ns", metadata={"labels": names.cluster_labels("dev") | {"mine": "stays"} | before})
+    body = {"metadata": {"name": "ns", "labels": wanted}}
+    assert namespace.is_ground_wrong(ACCESS, body)
+    namespace.ensure_ground(ACCESS, body)
+    labels = host.objects[f"{NAMESPACES}/ns"]["metadata"]["labels"]
+    assert labels.get(names.LABEL_ACCELERATOR) == wanted.get(names.LABEL_ACCELERATOR)
+    assert labels["mine"] == "stays"
+    assert not namespace.is_ground_wrong(ACCESS, body)
+
+
 def test_the_namespace_goes(host: FakeConnection) -> None:
     host.add(NAMESPACES, "ns", metadata={"labels": names.cluster_labels("dev")})
     namespace.delete_namespace(ACCESS, limit_seconds=5)

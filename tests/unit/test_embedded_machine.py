@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kinky import process
+from kinky.accelerator import Accelerator
 from kinky.embedded import cgroups, machine, preflight, proxy
 from kinky.embedded.layout import Layout
 from kinky.errors import CommandError, HostError
@@ -135,7 +136,7 @@ def test_port_must_be_a_number_of_a_port(monkeypatch: pytest.MonkeyPatch, value:
 
 def test_record_survives_and_a_stale_one_is_not_a_running_host(tmp_path: Path) -> None:
     place = Layout(tmp_path)
-    record = machine.Record(pid=os.getpid(), apiPort=16440, started=12.5, accelerator="kvm")
+    record = machine.Record(pid=os.getpid(), apiPort=16440, started=12.5, accelerator=Accelerator.KVM)
     machine.write_record(place, record)
     assert place.record.stat().st_mode & 0o077 == 0
     assert machine.read_record(place) == record
@@ -193,3 +194,17 @@ def test_made_mount_points_are_removed_unless_used(tmp_path: Path, monkeypatch: 
     assert not made.exists()
     assert used.exists()
     assert not place.mount_points.exists()
+
+
+def test_nested_groups_of_guests_are_thawed_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top = tmp_path / "kinky-1"
+    deep = top / "kubepods" / "pod1" / "launcher" / "dev-worker-0" / "kubepods.slice" / "kubepods-pod2.slice" / "guest"
+    deep.mkdir(parents=True)
+    hierarchy = cgroups.Hierarchy(tmp_path, unified=False, controllers=frozenset({"freezer"}))
+    monkeypatch.setattr(cgroups, "hierarchies", lambda: (hierarchy,))
+    thawed: list[Path] = []
+    monkeypatch.setattr(cgroups, "_thaw", thawed.append)
+    cgroups.remove("kinky-1")
+    assert cgroups.residue("kinky-1") == []
+    assert thawed[0] == deep
+    assert thawed[-1] == top

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kinky.accelerator import Accelerator
 from kinky.embedded import (
     accelerator,
     cluster,
@@ -157,12 +158,12 @@ def test_operator_manifest_is_filled_in_without_its_deployment() -> None:
 
 
 def test_request_that_is_there_with_defaults_is_left_alone() -> None:
-    wanted = kubevirt.build_request(emulate=True)["spec"]
+    wanted = kubevirt.build_request(accelerator=Accelerator.EMULATION)["spec"]
     present = json.loads(json.dumps(wanted))
     present["certificateRotateStrategy"] = {}
     del present["configuration"]["developerConfiguration"]["featureGates"]
     assert kubevirt.holds(present, wanted)
-    assert not kubevirt.holds(present, kubevirt.build_request(emulate=False)["spec"])
+    assert not kubevirt.holds(present, kubevirt.build_request(accelerator=Accelerator.KVM)["spec"])
 
 
 def pod(*, started: str, ready: str = "True", reason: str = "") -> dict[str, Any]:

@@ -15,6 +15,7 @@ PACKAGE = ROOT / "kinky"
 LAYERS = (
     {
         "",
+        "accelerator",
         "apt",
         "errors",
         "file_lock",

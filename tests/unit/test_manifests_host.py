@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from kinky.accelerator import Accelerator
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.manifests import (
@@ -46,7 +47,7 @@ def test_services_select_exactly_their_vms() -> None:
     nodes = build_nodes(cfg)
     machines = {
         node.name: virtual_machine.build_virtual_machine(
-            cfg, node, image="i", user_data_secret="u", credentials_secret="c", emulated=False
+            cfg, node, image="i", user_data_secret="u", credentials_secret="c", accelerator=Accelerator.KVM
         )["spec"]["template"]["metadata"]["labels"]
         for node in nodes
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kinky.accelerator import Accelerator
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.manifests import storage, virtual_machine
@@ -18,14 +19,14 @@ def config(**sections: Any) -> KinkyConfig:
     return load_config({"cluster": {"name": "t"}, "host": {"embedded": True}, **sections}, source="test")
 
 
-def body(cfg: KinkyConfig, node: NodeSpec, *, emulated: bool = False) -> Body:
+def body(cfg: KinkyConfig, node: NodeSpec, *, accelerator: Accelerator = Accelerator.KVM) -> Body:
     return virtual_machine.build_virtual_machine(
-        cfg, node, image="image", user_data_secret="ud", credentials_secret="keys", emulated=emulated
+        cfg, node, image="image", user_data_secret="ud", credentials_secret="keys", accelerator=accelerator
     )
 
 
-def instance(cfg: KinkyConfig, index: int = 0, *, emulated: bool = False) -> Body:
-    spec: Body = body(cfg, build_nodes(cfg)[index], emulated=emulated)["spec"]["template"]["spec"]
+def instance(cfg: KinkyConfig, index: int = 0, *, accelerator: Accelerator = Accelerator.KVM) -> Body:
+    spec: Body = body(cfg, build_nodes(cfg)[index], accelerator=accelerator)["spec"]["template"]["spec"]
     return spec
 
 
@@ -122,8 +123,22 @@ def test_quantities_are_canonical(mib: int, text: str) -> None:
 
 
 def test_only_an_emulated_guest_is_told_so() -> None:
-    assert instance(config(), emulated=True)["domain"]["chassis"] == {"asset": "emulated"}
-    assert "chassis" not in instance(config())["domain"]
+    assert instance(config(), accelerator=Accelerator.EMULATION)["domain"]["chassis"] == {"asset": "emulated"}
+    for other in set(Accelerator) - {Accelerator.EMULATION}:
+        assert "chassis" not in instance(config(), accelerator=other)["domain"]
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "queues"),
+    [
+        (Accelerator.KVM, True),
+        (Accelerator.UNKNOWN, True),
+        (Accelerator.EMULATION, False),
+        (Accelerator.CONTAINER, False),
+    ],
+)
+def test_a_network_card_has_several_queues_where_they_spread_load(accelerator: Accelerator, queues: bool) -> None:
+    assert instance(config(), accelerator=accelerator)["domain"]["devices"]["networkInterfaceMultiqueue"] is queues
 
 
 def test_firmware_and_processor_model_follow_the_configuration() -> None:

@@ -77,6 +77,37 @@ def test_up_prints_outputs_as_data_and_use_as_words(
     assert 'eval "$(.venv/bin/kinky env --stack dev)"' in printed.err
 
 
+def test_up_keeps_the_accelerator_for_later_commands(
+    engines: Callable[..., FakeEngine], capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = engines()
+    assert main.main(["up", "--stack", "dev", "--accelerator", "container"]) == 0
+    assert engine.calls == ["keep_setting", "up", "outputs"]
+    assert "Pulumi.dev.yaml: host.accelerator is container, for later commands too" in capsys.readouterr().err
+    engine.calls.clear()
+    assert main.main(["up", "--stack", "dev"]) == 0
+    assert engine.calls == ["up", "outputs"]
+
+
+def test_an_accelerator_that_the_stack_cannot_have_is_refused_before_the_file_changes(
+    engines: Callable[..., FakeEngine], capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = engines()
+    assert main.main(["up", "--stack", "prod", "--accelerator", "container"]) != 0
+    assert engine.calls == []
+    assert 'host.accelerator = "container": needs host.embedded: true' in capsys.readouterr().err
+
+
+def test_a_setting_is_kept_as_pulumi_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[Any] = []
+    stack = SimpleNamespace(set_config=lambda key, value, *, path: kept.append((key, value.value, value.secret, path)))
+    monkeypatch.setattr(automation.Stack, "create_or_select", lambda *_: stack)
+    workspace: Any = SimpleNamespace(env_vars={"PULUMI_BACKEND_URL": "https://state.example"})
+    engine = stack_engine.StackEngine(read_stack_file("dev"), workspace=workspace)
+    engine.keep_setting(key="host.accelerator", value="container")
+    assert kept == [("kinky:host.accelerator", "container", False, True)]
+
+
 def test_outputs_one_or_all(engines: Callable[..., FakeEngine], capsys: pytest.CaptureFixture[str]) -> None:
     engines()
     assert main.main(["outputs", "endpoint"]) == 0

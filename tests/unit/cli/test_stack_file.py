@@ -56,3 +56,15 @@ def test_a_file_that_may_not_be_read_is_told_as_that(stacks: Path, monkeypatch: 
     monkeypatch.setattr(Path, "read_text", refuse)
     with pytest.raises(ConfigError, match=r"^stacks/Pulumi.bad.yaml: cannot be read: Permission denied$"):
         stack_file.read_stack_file("bad")
+
+
+@pytest.mark.parametrize(
+    "host", ["", "  kinky:host: {embedded: true, accelerator: kvm}\n", "  host: {embedded: true}\n"]
+)
+def test_an_accelerator_can_stand_in_for_the_files(stacks: Path, host: str) -> None:
+    image = "" if host else "  kinky:image: {reference: example.test/node:1}\n"
+    text = f"config:\n  kinky:cluster: {{name: dev, ephemeral: true}}\n{host}{image}"
+    (stacks / "Pulumi.dev.yaml").write_text(text)
+    found = stack_file.read_stack_file("dev", accelerator="emulation").config.host
+    assert (found.accelerator, found.embedded) == ("emulation", bool(host))
+    assert (stacks / "Pulumi.dev.yaml").read_text() == text

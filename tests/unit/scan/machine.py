@@ -104,8 +104,10 @@ def join(files: dict[str, bytes]) -> bytes:
     return bytes(2048 * 16) + b"".join(body + bytes(-len(body) % 2048) for body in files.values())
 
 
-def add_vm(machine: Machine, node: str, *, secret: str, phase: str = "Running", claim: str = "") -> None:
-    """Put a launcher pod with its disks there, as KubeVirt makes them."""
+def add_vm(
+    machine: Machine, node: str, *, secret: str, phase: str = "Running", claim: str = "", container: bool = False
+) -> None:
+    """Put a launcher pod with its disks there, as KubeVirt makes them, or our launcher for a container guest."""
     role = "control-plane" if node == CONTROL_PLANE else "worker"
     volumes: list[dict[str, object]] = [{"name": name, "emptyDir": {}} for name in VOLUMES]
     volumes.append({"name": "credentials", "secret": {"secretName": secret}})
@@ -117,16 +119,26 @@ def add_vm(machine: Machine, node: str, *, secret: str, phase: str = "Running", 
         "kinky.dev/node": node,
         "kinky.dev/role": role,
     }
+    program = "container-launcher" if container else "virt-launcher"
     machine.connection.add(
         f"{NAMESPACE}/pods",
         launcher(node),
         metadata={"labels": labels},
-        spec={"containers": [{"name": "compute"}], "volumes": volumes},
+        spec={
+            "containers": [{"name": "compute", "image": f"kinky.internal/kubevirt/{program}:v1"}],
+            "volumes": volumes,
+        },
         status={"phase": phase},
     )
-    write(machine.disk(node, disks.CREDENTIALS), join(SECRETS[secret]))
-    write(machine.disk(node, USER_DATA), bytes(4096) + b"#cloud-config\n")
-    write(machine.disk(node, disks.DATA), b"QFI\xfb" + bytes(FILL) + disks.DATA_LABEL.reveal() + bytes(FILL))
+    content = bytes(FILL) + disks.DATA_LABEL.reveal() + bytes(FILL)
+    if container:
+        for path in (disks.CREDENTIALS, USER_DATA, disks.DATA):
+            machine.disk(node, path).unlink(missing_ok=True)
+        write(machine.disk(node, disks.CONTAINER_DATA), content)
+    else:
+        write(machine.disk(node, disks.CREDENTIALS), join(SECRETS[secret]))
+        write(machine.disk(node, USER_DATA), bytes(4096) + b"#cloud-config\n")
+        write(machine.disk(node, disks.DATA), b"QFI\xfb" + content)
     machine.connection.answers[("GET", f"{NAMESPACE}/pods/{launcher(node)}/log")] = lambda _body: Reply(
         200, machine.log
     )

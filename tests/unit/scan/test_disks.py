@@ -163,6 +163,30 @@ def test_etcd_of_an_ephemeral_cluster_is_a_disk_of_the_vm(machine: Machine) -> N
     assert machine.scan().passed
 
 
+def test_disks_of_container_guests_are_found_where_our_launcher_puts_them(machine: Machine) -> None:
+    add_vm(machine, CONTROL_PLANE, secret="dev-pki", claim=CLAIM, container=True)
+    add_vm(machine, WORKER, secret=WORKER_SECRET, container=True)
+    report = machine.scan()
+    assert (report.unexpected, report.missing, report.unread) == ((), (), ())
+    assert {kind: report.tallies[kind].artefacts for kind in OURS if kind in report.tallies} == {
+        Kind.VM_DISK: 2,
+        Kind.INNER_ETCD: 1,
+    }
+    append(machine.disk(WORKER, disks.CONTAINER_DATA), PKI["ca.key"])
+    assert unexpected(machine) == {("VM disk", "dev-pki/ca.key")}
+    machine.disk(CONTROL_PLANE, disks.CONTAINER_DATA).unlink()
+    assert {where for where, _ in missing(machine)} == {f"VM disk {launcher(CONTROL_PLANE)}/{disks.CONTAINER_DATA}"}
+
+
+def test_etcd_of_an_ephemeral_container_guest_is_a_disk_of_its_pod(machine: Machine) -> None:
+    machine.connection.objects.pop(f"{NAMESPACE}/persistentvolumeclaims/{CLAIM}")
+    add_vm(machine, CONTROL_PLANE, secret="dev-pki", container=True)
+    name = f"inner etcd {launcher(CONTROL_PLANE)}/{disks.CONTAINER_ETCD}"
+    assert {where for where, _ in missing(machine)} == {name}
+    write(machine.disk(CONTROL_PLANE, disks.CONTAINER_ETCD), machine.etcd.read_bytes())
+    assert machine.scan().passed
+
+
 def test_a_volume_that_is_no_folder_here_is_told_and_fails(machine: Machine) -> None:
     machine.connection.add("/api/v1/persistentvolumes", "pvc-1", spec={"csi": {"driver": "other"}})
     report = machine.scan()
