@@ -41,11 +41,7 @@ func (b bundle) configuration() *specs.Spec {
 			Terminal: true,
 			Cwd:      "/",
 			Args:     []string{"/sbin/init"},
-			Env: append([]string{
-				"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "container=kinky", "TERM=dumb",
-				// The console is for stages and failures.
-				"SYSTEMD_LOG_TARGET=journal",
-			}, b.cgroup.environment()...),
+			Env:      append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "container=kinky", "TERM=dumb"}, b.cgroup.environment()...),
 			Capabilities: &specs.LinuxCapabilities{
 				Bounding: b.capabilities, Effective: b.capabilities, Permitted: b.capabilities,
 			},
