@@ -124,6 +124,7 @@ def _read_host(cfg: KinkyConfig, api: HostApi, stack: str, findings: Findings) -
             _check_contents(cfg, api, stack, findings)
         check_room(api, cfg, reading, findings)
         accelerator = _check_kubevirt(cfg, reading, findings) if served else Accelerator.UNKNOWN
+        _check_members(cfg, accelerator, findings)
     except ApiError as error:
         findings.refuse([error.message], "the host answered once and then did not: try again")
         return None
@@ -211,6 +212,18 @@ def _check_kubevirt(cfg: KinkyConfig, reading: Reading, findings: Findings) -> A
             "leave host.accelerator: auto, or change useEmulation in the KubeVirt object",
         )
     return Accelerator.CONTAINER if asked is Accelerator.CONTAINER else offered
+
+
+def _check_members(cfg: KinkyConfig, accelerator: Accelerator, findings: Findings) -> None:
+    """Refuse several control planes where the host emulates: they starve each other (docs/decisions/0024)."""
+    replicas = cfg.control_plane.replicas
+    if accelerator is not Accelerator.EMULATION or replicas == 1:
+        return
+    faster = "set host.accelerator: container" if cfg.host.embedded else "choose a host with hardware virtualisation"
+    findings.refuse(
+        [f"controlPlane.replicas = {replicas}: this host emulates processors, and emulation carries one control plane"],
+        f"{faster}, or set controlPlane.replicas: 1",
+    )
 
 
 def find_accelerator(settings: VirtSettings, nodes: Sequence[JsonObject]) -> Accelerator:

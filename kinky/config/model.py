@@ -113,7 +113,7 @@ class ControlPlane(Section):
     """The nodes that run the API, etcd and the controllers."""
 
     replicas: Annotated[ControlPlaneCount, never("etcd's members are chosen when the cluster is made")] = 1
-    """Number of control planes: 3 survive the loss of one."""
+    """Number of control planes: 3 survive the loss of one; a host that emulates carries only 1."""
     cores: Annotated[Cores, AT_RESTART] = 2
     """Virtual processors of each."""
     memory_mib: Annotated[int, within(1700, 4194304, because="kubeadm asks for 1700 MiB"), AT_RESTART] = 3072

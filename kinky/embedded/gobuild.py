@@ -32,8 +32,7 @@ def build(tool: Tool, into: Path, *, go: Path) -> None:
         tempfile.TemporaryDirectory(prefix=f"kinky-{tool.name}-") as folder,
     ):
         workdir = Path(folder)
-        for source in tool.directory.iterdir():
-            shutil.copy(source, workdir)
+        shutil.copytree(tool.directory, workdir, dirs_exist_ok=True)
         if tool.stage:
             module = module_folder(tool, go=go)
             for entry in tool.stage:

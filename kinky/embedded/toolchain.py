@@ -48,9 +48,9 @@ class Tool:
                 (self.version, sorted(self.programs.items()), self.ldflags, self.stage, self.archive, self.cgo)
             ).encode()
         )
-        for path in sorted(self.directory.glob("*")):
+        for path in sorted(self.directory.rglob("*")):
             if path.suffix in {".mod", ".sum", ".go"}:
-                digest.update(path.name.encode() + path.read_bytes())
+                digest.update(str(path.relative_to(self.directory)).encode() + path.read_bytes())
         return digest.hexdigest()[:12]
 
     @property

@@ -48,6 +48,9 @@ def _configuration(cfg: KinkyConfig) -> Body:
         "mode": "nftables",
         "clusterCIDR": ",".join(cfg.network.pod_cidrs),
         "clientConnection": {"kubeconfig": f"{CONFIG_DIR}/kubeconfig.conf"},
+        # A guest that is a container cannot write this limit, and kube-proxy would end. For VMs the node image has it
+        # (sysctl.d).
+        "conntrack": {"maxPerCore": 0, "min": 0},
         # Packets for a node arrive at its NIC's address, which is not the address the node is known by:
         # nftables mode would serve NodePorts on the latter alone.
         "nodePortAddresses": ["0.0.0.0/0"],
@@ -78,7 +81,7 @@ def _daemon_set(cfg: KinkyConfig, data: dict[str, str]) -> Body:
         "args": [f"--config={CONFIG_DIR}/config.conf", "--hostname-override=$(NODE_NAME)"],
         "env": [pods.from_field("NODE_NAME", "spec.nodeName")],
         "resources": pods.requests(cpu="20m", memory="50Mi"),
-        # It sets kernel parameters for connection tracking.
+        # It sets how long idle connections are tracked.
         "securityContext": {"privileged": True},
         "volumeMounts": [{"name": "config", "mountPath": CONFIG_DIR, "readOnly": True}],
     }

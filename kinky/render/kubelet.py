@@ -25,6 +25,8 @@ def build_kubelet_configuration(cfg: KinkyConfig, node: NodeSpec) -> dict[str, A
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "cgroupDriver": "systemd",
+        # A guest that is a container has the machine's cgroups, which may be of version 1.
+        "failCgroupV1": False,
         "containerRuntimeEndpoint": CRI_SOCKET,
         "clusterDNS": [dns_ip(cfg)],
         "clusterDomain": cfg.cluster.domain,

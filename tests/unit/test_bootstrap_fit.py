@@ -203,6 +203,34 @@ def test_accelerator(host: FakeConnection, kvm: str, emulates: bool, asked: str,
         assert expected in refuse(config)
 
 
+@pytest.mark.parametrize(
+    ("embedded", "hint"),
+    [
+        (True, "set host.accelerator: container, or set controlPlane.replicas: 1"),
+        (False, "choose a host with hardware virtualisation, or set controlPlane.replicas: 1"),
+    ],
+)
+def test_emulation_carries_one_control_plane(host: FakeConnection, embedded: bool, hint: str) -> None:
+    add_kubevirt(host, emulates=True)
+    place = {"embedded": embedded, "encryptionAtRest": "unknown" if embedded else "attested"}
+    fit.check_fit(make_config(host=place), ACCESS, stack="me")
+    assert refuse(make_config(host=place, controlPlane={"replicas": 3})) == (
+        "the host cluster does not fit: 1 problem; nothing was touched\n"
+        "  controlPlane.replicas = 3: this host emulates processors, and emulation carries one control plane\n"
+        f"hint: {hint}"
+    )
+
+
+def test_emulation_that_cannot_be_seen_is_refused_as_asked(host: FakeConnection) -> None:
+    host.answer("GET", "/apis/kubevirt.io/v1/kubevirts", {"reason": "Forbidden"}, status=403)
+    config = make_config(host={"accelerator": "emulation"}, controlPlane={"replicas": 3})
+    assert "emulation carries one control plane" in refuse(config)
+
+
+def test_hardware_carries_three_control_planes(host: FakeConnection) -> None:
+    assert fit.check_fit(make_config(controlPlane={"replicas": 3}), ACCESS, stack="me").accelerator == "kvm"
+
+
 def test_kubevirt_that_is_not_deployed_yet(host: FakeConnection) -> None:
     add_kubevirt(host, emulates=True, phase="Deploying")
     assert "KubeVirt is not ready: phase Deploying" in refuse(make_config())

@@ -24,7 +24,8 @@ from tests.golden.cases import render_files
 from tests.unit.documents import walk
 
 GUEST = paths.project_root() / "node-image" / "files"
-SCRIPTS = ("node", "role-control-plane", "etcd-member.sh", "role-worker", "data", "cni", "stage.sh")
+GROUNDS = ("ground-vm", "ground-kvm", "ground-emulation", "ground-container")
+SCRIPTS = ("node", "role-control-plane", "etcd-member.sh", "role-worker", "data", "cni", "stage.sh", *GROUNDS)
 INLINE = {"userData", "userDataBase64", "networkData", "networkDataBase64"}
 NEVER_PHASES = {"upload-certs", "bootstrap-token", "show-join-command"}
 """Phases of kubeadm that make a token or a certificate key, or print one."""
@@ -167,10 +168,9 @@ def test_kubeadm_makes_and_prints_no_token() -> None:
     never = re.search(r"^never=(\S+)$", script, re.MULTILINE)
     assert never and set(never[1].split(",")) >= NEVER_PHASES
     runs = [line.strip() for line in script.splitlines() if "kubeadm " in line]
-    # Its configuration comes by file; the only other arguments are what to leave out, or the one phase to run.
+    # Its configuration comes by file; the only other argument is what to leave out.
     assert runs == [
-        "kubeadm init --config $kubeadm_yaml --skip-phases=$never,$after_api${earlier:+,control-plane/apiserver}",
-        "kubeadm init phase control-plane apiserver --config $kubeadm_yaml",
+        "kubeadm init --config $kubeadm_yaml --skip-phases=$never,$after_api",
         "kubeadm init --config $kubeadm_yaml --skip-phases=$skip",
     ]
     assert re.search(r"^skip=\$never,", script, re.MULTILINE)
@@ -178,10 +178,11 @@ def test_kubeadm_makes_and_prints_no_token() -> None:
 
 def test_key_files_are_root_s_alone() -> None:
     script = read_guest("usr/lib/kinky/node")
-    steps = ("mode=0400", "umask 077", "cp ", "chmod 0600 $pki/*.* $pki/etcd/*", "umount /run/kinky/credentials")
+    steps = ("open_credentials", "umask 077", "cp ", "chmod 0600 $pki/*.* $pki/etcd/*", 'umount "$credentials"')
     places = [script.index(step) for step in steps]
     assert places == sorted(places), "mounted for root, copied under a closed umask, narrowed once more, unmounted"
     assert script.index("umask 022") > script.index("chmod 0600")
+    assert "mount -t iso9660 -o ro,mode=0400 " in read_guest("usr/lib/kinky/ground-vm")
 
 
 def test_no_script_traces_its_commands() -> None:

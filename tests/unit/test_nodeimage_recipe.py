@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
+from kinky.cli.stack_file import read_stack_file
 from kinky.errors import KinkyError
+from kinky.manifests import kube_proxy
 from kinky.nodeimage import boot, build, crds, debian, recipe, rootfs
 
 
@@ -49,6 +53,17 @@ def test_runtime_pins_the_pause_image_that_is_preloaded() -> None:
     config = (recipe.recipe_dir() / "files/etc/containerd/config.toml").read_text()
     (pause,) = (image.reference for image in recipe.SYSTEM_IMAGES if image.name == "pause")
     assert f'sandbox = "{pause}"' in config
+
+
+def test_a_guest_without_rights_over_the_kernel_starts_pods_and_services() -> None:
+    """A container may neither lower an OOM score nor write the limit of connections, which VMs get from the image."""
+    files = recipe.recipe_dir() / "files/etc"
+    plugins = tomllib.loads((files / "containerd/config.toml").read_text())["plugins"]
+    assert plugins["io.containerd.cri.v1.runtime"]["restrict_oom_score_adj"] is True
+    configuration = kube_proxy.build_kube_proxy(read_stack_file("dev").config)[2]["data"]["config.conf"]
+    assert json.loads(configuration)["conntrack"] == {"maxPerCore": 0, "min": 0}
+    assert "\nnet.netfilter.nf_conntrack_max = 131072\n" in (files / "sysctl.d/90-kinky.conf").read_text()
+    assert "nf_conntrack" in (files / "modules-load.d/kinky.conf").read_text().split()
 
 
 def test_enabled_units_are_not_masked() -> None:

@@ -14,8 +14,6 @@ from pathlib import Path
 import pytest
 
 from kinky.bootstrap import encryption_config
-from kinky.bootstrap.rotation import items, replacement
-from kinky.bootstrap.rotation.journal import Journal
 from kinky.bootstrap.rotation.status import fetch_status
 from kinky.errors import HostError, WaitError
 from kinky.kube.connection import JsonObject, Reply
@@ -195,23 +193,6 @@ def test_a_control_plane_goes_only_when_the_others_say_themselves_that_they_are_
     assert not cluster.down
     cluster.unready = set()
     assert cluster.rotate(ITEM)
-
-
-def test_a_later_control_plane_has_the_time_that_it_may_wait_for_those_before_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """As role-control-plane waits where the host emulates: 60 looks for each earlier one, 10 s apart."""
-    cluster = start_cluster(monkeypatch, tmp_path, planes=3)
-    steps = items.BUILDERS[ITEM](cluster.site, Journal(cluster.site.host, "dev", ITEM))
-    known = [step.limit_seconds for step in steps if step.name.startswith("known/")]
-    alone = replacement.NODE_LIMIT_SECONDS
-    assert known == [alone, alone + 780, alone + 2 * 780]
-    assert replacement.compute_node_limit(planes(cluster), "dev-worker-0") == alone
-
-    real = cluster.boot
-    monkeypatch.setattr(cluster, "boot", lambda node: None if node == planes(cluster)[-1] else real(node))
-    with pytest.raises(WaitError, match=f"not met in {alone + 2 * 780:.0f} s"):
-        cluster.rotate(ITEM)
 
 
 def test_a_plan_names_three_rounds(cluster: FakeCluster) -> None:

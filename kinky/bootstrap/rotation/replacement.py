@@ -19,9 +19,6 @@ from kinky.retry import Pending
 
 NODE_LIMIT_SECONDS = 1200.0
 """A deleted VM instance is a Ready node again after 3 to 5 minutes under emulation; with other load after 10."""
-EARLIER_LIMIT_SECONDS = 780.0
-"""Where the host emulates, a control plane starts its API server after each of those before it in the list, or after
-60 looks of up to 13 s without one (role-control-plane); which host does so is not known here, so all get the time."""
 QUORUM_LIMIT_SECONDS = 300.0
 """The other control planes are normally Ready; one that restarts on its own gets this time."""
 HINT = "kubectl describe vmi {node} on the host shows more; after a fix the same kinky rotate goes on from here"
@@ -42,7 +39,6 @@ class Replacement:
         self._step = step
         self._node = node
         self._proof = proof
-        # The limit of a first control plane: later ones wait longer for their turn, but a bad sign is as bad there.
         self._limit_seconds = site.scale(NODE_LIMIT_SECONDS)
         self._grace = Grace(self._limit_seconds)
         self._silent = SilentGuests(site.host, limit_seconds=self._limit_seconds)
@@ -55,7 +51,7 @@ class Replacement:
             self._run(self._build_quorum(), QUORUM_LIMIT_SECONDS, running)
             # Whoever asks again deletes the same instance or none: the next one has another identity.
             self._site.host.delete(resources.VIRTUAL_MACHINE_INSTANCES, self._node, namespace=self._site.host.namespace)
-        self._run(self._build_return(old), compute_node_limit(self._site.control_planes, self._node), running)
+        self._run(self._build_return(old), NODE_LIMIT_SECONDS, running)
         return f"{self._node} is back"
 
     def _look(self) -> Mapping[str, str]:
@@ -178,16 +174,10 @@ def build_replacements(
                 title=f"{node} is replaced: {title}",
                 run=Replacement(site, journal, name, node, proof=proof),
                 restarts=node,
-                limit_seconds=site.scale(compute_node_limit(site.control_planes, node)),
+                limit_seconds=site.scale(NODE_LIMIT_SECONDS),
             )
         )
     return steps
-
-
-def compute_node_limit(planes: Sequence[str], node: str) -> float:
-    """Compute within how many seconds a deleted VM instance is a Ready node again: later control planes wait longer."""
-    earlier = planes.index(node) if node in planes else 0
-    return NODE_LIMIT_SECONDS + earlier * EARLIER_LIMIT_SECONDS
 
 
 def _check_readyz(inner: InnerApi) -> str | Pending:
