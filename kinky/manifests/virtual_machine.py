@@ -71,7 +71,7 @@ def _instance_spec(cfg: KinkyConfig, node: NodeSpec, *, accelerator: Accelerator
     spec: Body = {
         "architecture": "amd64",
         "hostname": node.name,
-        "evictionStrategy": cfg.virtual_machine.eviction_strategy,
+        "evictionStrategy": _eviction_strategy(cfg, accelerator),
         "terminationGracePeriodSeconds": cfg.virtual_machine.termination_grace_seconds,
         "topologySpreadConstraints": [
             {
@@ -87,6 +87,12 @@ def _instance_spec(cfg: KinkyConfig, node: NodeSpec, *, accelerator: Accelerator
     if node.is_control_plane:
         spec["readinessProbe"] = _api_probe()
     return spec
+
+
+def _eviction_strategy(cfg: KinkyConfig, accelerator: Accelerator) -> str:
+    # KubeVirt takes a container guest for one that it can move, so an eviction would wait for ever and not end it.
+    chosen = cfg.virtual_machine.eviction_strategy
+    return "None" if accelerator is Accelerator.CONTAINER and chosen == "LiveMigrateIfPossible" else chosen
 
 
 def _api_probe() -> Body:

@@ -31,7 +31,7 @@ def account(person: Person) -> Iterator[Account]:
     accelerator = find_accelerator(settings, host.fetch_all(resources.NODES))
     sections = {
         "cluster": {"name": STACK, "ephemeral": True},
-        "host": {"namespace": STACK, "accelerator": accelerator},
+        "host": {"namespace": STACK, "accelerator": accelerator.value},
         "image": {"reference": current_node_image().reference},
         # Kubernetes, Go and the proof that the workload answers have to take it as it is.
         "workload": {"greeting": "costs $$5 $(KUBERNETES_SERVICE_HOST)"},

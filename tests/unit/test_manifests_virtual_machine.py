@@ -141,6 +141,13 @@ def test_a_network_card_has_several_queues_where_they_spread_load(accelerator: A
     assert instance(config(), accelerator=accelerator)["domain"]["devices"]["networkInterfaceMultiqueue"] is queues
 
 
+def test_a_container_guest_is_ended_by_an_eviction_because_it_cannot_move() -> None:
+    assert instance(config())["evictionStrategy"] == "LiveMigrateIfPossible"
+    assert instance(config(), accelerator=Accelerator.CONTAINER)["evictionStrategy"] == "None"
+    asked = config(virtualMachine={"evictionStrategy": "LiveMigrate"})
+    assert instance(asked, accelerator=Accelerator.CONTAINER)["evictionStrategy"] == "LiveMigrate"
+
+
 def test_firmware_and_processor_model_follow_the_configuration() -> None:
     cfg = config(virtualMachine={"firmware": "uefi", "cpuModel": "Nehalem", "serialConsoleLog": "never"})
     domain = instance(cfg)["domain"]
