@@ -15,6 +15,11 @@ from kinky.errors import InterruptedWaitError, KinkyError, WaitError
 
 T = TypeVar("T")
 
+_SHARE = 0.05
+"""A pause lasts at most this share of the time waited so far, so that a short wait does not end late."""
+
+_SHORTEST_SECONDS = 0.2
+
 _INTERRUPTED = threading.Event()
 """One-way and for the whole process, because the process ends after it."""
 
@@ -41,6 +46,7 @@ def wait_until(
     Args:
         check: Returns `Pending` to go on; raises `KinkyError` to stop early; anything else is the result.
         what: The condition in words, as it shall stand in the error.
+        every_seconds: The longest pause between two checks; the first ones follow sooner.
         on_change: Called with what was seen, each time it differs from before.
         tolerate: Exceptions of the check that count as pending, such as a refused connection.
 
@@ -110,10 +116,10 @@ def _describe(error: Exception) -> str:
 
 
 def _wait_within(every_seconds: float, deadline_seconds: float) -> Callable[[tenacity.RetryCallState], float]:
-    """Return tenacity's wait: the interval, shortened so that the last check happens at the deadline, not before."""
+    """Return tenacity's wait: shorter at the beginning, and so that the last check happens at the deadline."""
 
     def seconds(state: tenacity.RetryCallState) -> float:
         elapsed = state.seconds_since_start or 0.0
-        return max(0.0, min(every_seconds, deadline_seconds - elapsed))
+        return max(0.0, min(every_seconds, max(_SHORTEST_SECONDS, _SHARE * elapsed), deadline_seconds - elapsed))
 
     return seconds

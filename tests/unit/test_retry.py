@@ -46,7 +46,7 @@ def test_the_answer_comes_back_and_only_changes_are_told(clock: Clock) -> None:
     check = answers(Pending("starting"), Pending("starting"), Pending("almost"), "done")
     assert wait_until(check, what="it is there", deadline_seconds=60, on_change=seen.append) == "done"
     assert seen == ["starting", "almost"]
-    assert clock.sleeps == [2.0, 2.0, 2.0]
+    assert clock.sleeps == [0.2, 0.2, 0.2]
 
 
 @pytest.mark.parametrize("answer", [None, False, 0, ""])
@@ -70,7 +70,7 @@ def test_the_deadline_tells_what_was_last_seen(clock: Clock) -> None:
 def test_a_fatal_error_ends_the_wait_at_once(clock: Clock) -> None:
     with pytest.raises(HostError, match="gone"):
         wait_until(answers(Pending("starting"), HostError("gone")), what="it is there", deadline_seconds=60)
-    assert clock.sleeps == [2.0]
+    assert clock.sleeps == [0.2]
 
 
 def test_a_tolerated_error_is_pending_and_another_is_not(clock: Clock) -> None:
@@ -93,9 +93,14 @@ def test_tolerating_everything_does_not_swallow_a_fatal_error(clock: Clock) -> N
     assert wait_until(check, what="it is there", deadline_seconds=60, tolerate=(HostError,)) == "done"
 
 
-def test_the_interval_is_the_caller_s(clock: Clock) -> None:
-    wait_until(answers(Pending("a"), "done"), what="it is there", deadline_seconds=60, every_seconds=0.5)
-    assert clock.sleeps == [0.5]
+def test_pauses_grow_with_the_wait_up_to_the_interval_of_the_caller(clock: Clock) -> None:
+    started = clock.now
+    with pytest.raises(WaitError):
+        wait_until(answers(Pending("a")), what="it is there", deadline_seconds=60, every_seconds=0.5)
+    assert clock.sleeps[0] == 0.2
+    assert clock.sleeps == sorted(clock.sleeps[:-1]) + clock.sleeps[-1:], "only the last one is cut by the deadline"
+    assert max(clock.sleeps) == 0.5
+    assert clock.now == started + 60
 
 
 def test_an_interrupted_process_waits_no_more(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
