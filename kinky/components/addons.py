@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from kinky.accelerator import Accelerator
 from kinky.components.bodies import declare_all
 from kinky.config.model import KinkyConfig
 from kinky.manifests import cluster_access, coredns, external_secrets, flannel, kube_proxy
@@ -42,6 +43,7 @@ class AddonsArgs:
     config: KinkyConfig
     custom_resource_definitions: Sequence[Body]
     """Those of External Secrets, as the node image's build left them."""
+    accelerator: Accelerator
     nodes_ready: pulumi.Resource
 
 
@@ -52,11 +54,14 @@ class Addons(pulumi.ComponentResource):
         """Declare CoreDNS, the definitions and the controller."""
         super().__init__("kinky:inner:Addons", name, None, opts)
         # While nodes are still joining, an emulated control plane has no processor time left for these (D16).
-        after = [args.nodes_ready]
-        declare_all(self, coredns.build_coredns(args.config), prefix=name, await_kinds=["Deployment"], depends_on=after)
-        definitions = declare_all(self, args.custom_resource_definitions, prefix=name, depends_on=after)
+        early = [args.nodes_ready] if args.accelerator is Accelerator.EMULATION else []
+        declare_all(self, coredns.build_coredns(args.config), prefix=name, await_kinds=["Deployment"], depends_on=early)
+        definitions = declare_all(self, args.custom_resource_definitions, prefix=name, depends_on=early)
         # The controller ends when its kinds are not served. It is not awaited: the canary is the proof.
         declare_all(
-            self, external_secrets.build_external_secrets(args.config), prefix=name, depends_on=[*after, *definitions]
+            self,
+            external_secrets.build_external_secrets(args.config),
+            prefix=name,
+            depends_on=[args.nodes_ready, *definitions],
         )
         self.register_outputs({})

@@ -204,6 +204,7 @@ class InnerCluster(pulumi.ComponentResource):
         args = AddonsArgs(
             config=self._args.config,
             custom_resource_definitions=self._args.custom_resource_definitions,
+            accelerator=self._args.accelerator,
             nodes_ready=ready,
         )
         return Addons(f"{self._name}-addons", args, self._inside(inner))
@@ -253,11 +254,10 @@ class InnerCluster(pulumi.ComponentResource):
 
     def _declare_workload(self, outside: steps.OutsideReady) -> Workload | None:
         """Declare the demonstration, if it is asked for."""
-        if not self._args.config.workload.enabled:
+        config = self._args.config
+        if not config.workload.enabled:
             return None
-        args = WorkloadArgs(
-            config=self._args.config, access=self._access, store=self._args.store, server=outside.server
-        )
+        args = WorkloadArgs(config=config, access=self._access, store=self._args.store, server=outside.server)
         return Workload(f"{self._name}-workload", args, self._inside(self.workloads))
 
     def _set_outputs(
