@@ -28,6 +28,8 @@ func describe(vmi *v1.VirtualMachineInstance, name string) *api.Domain {
 	domain.Spec = *api.NewMinimalDomainSpec(name)
 	domain.Spec.Name = name
 	domain.Spec.OS.Type.Machine = machineType
+	// A guest that can be asked to power off: one that had to be killed has failed.
+	domain.Spec.Features = &api.Features{ACPI: &api.FeatureEnabled{}}
 	if vmi.Spec.Domain.Firmware != nil {
 		domain.Spec.UUID = string(vmi.Spec.Domain.Firmware.UUID)
 	}

@@ -113,6 +113,9 @@ func TestTheDomainHasWhatStatusShows(t *testing.T) {
 	if shown.Spec.OS.Type.Machine != machineType || len(shown.Spec.Devices.Disks) != 1 || shown.Spec.CurrentMemory.Value != 2<<20 {
 		t.Errorf("domain %+v", shown.Spec)
 	}
+	if shown.Spec.Features == nil || shown.Spec.Features.ACPI == nil {
+		t.Error("a guest that had to be killed would be shown as one that succeeded")
+	}
 	if shown.Spec.Metadata.KubeVirt.GracePeriod.DeletionGracePeriodSeconds != defaultGrace {
 		t.Errorf("grace period %+v", shown.Spec.Metadata.KubeVirt.GracePeriod)
 	}
