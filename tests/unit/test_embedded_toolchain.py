@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import http.client
@@ -161,3 +162,15 @@ def test_every_table_names_a_recipe_that_is_there() -> None:
         assert tool.script or (tool.directory / "go.mod").exists(), tool.name
         assert tool.programs, tool.name
         assert set(tool.reports) <= set(tool.programs), tool.name
+
+
+@pytest.mark.parametrize("cgo", [False, True])
+def test_a_build_shares_what_others_compiled(tool: toolchain.Tool, tmp_path: Path, cgo: bool) -> None:
+    go = tmp_path / "go"
+    go.write_text(f'#!/bin/sh\necho "$@" "cgo=$CGO_ENABLED gogc=$GOGC" > {tmp_path}/seen\ntouch {tmp_path}/sample\n')
+    go.chmod(0o755)
+    (tmp_path / "cache" / "tools").mkdir(parents=True)
+    gobuild.build(dataclasses.replace(tool, cgo=cgo), tmp_path, go=go)
+    words = (tmp_path / "seen").read_text().split()
+    assert {"-mod=readonly", "-trimpath", "-tags=netgo,osusergo,disable_grpc_modules"} <= set(words)
+    assert words[-2:] == [f"cgo={int(cgo)}", "gogc=400"]
