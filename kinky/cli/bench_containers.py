@@ -58,7 +58,9 @@ ip link add segment type bridge forward_delay 0
 ip link set segment up
 until ip link set "$tap" master segment 2> /dev/null; do sleep 0.05; done
 ip link set "$tap" up
-for guest; do chroot "$root" container-launcher guest "/floor/$guest.json" & done
+for guest; do
+    (chroot "$root" container-launcher guest "/floor/$guest.json" || true; echo "$guest has ended") &
+done
 # With the first guest all end, because this is process 1.
 wait -n
 """

@@ -82,7 +82,7 @@ class Floor:
             failed = _FAILED.search(text)
             gone = not process.is_alive(self.pids[name], expect=self.program)
             if failed or gone:
-                seen = failed[0].decode() if failed else "it has ended"
+                seen = failed[0].decode() if failed else "the program that runs it has ended"
                 said = {"console": text, "log": self.log.read_bytes() if self.log else b""}
                 details = [f"{source}: {line}" for source, body in said.items() for line in _last_lines(body)]
                 raise KinkyError(f"node {name}: {seen}", details=details)

@@ -110,5 +110,5 @@ def test_a_guest_that_ended_is_told_with_what_its_program_said(tmp_path: Path) -
     found = make_floor(tmp_path, pid=4_000_000, console="last words\n")
     with pytest.raises(KinkyError) as caught:
         found.read_consoles()
-    assert caught.value.message == "node a: it has ended"
+    assert caught.value.message == "node a: the program that runs it has ended"
     assert caught.value.details == ("console: last words", "log: crun: it failed")
