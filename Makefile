@@ -45,8 +45,8 @@ e2e: image ## the main job on the embedded host: up, replace nodes, destroy, not
 e2e-slow: image ## what takes too long for e2e: a store that never works, rotations of keys, kills in the middle (root)
 	$(PYTEST) tests/e2e -m slow_rotation -v -x
 
-bench: image ## measure the phases of up against bare QEMU; one JSON, also in bench/latest.json (root)
-	@$(KINKY) bench --stack $(STACK)
+bench: image ## measure up on VMs and on containers against the same nodes without KubeVirt; one JSON (root; WIDE=1, GROUND=container)
+	@$(KINKY) bench --stack $(STACK) $(if $(WIDE),--wide) $(if $(GROUND),--ground $(GROUND))
 
 golden: venv ## rewrite the golden files; read the diff before it is committed
 	KINKY_GOLDEN=write $(PYTEST) tests/golden

@@ -1,4 +1,4 @@
-"""`kinky bench`: what `up` costs, and how close that is to the same nodes under bare QEMU. One JSON."""
+"""`kinky bench`: what `up` costs on each ground, and how close that is to the same nodes without KubeVirt. One JSON."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ import datetime
 import json
 import os
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Final
 
 from kinky import names, paths, process
 from kinky.accelerator import Accelerator
-from kinky.cli import options
-from kinky.cli.bench_memory import read_processes, sum_by_role
-from kinky.cli.bench_phases import PhaseClock
+from kinky.cli import bench_containers, options
+from kinky.cli.bench_clock import timed
+from kinky.cli.bench_ground import Ground, measure_ground
 from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.errors import ConfigError
+from kinky.nodeimage import floor
+from kinky.nodeimage.build import current_node_image
 from kinky.progress import note, phase
-from kinky.retry import pause
 
-REST_SECONDS: Final = 60.0
-"""How long the finished cluster is left alone before its memory is read: start-up garbage is then collected."""
+VM: Final = "vm"
+"""The ground of the host's VMs, whichever accelerator they have."""
 PREVIEW_SIZES: Final = (10, 100, 1000)
 
 
@@ -32,7 +34,15 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         command, description="Measure a stack of the embedded host from nothing to nothing; print one line of JSON."
     )
     options.add_stack(parser)
-    parser.add_argument("--without-floor", action="store_true", help="leave out bare QEMU and the ratio")
+    parser.add_argument(
+        "--ground",
+        choices=(VM, Accelerator.CONTAINER.value),
+        help="only the host's VMs, or only container guests (default: both)",
+    )
+    parser.add_argument("--wide", action="store_true", help="also three control planes and two workers, as containers")
+    parser.add_argument(
+        "--without-floor", action="store_true", help="leave out the nodes without KubeVirt, and the ratio"
+    )
     options.set_run(parser, run_bench)
     return parser
 
@@ -57,12 +67,8 @@ def run_bench(arguments: argparse.Namespace) -> int:
         "hostReadySeconds": _measure_host(stack_file),
         "machine": _describe_machine(),
         "previewSeconds": previews,
-        **_measure_stack(stack_file),
+        "grounds": _measure_grounds(arguments, stack_file),
     }
-    if not arguments.without_floor:
-        result["floor"] = _measure_floor(stack_file, result["machine"]["accelerator"])
-        reached, lowest = result["up"]["phases"].get("nodesReady"), result["floor"]["nodesReady"]
-        result["ratio"] = round(reached / lowest, 2) if reached else None
     line = json.dumps(result)
     target = paths.project_root() / "bench" / "latest.json"
     target.parent.mkdir(exist_ok=True)
@@ -82,7 +88,7 @@ def _measure_host(stack_file: StackFile) -> float:
         if engine.exists():
             engine.destroy()
         host.down()
-    return _timed("bench: embedded host", host.up)
+    return timed("bench: embedded host", host.up)
 
 
 def _describe_machine() -> dict[str, Any]:
@@ -93,60 +99,45 @@ def _describe_machine() -> dict[str, Any]:
     return {"cores": os.cpu_count(), "memoryMib": memory, "accelerator": status.accelerator}
 
 
-def _measure_stack(stack_file: StackFile) -> dict[str, Any]:
-    """Return the phases of up, the guests' own clocks, memory at rest, the time of a no-op preview and of destroy."""
-    from kinky.cli.stack_engine import open_engine
-    from kinky.embedded.layout import default_layout
-    from kinky.topology.nodes import build_nodes
+def _measure_grounds(arguments: argparse.Namespace, stack_file: StackFile) -> dict[str, Any]:
+    """Return the results by ground; where container guests are not offered, the reason."""
+    from kinky.embedded import host
 
-    engine = open_engine(stack_file)
-    nodes = build_nodes(stack_file.config)
-    namespace, cgroup = stack_file.config.host.namespace, default_layout().cgroup
-    empty = sum_by_role(read_processes(cgroup), namespace=namespace, roles={})
-    clock = PhaseClock()
-    up_seconds = _timed("bench: up", lambda: engine.up(on_event=clock.see))
-    guests = _fetch_guest_stages(stack_file, [node.name for node in nodes])
-    preview_seconds = _timed("bench: preview of the finished stack", lambda: engine.preview(expect_no_changes=True))
-    with phase("bench: at rest", limit_seconds=REST_SECONDS):
-        pause(REST_SECONDS)
-    rest = sum_by_role(read_processes(cgroup), namespace=namespace, roles={node.name: node.role for node in nodes})
-    destroy_seconds = _timed("bench: destroy", engine.destroy)
-    return {
-        "nodes": {role: sum(node.role == role for node in nodes) for role in names.ROLES},
-        "up": {"seconds": up_seconds, "phases": clock.seconds, "guests": guests},
-        "noopPreviewSeconds": preview_seconds,
-        "restMib": {**rest, "hostWithoutVms": empty["host"]},
-        "destroySeconds": destroy_seconds,
-    }
-
-
-def _fetch_guest_stages(stack_file: StackFile, nodes: list[str]) -> dict[str, dict[str, float | None]]:
-    """Return what each guest said on its console: stage to seconds since its kernel started."""
-    from kinky.bootstrap.diagnose import fetch_stages
-    from kinky.kube.access import HostAccess
-
-    access = HostAccess(
-        kubeconfig=str(paths.host_kubeconfig()),
-        context=None,
-        namespace=stack_file.config.host.namespace,
-        cluster=stack_file.cluster,
-    )
-    return {node: {stage.name: stage.uptime_seconds for stage in fetch_stages(access, node)} for node in nodes}
-
-
-def _measure_floor(stack_file: StackFile, accelerator: Accelerator) -> dict[str, Any]:
-    from kinky.cli.bench_floor import measure_floor
-    from kinky.embedded.toolchain import tool_path
-    from kinky.nodeimage.build import current_node_image
-
-    note("bench: the floor runs beside the embedded host, which is at rest and without VMs")
-    with phase("bench: the same nodes under bare QEMU"):
-        return measure_floor(
-            stack_file.config,
-            current_node_image(),
-            kubectl=tool_path("kubectl"),
-            accelerator="kvm" if accelerator is Accelerator.KVM else "tcg",
+    status = host.status()
+    found: dict[str, Any] = {}
+    for ground in build_grounds(status.accelerator):
+        is_container = ground.accelerator is Accelerator.CONTAINER
+        if arguments.ground not in (None, Accelerator.CONTAINER.value if is_container else VM):
+            continue
+        if is_container and status.container_guests != names.OFFERED:
+            note(f"bench: no container guests ({status.container_guests})")
+            found[ground.accelerator.value] = {"notOffered": status.container_guests}
+            continue
+        found[ground.accelerator.value] = measure_ground(
+            stack_file, ground, with_floor=not arguments.without_floor, wide=arguments.wide
         )
+    return found
+
+
+def build_grounds(accelerator: Accelerator) -> list[Ground]:
+    """Return the grounds of a host whose VMs have this accelerator."""
+
+    def start_machines(nodes: Sequence[floor.FloorNode], folder: Path) -> AbstractContextManager[floor.Floor]:
+        kind = "kvm" if accelerator is Accelerator.KVM else "tcg"
+        return floor.running(current_node_image(), nodes, folder=folder, accelerator=kind)
+
+    def start_containers(nodes: Sequence[floor.FloorNode], folder: Path) -> AbstractContextManager[floor.Floor]:
+        return bench_containers.running(current_node_image(), nodes, folder=folder)
+
+    return [
+        Ground(accelerator=accelerator, setting="auto", start_floor=start_machines, quick=False),
+        Ground(
+            accelerator=Accelerator.CONTAINER,
+            setting=Accelerator.CONTAINER.value,
+            start_floor=start_containers,
+            quick=True,
+        ),
+    ]
 
 
 def _measure_preview(size: int) -> float:
@@ -154,10 +145,3 @@ def _measure_preview(size: int) -> float:
     with phase(f"bench: the program with {size} VMs on a mocked host"):
         command = [sys.executable, "-m", "kinky.cli.stack_preview", str(size)]
         return float(process.run(command, reason="measure a preview", cwd=paths.project_root()).split()[-1])
-
-
-def _timed(title: str, work: Callable[[], object]) -> float:
-    started = time.monotonic()
-    with phase(title):
-        work()
-    return round(time.monotonic() - started, 1)

@@ -1,12 +1,12 @@
-"""The floor of the bench: the same nodes form a cluster under bare QEMU, with no KubeVirt and no host cluster."""
+"""The floor of the bench: the same nodes form a cluster on bare ground, with no KubeVirt and no host cluster."""
 
 from __future__ import annotations
 
 import ipaddress
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,8 +20,7 @@ from kinky.errors import HostError
 from kinky.kube.access import InnerAccess
 from kinky.kube.inner import InnerApi
 from kinky.manifests import cluster_access, flannel, gate, kube_proxy
-from kinky.nodeimage import floor
-from kinky.nodeimage.build import NodeImage
+from kinky.nodeimage.floor import Floor, FloorNode
 from kinky.render.node import render_node
 from kinky.topology.addresses import Addresses
 from kinky.topology.nodes import NodeSpec, build_nodes
@@ -30,8 +29,11 @@ FIRST_ADDRESS: Final = ipaddress.ip_address("10.0.2.97")
 """The guests answer for addresses of this network on `lo`; see kinky.nodeimage.floor."""
 LIMIT_SECONDS: Final = 1200.0
 
+Starter = Callable[[Sequence[FloorNode], Path], AbstractContextManager[Floor]]
+"""Starts the nodes on some ground, with their files in a folder; they end with the block."""
 
-def measure_floor(config: KinkyConfig, image: NodeImage, *, kubectl: Path, accelerator: str) -> dict[str, Any]:
+
+def measure_floor(config: KinkyConfig, start: Starter, *, kubectl: Path) -> dict[str, Any]:
     """Form a stack's cluster from nothing; return the seconds to its API, to Ready nodes, and the guests' own.
 
     Raises:
@@ -42,9 +44,7 @@ def measure_floor(config: KinkyConfig, image: NodeImage, *, kubectl: Path, accel
     with _private_folder() as folder:
         machines = folder / "machines"
         machines.mkdir()
-        with floor.running(
-            image, _floor_nodes(config, nodes, files), folder=machines, accelerator=accelerator
-        ) as cluster:
+        with start(_floor_nodes(config, nodes, files), machines) as cluster:
             server = f"https://127.0.0.1:{cluster.api_port}"
             api = InnerApi.connect(_access(config.cluster.name, server, files, folder))
             ready = cluster.wait_until(
@@ -60,13 +60,13 @@ def measure_floor(config: KinkyConfig, image: NodeImage, *, kubectl: Path, accel
     return {"apiOutside200": round(ready, 1), "nodesReady": round(formed, 1), "guests": guests}
 
 
-def _floor_nodes(config: KinkyConfig, nodes: Sequence[NodeSpec], files: Mapping[str, bytes]) -> list[floor.FloorNode]:
+def _floor_nodes(config: KinkyConfig, nodes: Sequence[NodeSpec], files: Mapping[str, bytes]) -> list[FloorNode]:
     given = {node.name: str(FIRST_ADDRESS + index) for index, node in enumerate(nodes)}
     # There is no Service in front of the control planes here, so the first of them is the endpoint.
     addresses = Addresses(endpoint_ip=str(FIRST_ADDRESS), node_ips=given)
     authority = Pair(files["ca.crt"], files["ca.key"])
     return [
-        floor.FloorNode(
+        FloorNode(
             name=node.name,
             role=node.role,
             cores=node.cores,

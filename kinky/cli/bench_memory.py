@@ -41,8 +41,9 @@ def sum_by_role(processes: list[HostProcess], *, namespace: str, roles: Mapping[
 
 
 def _runs(found: HostProcess, namespace: str, node: str) -> bool:
-    # libvirt names the guest <namespace>_<VM>; only QEMU's own command line has it in this form.
-    return found.pod is not None and f"guest={namespace}_{node}," in found.command
+    # The launcher has both in its command line, whether its guest is a VM or a container.
+    words = f"{found.command} "
+    return found.pod is not None and f"--name {node} " in words and f"--namespace {namespace} " in words
 
 
 def _walk(cgroup: str, proc: Path) -> Iterator[HostProcess]:

@@ -41,7 +41,9 @@ COMMANDS: Final = {
     "tools": Command("kinky.cli.tools", "list or make the programs that KinKy uses"),
     "image": Command("kinky.cli.image", "the node image: build, show, add, list"),
     "scan": Command("kinky.cli.scan", "look for a stack's secrets where they may not be; also a commit hook"),
-    "bench": Command("kinky.cli.bench", "measure the phases of up and compare them with bare QEMU"),
+    "bench": Command(
+        "kinky.cli.bench", "measure up on each ground and compare it with the same nodes without KubeVirt"
+    ),
     "generate": Command("kinky.cli.generate", "write the generated files: configuration schema and its page"),
 }
 

@@ -52,9 +52,13 @@ class StackEngine:
 
         return self._guard("stack select", look)
 
+    def ensure(self) -> automation.Stack:
+        """Make the stack if the backend does not know it, without touching its host."""
+        return self._guard("stack init", lambda: automation.Stack.create_or_select(self._file.stack, self._workspace))
+
     def up(self, *, on_event: Callable[[Any], None] | None = None) -> None:
         """Create or update the stack; `on_event` gets each of Pulumi's engine events as it happens."""
-        stack = self._guard("stack init", lambda: automation.Stack.create_or_select(self._file.stack, self._workspace))
+        stack = self.ensure()
         self._guard("up", lambda: stack.up(on_output=_pass_on, on_error=_pass_on, on_event=on_event, color=_color()))
 
     def keep_setting(self, *, key: str, value: str) -> None:
@@ -63,14 +67,14 @@ class StackEngine:
         Args:
             key: Section and key without prefix, such as `host.accelerator`.
         """
-        stack = self._guard("stack init", lambda: automation.Stack.create_or_select(self._file.stack, self._workspace))
+        stack = self.ensure()
         self._guard(
             "config set", lambda: stack.set_config(f"{NAMESPACE}{key}", automation.ConfigValue(value), path=True)
         )
 
     def preview(self, *, expect_no_changes: bool) -> dict[str, int]:
         """Show what `up` would do; return how often each kind of step stands in the plan."""
-        stack = self._guard("stack init", lambda: automation.Stack.create_or_select(self._file.stack, self._workspace))
+        stack = self.ensure()
         options: dict[str, Any] = {"expect_no_changes": True} if expect_no_changes else {}
         result = self._guard(
             "preview", lambda: stack.preview(on_output=_pass_on, on_error=_pass_on, color=_color(), **options)

@@ -42,10 +42,9 @@ class FloorNode:
 
 @dataclass
 class NodeTimes:
-    """What was seen of one machine, in seconds since all were started; processor seconds at the same moments."""
+    """When a machine reported its stages: seconds since all were started, and its own uptime."""
 
     seconds: dict[str, float] = field(default_factory=dict)
-    cpu_seconds: dict[str, float] = field(default_factory=dict)
     uptime_seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -55,9 +54,14 @@ class Floor:
 
     api_port: int
     times: dict[str, NodeTimes]
-    pids: dict[str, int]
+    pids: Mapping[str, int]
     started: float
     folder: Path
+    """Where the console of each machine is logged."""
+    program: str = "qemu-system-x86_64"
+    """Text in the command line of each process."""
+    log: Path | None = None
+    """What the programs said, which are not the machines."""
 
     def elapsed_seconds(self) -> float:
         """Return the seconds since all machines were started."""
@@ -74,29 +78,14 @@ class Floor:
             for stage, uptime in _STAGE.findall(text):
                 if (key := stage.decode()) not in times.seconds:
                     times.seconds[key] = self.elapsed_seconds()
-                    times.cpu_seconds[key] = qemu.cpu_seconds(self.pids[name])
                     times.uptime_seconds[key] = float(uptime)
             failed = _FAILED.search(text)
-            gone = not process.is_alive(self.pids[name], expect="qemu-system-x86_64")
+            gone = not process.is_alive(self.pids[name], expect=self.program)
             if failed or gone:
-                seen = failed[0].decode() if failed else "QEMU has ended"
-                last = text[-2000:].decode(errors="replace").splitlines()[-5:]
-                raise KinkyError(f"node {name}: {seen}", details=[f"console: {line}" for line in last])
-
-    def wait_for_stage(self, stage: str, *, deadline_seconds: float) -> None:
-        """Wait until every machine has reported a stage.
-
-        Raises:
-            WaitError: It did not within the deadline.
-        """
-
-        def check() -> bool | retry.Pending:
-            self.read_consoles()
-            missing = [name for name, times in self.times.items() if stage not in times.seconds]
-            return retry.Pending(f"not yet on {', '.join(missing)}") if missing else True
-
-        what = f"stage {stage} on all nodes"
-        retry.wait_until(check, what=what, deadline_seconds=deadline_seconds, every_seconds=0.25)
+                seen = failed[0].decode() if failed else "the program that runs it has ended"
+                said = {"console": text, "log": self.log.read_bytes() if self.log else b""}
+                details = [f"{source}: {line}" for source, body in said.items() for line in _last_lines(body)]
+                raise KinkyError(f"node {name}: {seen}", details=details)
 
     def wait_until(self, check: Callable[[], bool], *, what: str, deadline_seconds: float) -> float:
         """Wait until an outside check holds; return the seconds since the start.
@@ -120,7 +109,7 @@ def running(
     """Start all machines at once and yield them; they end with the block. `folder` must be empty and private."""
     program = qemu.ensure_qemu()
     machines = []
-    api_port = _free_port()
+    api_port = find_free_port()
     for node in nodes:
         machines.append(
             qemu.Machine(
@@ -151,33 +140,45 @@ def running(
 
 
 def _disks(image: NodeImage, node: FloorNode, *, folder: Path) -> list[qemu.Disk]:
-    seed = {
+    disks = [
+        qemu.Disk(path=image.disk, serial="root", format="qcow2", keep=False),
+        qemu.Disk(path=_disc(folder / f"{node.name}.seed.iso", "cidata", build_seed(node)), serial="cidata"),
+        qemu.Disk(path=_disc(folder / f"{node.name}.creds.iso", "cfgdata", node.credentials), serial="kinky-creds"),
+        qemu.Disk(path=make_blank(folder / f"{node.name}.data.raw", node.data_gib), serial="kinky-data"),
+    ]
+    if node.role == "control-plane":
+        disks.append(qemu.Disk(path=make_blank(folder / f"{node.name}.etcd.raw", node.etcd_gib), serial="kinky-etcd"))
+    return disks
+
+
+def build_seed(node: FloorNode) -> dict[str, bytes]:
+    """Return cloud-init's source: file names and their content."""
+    return {
         "meta-data": f"instance-id: {node.name}\nlocal-hostname: {node.name}\n".encode(),
         "user-data": node.user_data.encode(),
         "network-data": b"version: 2\nethernets: {eth0: {dhcp4: true}}\n",
     }
-    disks = [
-        qemu.Disk(path=image.disk, serial="root", format="qcow2", keep=False),
-        qemu.Disk(path=_disc(folder / f"{node.name}.seed.iso", "cidata", seed), serial="cidata"),
-        qemu.Disk(path=_disc(folder / f"{node.name}.creds.iso", "cfgdata", node.credentials), serial="kinky-creds"),
-        qemu.Disk(path=_blank(folder / f"{node.name}.data.raw", node.data_gib), serial="kinky-data"),
-    ]
-    if node.role == "control-plane":
-        disks.append(qemu.Disk(path=_blank(folder / f"{node.name}.etcd.raw", node.etcd_gib), serial="kinky-etcd"))
-    return disks
+
+
+def build_gateway(name: str, *, address: str, api_port: int) -> list[str]:
+    """Return QEMU's arguments for the segment's gateway and DHCP server, which forwards a machine's API to this one."""
+    forward = f"hostfwd=tcp:127.0.0.1:{api_port}-{address}:6443"
+    return ["-netdev", f"user,id={name},{forward}", "-netdev", f"hubport,hubid=0,id=inner,netdev={name}"]
+
+
+def build_mac(name: str) -> str:
+    """Return the address of a node's interface: the same at every run."""
+    return f"52:54:{zlib.crc32(name.encode()).to_bytes(4, 'big').hex(':')}"
 
 
 def _network(node: FloorNode, *, gateway: bool, api_port: int, folder: Path) -> list[str]:
     arguments = ["-netdev", f"stream,id=nic,server=off,{_segment(folder, node.name)}"]
     if gateway:
-        # The first machine's QEMU is the segment's DHCP server too, and forwards the API to this machine.
-        forward = f"hostfwd=tcp:127.0.0.1:{api_port}-{node.address}:6443"
-        arguments += ["-netdev", f"user,id=outside,{forward}", "-netdev", "hubport,hubid=0,id=inner,netdev=outside"]
+        # The first machine's QEMU is the gateway too.
+        arguments += build_gateway("outside", address=node.address, api_port=api_port)
         arguments += ["-netdev", f"stream,id=uplink,server=off,{_segment(folder, _GATEWAY)}"]
         arguments += ["-netdev", "hubport,hubid=0,id=outer,netdev=uplink"]
-    # The same name gives the same address at every run.
-    address = zlib.crc32(node.name.encode()).to_bytes(4, "big").hex(":")
-    return [*arguments, "-device", f"virtio-net-pci,netdev=nic,mac=52:54:{address}"]
+    return [*arguments, "-device", f"virtio-net-pci,netdev=nic,mac={build_mac(node.name)}"]
 
 
 def _segment(folder: Path, name: str) -> str:
@@ -198,7 +199,8 @@ def _disc(target: Path, label: str, files: Mapping[str, bytes]) -> Path:
     return target
 
 
-def _blank(target: Path, gib: int) -> Path:
+def make_blank(target: Path, gib: int) -> Path:
+    """Make an empty disk, of which only what is written takes room."""
     with target.open("wb") as handle:
         handle.truncate(gib << 30)
     return target
@@ -208,7 +210,11 @@ def _console(folder: Path, name: str) -> Path:
     return folder / f"{name}.console.log"
 
 
-def _free_port() -> int:
+def _last_lines(text: bytes) -> list[str]:
+    return text[-2000:].decode(errors="replace").splitlines()[-5:]
+
+
+def find_free_port() -> int:
     """Return a port of the loopback address that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -5,7 +5,6 @@ Serves the bench's floor (the node image without KubeVirt) and the accelerator's
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from kinky.nodeimage import debian
 
 _PACKAGES = ("qemu-system-x86",)
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +53,11 @@ class Machine:
 
 def ensure_qemu() -> Qemu:
     """Return trixie's QEMU, unpacked into the cache if need be (two emulated processors crash on older ones)."""
-    tree = debian.ensure_programs(_PACKAGES)
+    return find_qemu(debian.ensure_programs(_PACKAGES))
+
+
+def find_qemu(tree: Path) -> Qemu:
+    """Return the QEMU of a tree of Debian packages, called without a chroot."""
     library_path = f"{tree / _LIBRARIES}:{tree / _LIBRARIES / 'pulseaudio'}"
     return Qemu(
         command=(
@@ -101,12 +103,3 @@ def build_arguments(machine: Machine) -> list[str]:
 def start(qemu: Qemu, machine: Machine, *, log: Path) -> int:
     """Start a machine in the background and return QEMU's process id."""
     return process.spawn_detached([*qemu.command, *build_arguments(machine)], log=log, env=qemu.environment)
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the processor time, user and system, that a process has used; 0 when it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except FileNotFoundError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / _TICKS

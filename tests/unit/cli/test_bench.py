@@ -12,6 +12,7 @@ from kinky.cli.bench_phases import ENDS, PhaseClock
 from kinky.cli.main import main
 
 POD = "pod0a1b2c3d-0000-1111-2222-333344445555"
+INNER_POD = "podeeeeeeee-0000-1111-2222-333344445555"
 OTHER_POD = "podffffffff-0000-1111-2222-333344445555"
 
 
@@ -25,11 +26,13 @@ def write_process(proc: Path, pid: int, *, cgroup: str, command: str, pss_kib: i
 
 @pytest.fixture
 def proc(tmp_path: Path) -> Path:
-    """A /proc with a host, one VM in a pod of two processes, another pod, and a stranger."""
+    """A /proc with a host, one guest in a pod of two processes, a pod inside of it, another pod, and a stranger."""
     write_process(tmp_path, 1, cgroup="/kinky-ab/etcd", command="etcd", pss_kib=10240)
-    guest = "qemu-system-x86_64 -name guest=kinky-dev_dev-worker-0,debug-threads=on"
-    write_process(tmp_path, 2, cgroup=f"/kinky-ab/kubepods/{POD}/c1", command=guest, pss_kib=204800)
-    write_process(tmp_path, 3, cgroup=f"/kinky-ab/kubepods/{POD}/c1", command="virt-launcher", pss_kib=51200)
+    launcher = "virt-launcher --name dev-worker-0 --uid 1 --namespace kinky-dev"
+    write_process(tmp_path, 2, cgroup=f"/kinky-ab/kubepods/{POD}/c1", command=launcher, pss_kib=51200)
+    # A container guest has pods of its own; a VM has its QEMU here.
+    inside = f"/kinky-ab/kubepods/{POD}/c1/dev-worker-0/kubepods/{INNER_POD}/c2"
+    write_process(tmp_path, 3, cgroup=inside, command="web --name dev-worker-0", pss_kib=204800)
     write_process(tmp_path, 4, cgroup=f"/kinky-ab/kubepods/{OTHER_POD}/c1", command="virt-api", pss_kib=20480)
     write_process(tmp_path, 5, cgroup="/user.slice", command="editor", pss_kib=999)
     (tmp_path / "self").mkdir()
