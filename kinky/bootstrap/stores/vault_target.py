@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from kinky import names, paths
-from kinky.config.model import KinkyConfig
 from kinky.kube.kubeconfig import write_private
 from kinky.manifests import external_secrets
 from kinky.vault.connection import VaultAccess, VaultApi
