@@ -12,10 +12,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-from rich.status import Status
+if TYPE_CHECKING:
+    # rich takes 0.1 s, and most processes of KinKy never print a line.
+    from rich.console import Console
+    from rich.status import Status
 
 
 class Phase:
@@ -84,6 +86,8 @@ class _Terminal:
     @contextlib.contextmanager
     def announce(self, title: str, limit: str, started: float) -> Iterator[None]:
         """Show the running phase: a line with a running clock on a terminal, one plain line elsewhere."""
+        from rich.markup import escape
+
         console = _console()
         live = console.status(escape(f"{title}{limit}"))
         if is_quiet() or not console.is_terminal or not self._take(live):
@@ -109,6 +113,8 @@ _TERMINAL = _Terminal()
 
 
 def _console() -> Console:
+    from rich.console import Console
+
     # Made at each use: standard error may be replaced (tests, Pulumi's language host) after this module was imported.
     return Console(file=sys.stderr, highlight=False, emoji=False, soft_wrap=True)
 

@@ -3,15 +3,21 @@
 `identity` is never first, so nothing is ever written in the clear.
 """
 
+from __future__ import annotations
+
 import base64
 import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kinky import names
-from kinky.config.model import Encryption
 from kinky.errors import HostError
+
+if TYPE_CHECKING:
+    # The models take half a second, and kubectl waits for `kinky credential`.
+    from kinky.config.model import Encryption
 
 NAME_PREFIX = "key-"
 KMS_TIMEOUT_SECONDS = 3

@@ -25,7 +25,7 @@ from kinky.bootstrap.fit_rights import fetch_missing
 from kinky.bootstrap.fit_room import check_room
 from kinky.bootstrap.secrets_store import UnreachableHostError, check_store_server
 from kinky.config.model import KinkyConfig
-from kinky.config.store import HOST_NAMESPACE
+from kinky.config.store_kinds import HOST_NAMESPACE
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from kinky.config.model import KinkyConfig
-from kinky.config.store import HOST_NAMESPACE
+from kinky.config.store_kinds import HOST_NAMESPACE
 from kinky.kube import resources
 from kinky.kube.host import HostApi
 from kinky.kube.resources import Resource

@@ -15,7 +15,7 @@ from kinky.bootstrap.fit_quota import Demand, build_claim_demand, build_pod_dema
 from kinky.bootstrap.fit_reading import Reading
 from kinky.bootstrap.fit_storage import check_storage, find_class
 from kinky.config.model import KinkyConfig
-from kinky.config.store import HOST_NAMESPACE
+from kinky.config.store_kinds import HOST_NAMESPACE
 from kinky.kube import resources
 from kinky.kube.connection import if_allowed
 from kinky.kube.host import HostApi

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from kinky.cli import options
 from kinky.cli.inner import find_inner, find_store
 from kinky.cli.stack_file import read_stack_file
-from kinky.config.store import HOST_NAMESPACE
+from kinky.config.store_kinds import HOST_NAMESPACE
 from kinky.progress import note
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from kinky import paths
 from kinky.cli.inner import find_inner, find_store
 from kinky.cli.passphrase import FILE, VALUE
 from kinky.cli.stack_file import StackFile
-from kinky.config.store import HOST_NAMESPACE
+from kinky.config.store_kinds import HOST_NAMESPACE
 from kinky.errors import KinkyError
 from kinky.given_paths import resolve_given
 from kinky.scan.known import know, read_host_secrets, read_local

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pulumi import automation
+from pulumi._version import version as SDK_VERSION
 from pulumi.automation.errors import CommandError as EngineError
 
 from kinky import paths
@@ -19,6 +20,7 @@ from kinky.cli.stack_interrupt import deferred_interrupts
 from kinky.cli.stack_leftovers import remove_leftovers
 from kinky.components.identity import ClusterIdentity
 from kinky.components.live_step import parse_access
+from kinky.config.backend import parse_backend
 from kinky.config.load import NAMESPACE
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
@@ -29,7 +31,36 @@ MISFIT = "incorrect passphrase"
 
 IDENTITY_TYPE = f":{ClusterIdentity.__name__}"
 
+HEAP_PERCENT = "400"
+"""How much Pulumi's heap grows before it is swept: with Go's 100, the sweeps take a second of a preview."""
+
 T = TypeVar("T")
+
+
+class OwnCommand(automation.PulumiCommand):
+    """The pulumi that the toolchain found or made; Pulumi's class would start it only to ask for its version."""
+
+    def __init__(self, program: Path) -> None:
+        """Take the version of the package, because the toolchain takes no other one."""
+        self.command = str(program)
+        self.version = SDK_VERSION
+
+
+class OwnWorkspace(automation.LocalWorkspace):
+    """The project directory; Pulumi is not started to select a stack that is there.
+
+    Nothing needs the selection, because each command names its stack.
+    """
+
+    def select_stack(self, stack_name: str) -> None:
+        """Make sure that the stack exists.
+
+        Raises:
+            StackNotFoundError: It does not.
+        """
+        backend = parse_backend(str(self.env_vars["PULUMI_BACKEND_URL"]))
+        if backend.find_state(PROJECT, stack_name) is None:
+            super().select_stack(stack_name)
 
 
 class StackEngine:
@@ -145,20 +176,16 @@ def open_engine(stack_file: StackFile, *, take_over: bool = False) -> StackEngin
     environment = build_environment(stack_file, environ=os.environ)
     environment |= {TAKE_OVER: stack_file.cluster} if take_over else {}
     tools = toolchain.ensure_tools(PULUMI_PROGRAMS)
-    workspace = automation.LocalWorkspace(
+    workspace = OwnWorkspace(
         work_dir=str(paths.project_root()),
-        env_vars={**environment, "PATH": build_search_path(tools.values(), environ=os.environ)},
-        pulumi_command=automation.PulumiCommand(root=find_root(tools["pulumi"])),
+        env_vars={
+            "GOGC": os.environ.get("GOGC", HEAP_PERCENT),
+            **environment,
+            "PATH": build_search_path(tools.values(), environ=os.environ),
+        },
+        pulumi_command=OwnCommand(tools["pulumi"]),
     )
     return StackEngine(stack_file, workspace=workspace)
-
-
-def find_root(program: Path) -> str | None:
-    """Return the folder to which Pulumi's class appends bin/pulumi; None makes it take the pulumi on PATH.
-
-    What the toolchain made is in a folder of that name; a program elsewhere was found on PATH.
-    """
-    return str(program.parent.parent) if program.parent.name == "bin" else None
 
 
 def _unseen(operation: str, error: EngineError) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from kinky.manifests.body import Body, logical_name
 
@@ -19,8 +17,30 @@ AWAITED_KINDS: Final = frozenset(
     {"DaemonSet", "Deployment", "PersistentVolumeClaim", "Service", "ServiceAccount", "StatefulSet"}
 )
 """Kinds that the provider waits for unless it is told not to; a skipped wait also skips the one for the deletion."""
+SECRET_FIELDS: Final = ("data", "stringData")
+"""Fields of a Secret that Pulumi has to encrypt in its state and to hide on the screen."""
 ObjectKey: TypeAlias = tuple[str, str, str]
 """Kind, namespace and name of an object; the namespace is empty for an object of the whole cluster."""
+
+
+class KubernetesObject(pulumi.CustomResource):
+    """An object of any kind, with the fields of its body as they are.
+
+    The classes of pulumi_kubernetes would send the same; importing those that a cluster needs takes 0.7 s.
+    """
+
+    metadata: pulumi.Output[Mapping[str, Any]]
+    spec: pulumi.Output[Mapping[str, Any]]
+
+    def __init__(self, name: str, body: Body, opts: pulumi.ResourceOptions) -> None:
+        """Declare the object; only a Secret has fields that are secret."""
+        api_version, kind = str(body["apiVersion"]), str(body["kind"])
+        group = api_version if "/" in api_version else f"core/{api_version}"
+        fields = dict(body)
+        if (api_version, kind) == ("v1", "Secret"):
+            fields |= {key: pulumi.Output.secret(fields[key]) for key in SECRET_FIELDS if key in fields}
+            opts.additional_secret_outputs = list(SECRET_FIELDS)
+        super().__init__(f"kubernetes:{group}:{kind}", name, fields, opts)
 
 
 def declare(
@@ -31,11 +51,10 @@ def declare(
     await_ready: bool = False,
     retain_on_delete: bool = False,
     depends_on: Sequence[pulumi.Resource] = (),
-) -> pulumi.CustomResource:
+) -> KubernetesObject:
     """Declare one object under its parent, whose provider it uses.
 
-    The typed class is taken where there is one, because only that marks a Secret's values as secret. With
-    `await_ready` the provider waits until the object is ready, by its own rules for the kind; with
+    With `await_ready` the provider waits until the object is ready, by its own rules for the kind; with
     `retain_on_delete` the object stays when the stack goes. A definition is always waited for: what needs it fails
     before it is served.
     """
@@ -46,19 +65,7 @@ def declare(
         opts.depends_on = list(depends_on)
     if retain_on_delete:
         opts.retain_on_delete = True
-    typed = _typed_class(str(body["apiVersion"]), str(body["kind"]))
-    if typed is None:
-        return kubernetes.apiextensions.CustomResource(
-            resource_name,
-            api_version=body["apiVersion"],
-            kind=body["kind"],
-            metadata=wanted["metadata"],
-            spec=body["spec"],
-            opts=opts,
-        )
-    fields = {to_snake_case(key): value for key, value in wanted.items() if key not in ("apiVersion", "kind")}
-    resource: pulumi.CustomResource = typed(resource_name, opts=opts, **fields)
-    return resource
+    return KubernetesObject(resource_name, wanted, opts)
 
 
 def declare_all(
@@ -68,9 +75,9 @@ def declare_all(
     prefix: str,
     await_kinds: Sequence[str] = (),
     depends_on: Sequence[pulumi.Resource] = (),
-) -> list[pulumi.CustomResource]:
+) -> list[KubernetesObject]:
     """Declare many objects in their order; each waits for the ones that it depends on."""
-    declared: dict[ObjectKey, pulumi.CustomResource] = {}
+    declared: dict[ObjectKey, KubernetesObject] = {}
     for body in bodies:
         # A Namespace from the same call must exist before its objects.
         home = declared.get(("Namespace", "", str(body["metadata"].get("namespace", ""))))
@@ -89,7 +96,7 @@ def _object_key(body: Body) -> ObjectKey:
     return str(body["kind"]), str(metadata.get("namespace", "")), str(metadata["name"])
 
 
-def _bind(body: Body, declared: Mapping[ObjectKey, pulumi.CustomResource]) -> Body:
+def _bind(body: Body, declared: Mapping[ObjectKey, KubernetesObject]) -> Body:
     """Return a binding whose role name is known only once the role exists; return any other body unchanged.
 
     A preview asks the API for a dry run of each object whose inputs are all known. For a binding, the API then looks
@@ -123,17 +130,3 @@ def annotate(body: Body, annotations: Mapping[str, str]) -> Body:
         return body
     metadata: Mapping[str, Any] = body["metadata"]
     return {**body, "metadata": {**metadata, "annotations": {**(metadata.get("annotations") or {}), **annotations}}}
-
-
-def to_snake_case(key: str) -> str:
-    """Return the Python spelling of a body's top-level field, such as `string_data` for `stringData`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).lower()
-
-
-def _typed_class(api_version: str, kind: str) -> Any:
-    """Return the provider's own class for a kind of Kubernetes itself, or None for anybody else's."""
-    group, _, version = api_version.rpartition("/")
-    if "." in group and not group.endswith(".k8s.io"):
-        return None
-    package = getattr(kubernetes, group.partition(".")[0] or "core", None)
-    return getattr(getattr(package, version, None), kind, None)

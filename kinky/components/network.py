@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from kinky.components.bodies import declare
 from kinky.components.told import tell_errors
@@ -44,13 +43,13 @@ class Network(pulumi.ComponentResource):
 
     def _declare_service(self, body: Body) -> pulumi.Output[str]:
         """Declare one Service and return the address that the host gives it."""
-        service = cast(kubernetes.core.v1.Service, declare(self, body))
+        service = declare(self, body)
         # Before the Service exists, a preview shows its `spec` without an address, as if it had none; only the id is
         # unknown then, and makes the address unknown too.
-        known: pulumi.Output[Mapping[str, str]] = pulumi.Output.all(id=service.id, address=service.spec.cluster_ip)
+        known: pulumi.Output[Mapping[str, Any]] = pulumi.Output.all(id=service.id, spec=service.spec)
         return known.apply(tell_errors(pick_address, f"address of {body['metadata']['name']}"))
 
 
-def pick_address(service: Mapping[str, str]) -> str:
+def pick_address(service: Mapping[str, Any]) -> str:
     """Return the address of a Service that exists."""
-    return service["address"]
+    return str(service["spec"]["clusterIP"])

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from kinky import names
 from kinky.accelerator import Accelerator
 from kinky.components import steps
-from kinky.components.bodies import declare
+from kinky.components.bodies import KubernetesObject, declare
 from kinky.components.live_step import Properties
 from kinky.components.told import tell_errors
 from kinky.config.model import KinkyConfig
@@ -61,7 +59,7 @@ class Node(pulumi.ComponentResource):
             args.config,
             args.node,
             image=args.image,
-            user_data_secret=secret.metadata.name,
+            user_data_secret=secret.metadata["name"],
             credentials_secret=credentials,
             accelerator=args.accelerator,
         )
@@ -69,7 +67,7 @@ class Node(pulumi.ComponentResource):
         self.virtual_machine = declare(self, body, depends_on=claims)
         self.register_outputs({})
 
-    def _declare_user_data(self, args: NodeArgs) -> kubernetes.core.v1.Secret:
+    def _declare_user_data(self, args: NodeArgs) -> KubernetesObject:
         """Declare the Secret whose name follows from its content, so that new content rolls the VM."""
         known = {node.name for node in args.nodes if node.is_control_plane} | {args.node.name}
         resolved: pulumi.Output[Mapping[str, str]] = pulumi.Output.all(
@@ -85,7 +83,7 @@ class Node(pulumi.ComponentResource):
             user_data=rendered["user_data"],
             network_data=rendered["network_data"],
         )
-        return cast(kubernetes.core.v1.Secret, declare(self, body, name=f"{args.node.name}-user-data"))
+        return declare(self, body, name=f"{args.node.name}-user-data")
 
     def _declare_credentials(self, args: NodeArgs) -> pulumi.Input[str]:
         """Return the name of the Secret with the node's credentials; a worker has its own."""

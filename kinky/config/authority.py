@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from kinky.config.model import KinkyConfig
 from kinky.config.problem import Problem
 from kinky.given_paths import resolve_given
+
+if TYPE_CHECKING:
+    from kinky.config.model import KinkyConfig
 
 KEY: Final = ("secretsStore", "vault", "caFile")
 

@@ -11,7 +11,7 @@ from kinky.accelerator import Accelerator
 from kinky.config.check_pools import check_pools, has_open_node
 from kinky.config.model import KinkyConfig
 from kinky.config.problem import UNSHOWN, KeyPath, Problem
-from kinky.config.store import EMBEDDED, HOST_NAMESPACE, VAULT
+from kinky.config.store_kinds import EMBEDDED, HOST_NAMESPACE, VAULT
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

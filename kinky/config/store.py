@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Literal, Self
 
 from kinky import names
 from kinky.config.section import FREELY, Section, never
+from kinky.config.store_kinds import HOST_NAMESPACE
 from kinky.config.values import Audience, HttpsAddress, Name, StorePath, Text, within
-
-HOST_NAMESPACE: Final = "hostNamespace"
-EMBEDDED: Final = "embedded"
-VAULT: Final = "vault"
 
 
 class VaultServer(Section):

@@ -14,7 +14,7 @@ from kinky import process
 from kinky.errors import HostError
 from kinky.kube.host_user import UNFIT_TOKEN, ExecPlugin, is_token
 from kinky.kube.kubeconfig_shape import parse_yaml
-from kinky.kube.tls import build_context
+from kinky.kube.tls import check_certificate
 
 LIMIT_SECONDS = 120.0
 """A program may wait for a login in a browser."""
@@ -117,7 +117,7 @@ def _parse(plugin: ExecPlugin, output: bytes) -> ExecCredential:
     if bool(certificate) != bool(key):
         raise _fail(plugin, "it printed only one of certificate and key")
     try:
-        build_context(b"", certificate.encode(), key.encode())
+        check_certificate(certificate.encode(), key.encode())
         expires = _parse_time(status.get("expirationTimestamp", ""))
     except (ssl.SSLError, ValueError) as error:
         broken = "certificate and key do not fit" if isinstance(error, ssl.SSLError) else "its end is not a time"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kinky.kube.section import Section
-from kinky.kube.tls import build_context
+from kinky.kube.tls import check_certificate
 
 EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 OLD_EXEC_VERSION = EXEC_VERSIONS[1]
@@ -138,7 +138,7 @@ def _read_certificate(user: Section) -> tuple[bytes, bytes]:
     if certificate is None or key is None:
         return b"", b""
     try:
-        build_context(b"", certificate, key)
+        check_certificate(certificate, key)
     except ssl.SSLError:
         is_locked = b"ENCRYPTED" in key
         why = "is encrypted with a password" if is_locked else "does not fit client-certificate, or is not PEM"

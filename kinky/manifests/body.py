@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from kinky import names
-from kinky.config.model import KinkyConfig
 from kinky.topology.nodes import NodeSpec
+
+if TYPE_CHECKING:
+    from kinky.config.model import KinkyConfig
 
 Body: TypeAlias = dict[str, Any]
 """One Kubernetes object, or a part of one."""

@@ -6,10 +6,9 @@ The custom resource definitions come with the node image. Flags are those of ver
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kinky import names
-from kinky.config.model import KinkyConfig
 from kinky.manifests import images, pods
 from kinky.manifests.body import (
     Body,
@@ -22,6 +21,9 @@ from kinky.manifests.body import (
     pod_metadata,
     service_account_subject,
 )
+
+if TYPE_CHECKING:
+    from kinky.config.model import KinkyConfig
 
 APP: Final = "external-secrets"
 HEALTH_PORT: Final = 8082

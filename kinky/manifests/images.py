@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kinky import names
-from kinky.config.model import KinkyConfig
+
+if TYPE_CHECKING:
+    from kinky.config.model import KinkyConfig
 
 PULL_POLICY: Final = "Never"
 """A missing image must fail at once: no registry serves these names."""

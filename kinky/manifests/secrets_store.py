@@ -5,13 +5,15 @@ No value is ever in these bodies; values are written straight into the store by 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kinky import names
-from kinky.config.model import KinkyConfig
 from kinky.manifests import stores
 from kinky.manifests.body import Body, Late, inner_metadata
 from kinky.manifests.store_values import CANARY_KEY, CANARY_VALUE, UNKNOWN_VALUE
+
+if TYPE_CHECKING:
+    from kinky.config.model import KinkyConfig
 
 API_VERSION: Final = "external-secrets.io/v1"
 STORE: Final = "kinky"

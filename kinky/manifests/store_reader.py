@@ -7,12 +7,14 @@ absent value, and not only what the API says of a forbidden one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kinky import names
-from kinky.config.model import KinkyConfig
 from kinky.manifests.body import Body
 from kinky.manifests.store_values import UNKNOWN_VALUE, store_values
+
+if TYPE_CHECKING:
+    from kinky.config.model import KinkyConfig
 
 RBAC_VERSION: Final = "rbac.authorization.k8s.io/v1"
 

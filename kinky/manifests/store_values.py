@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from kinky.config.model import KinkyConfig
+if TYPE_CHECKING:
+    from kinky.config.model import KinkyConfig
+
 
 CANARY_VALUE: Final = "canary"
 CANARY_KEY: Final = "nonce"

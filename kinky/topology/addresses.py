@@ -5,8 +5,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from kinky.config.model import KinkyConfig
+if TYPE_CHECKING:
+    from kinky.config.model import KinkyConfig
+
 
 DNS_SERVICE_OFFSET = 10
 """kubeadm's convention for the cluster DNS, which the kubelets are told."""

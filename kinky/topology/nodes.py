@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kinky import names
-from kinky.config.model import KinkyConfig, Pool
+
+if TYPE_CHECKING:
+    from kinky.config.model import KinkyConfig, Pool
 
 
 @dataclass(frozen=True, kw_only=True)

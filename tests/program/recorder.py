@@ -69,6 +69,9 @@ class Registered:
     urn: str
     parent: str
     inputs: dict[str, Any]
+    secrets: frozenset[str]
+    """Inputs that Pulumi encrypts in its state."""
+    secret_outputs: frozenset[str]
     provider: str
     depends_on: frozenset[str]
     deleted_with: str
@@ -96,13 +99,16 @@ class Recorder(mocks.MockMonitor):
         response = super().RegisterResource(request)
         if request.type == "pulumi:pulumi:Stack":
             return response
+        inputs = rpc.deserialize_properties(request.object, keep_unknowns=True)
         self.seen.append(
             Registered(
                 type=request.type,
                 name=request.name,
                 urn=response.urn,
                 parent=request.parent,
-                inputs=plain(rpc.deserialize_properties(request.object, keep_unknowns=True)),
+                inputs=plain(inputs),
+                secrets=frozenset(key for key, value in inputs.items() if rpc.is_rpc_secret(value)),
+                secret_outputs=frozenset(request.additionalSecretOutputs),
                 provider=request.provider,
                 depends_on=frozenset(request.dependencies),
                 deleted_with=request.deletedWith,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi
 
-from kinky.components.bodies import declare, declare_all, to_snake_case
+from kinky.components.bodies import declare, declare_all
 from tests.program.recorder import Recorder, record
 
 SERVICE: dict[str, Any] = {
@@ -55,9 +55,18 @@ def test_a_body_reaches_the_provider_as_it_is() -> None:
         assert {key: inputs["metadata"][key] for key in body["metadata"]} == body["metadata"]
 
 
-def test_kinds_of_kubernetes_get_the_typed_class() -> None:
+def test_a_kind_has_the_type_that_its_provider_knows() -> None:
     assert run(SECRET).one("Secret").type == "kubernetes:core/v1:Secret"
+    assert run(DEFINITION).one(DEFINITION["kind"]).type == "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
     assert run(MACHINE).one("VirtualMachine").type == "kubernetes:kubevirt.io/v1:VirtualMachine"
+
+
+def test_only_the_values_of_a_secret_are_secret() -> None:
+    secret = run({**SECRET, "data": {"key": "dGV4dA=="}}).one("Secret")
+    assert secret.secrets == secret.secret_outputs == {"data", "stringData"}
+    assert run(SECRET).one("Secret").secrets == {"stringData"}
+    service = run(SERVICE).one("Service")
+    assert not service.secrets | service.secret_outputs
 
 
 def test_only_kinds_that_would_be_awaited_are_annotated() -> None:
@@ -83,11 +92,3 @@ def test_a_body_is_not_changed() -> None:
 def test_what_lives_in_a_new_namespace_comes_after_it() -> None:
     recorded = record(lambda: declare_all(Parent(), [NAMESPACE, SERVICE], prefix="p"))
     assert recorded.before(recorded.one("Service")) == {"p/cluster/namespace/n"}
-
-
-def test_field_names_are_spelled_for_python() -> None:
-    assert [to_snake_case(key) for key in ("stringData", "data", "automountServiceAccountToken")] == [
-        "string_data",
-        "data",
-        "automount_service_account_token",
-    ]

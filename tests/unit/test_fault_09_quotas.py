@@ -203,12 +203,35 @@ def test_fault_14_a_quota_for_limits_doubles_the_memory(host: FakeConnection) ->
 
 
 @pytest.mark.parametrize(
-    "text", ["100n", "5u", "1500m", "0.5", "2", "1e3", "1E3", "3k", "4Ki", "5M", "6Mi", "7Gi", "2E", "1Ei"]
+    ("text", "number"),
+    [
+        ("100n", "0.0000001"),
+        ("5u", "0.000005"),
+        ("1500m", "1.5"),
+        ("0.5", "0.5"),
+        ("2", "2"),
+        ("1e3", "1000"),
+        ("1E3", "1000"),
+        ("3k", "3000"),
+        ("4Ki", "4096"),
+        ("5M", "5000000"),
+        ("6Mi", "6291456"),
+        ("7Gi", "7516192768"),
+        ("1T", "1000000000000"),
+        ("2E", "2000000000000000000"),
+        ("1Ei", "1152921504606846976"),
+    ],
 )
-def test_fault_09_quantities_are_those_of_kubernetes(text: str) -> None:
-    assert parse_quantity(text) > 0
+def test_fault_09_quantities_are_those_of_kubernetes(text: str, number: str) -> None:
+    assert parse_quantity(text) == Decimal(number)
     with pytest.raises(ValueError, match=r".+"):
         parse_quantity(f"{text}?")
+
+
+@pytest.mark.parametrize("text", ["", "Gi", "1K", "1mi", "1 Gi", "NaN", "1_000", "1e", "0x1"])
+def test_fault_09_other_texts_are_no_quantities(text: str) -> None:
+    with pytest.raises(ValueError, match="quantity"):
+        parse_quantity(text)
 
 
 def test_fault_09_a_quota_is_read_with_both_forms_of_its_scopes() -> None:

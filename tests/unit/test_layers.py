@@ -47,7 +47,6 @@ HOMES = {
     "hvac": ("vault/",),
     "jinja2": ("render/environment.py",),
     "jsonschema": ("render/",),
-    "kubernetes": ("kube/",),
     "pulumi": ("components/", "program.py", "cli/stack"),
     "pulumi_kubernetes": ("components/", "program.py", "cli/stack"),
     "pydantic": ("config/",),

@@ -1,8 +1,10 @@
 """From a configuration, or what a live step was given of it, to the store; the one place that looks at the kind."""
 
+from __future__ import annotations
+
 import base64
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kinky import names, paths
 from kinky.bootstrap.stores.embedded import EmbeddedStore
@@ -11,10 +13,12 @@ from kinky.bootstrap.stores.store import Store
 from kinky.bootstrap.stores.vault import VaultStore
 from kinky.bootstrap.stores.vault_target import VaultTarget
 from kinky.config.authority import read_authority
-from kinky.config.model import KinkyConfig
-from kinky.config.store import EMBEDDED, HOST_NAMESPACE, VAULT
+from kinky.config.store_kinds import EMBEDDED, HOST_NAMESPACE, VAULT
 from kinky.kube.access import HostAccess
 from kinky.kube.inner import InnerApi
+
+if TYPE_CHECKING:
+    from kinky.config.model import KinkyConfig
 
 Description = dict[str, Any]
 """A store in plain values, none of them secret: it goes through Pulumi's state."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kinky import names, paths
-from kinky.config.model import KinkyConfig
 from kinky.kube.kubeconfig import write_private
 from kinky.manifests import external_secrets
 from kinky.vault.connection import VaultAccess, VaultApi
 from kinky.vault.token import read_token
+
+if TYPE_CHECKING:
+    from kinky.config.model import KinkyConfig
 
 AUTHORITY_FILE: Final = "store-ca.crt"
 

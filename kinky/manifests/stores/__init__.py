@@ -6,12 +6,14 @@ Nothing but `of` looks at the kind; who needs to know something of it asks the f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from kinky.config.model import KinkyConfig
-from kinky.config.store import EMBEDDED, HOST_NAMESPACE, VAULT
+from kinky.config.store_kinds import EMBEDDED, HOST_NAMESPACE, VAULT
 from kinky.manifests.body import Body, Late
 from kinky.manifests.stores import embedded, host_namespace, vault
+
+if TYPE_CHECKING:
+    from kinky.config.model import KinkyConfig
 
 
 class StoreForm(Protocol):

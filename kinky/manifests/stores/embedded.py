@@ -5,14 +5,16 @@ The store needs the cluster that it serves, and dies with it: for clusters that 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kinky import names
-from kinky.config.model import KinkyConfig
 from kinky.manifests.body import Body, Late, build_namespace
 from kinky.manifests.external_secrets import build_token_right
 from kinky.manifests.store_reader import build_reader
 from kinky.topology.addresses import api_ip
+
+if TYPE_CHECKING:
+    from kinky.config.model import KinkyConfig
 
 APP: Final = "secrets-store"
 

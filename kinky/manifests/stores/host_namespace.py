@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kinky import names
-from kinky.config.model import KinkyConfig
 from kinky.manifests.body import Body, Late
 from kinky.manifests.store_reader import build_reader
+
+if TYPE_CHECKING:
+    from kinky.config.model import KinkyConfig
 
 TOKEN_SECRET: Final = "host-store-token"  # noqa: S105 - the name of a Secret
 """Inner Secret in `kinky-system` with the token that reads the store; a live step writes and renews it."""

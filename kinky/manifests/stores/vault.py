@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kinky import names
-from kinky.config.model import KinkyConfig
 from kinky.manifests import external_secrets
 from kinky.manifests.body import Body, Late
+
+if TYPE_CHECKING:
+    from kinky.config.model import KinkyConfig
 
 LOGIN_SECONDS: Final = 600
 """Life of the token that External Secrets logs in with; the shortest one that an API server gives."""

@@ -262,18 +262,25 @@ def test_a_state_that_pulumi_cannot_read_is_told_as_that(monkeypatch: pytest.Mon
         getattr(engine, operation)()
 
 
-@pytest.mark.parametrize("folder", ["bin", "tools"])
-def test_a_pulumi_on_path_is_found_whatever_its_folder_is_called(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
-) -> None:
-    program = tmp_path / folder / "pulumi"
-    program.parent.mkdir()
-    program.write_text("#!/bin/sh\necho v3.250.0\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-    command = automation.PulumiCommand(root=stack_engine.find_root(program))
-    assert command.command == (str(program) if folder == "bin" else "pulumi")
-    assert str(command.version) == "3.250.0"
+def test_pulumi_is_not_started_to_ask_for_what_is_known(tmp_path: Path) -> None:
+    """The version is that of the package, and a stack that the folder holds needs no selection."""
+    (tmp_path / ".pulumi/stacks/kinky").mkdir(parents=True)
+    (tmp_path / ".pulumi/meta.yaml").write_text("version: 1\n")
+    (tmp_path / ".pulumi/stacks/kinky/dev.json").write_text("{}")
+    command = stack_engine.OwnCommand(tmp_path / "absent" / "pulumi")
+    assert command.command == str(tmp_path / "absent" / "pulumi")
+    workspace = stack_engine.OwnWorkspace(
+        work_dir=str(tmp_path), env_vars={"PULUMI_BACKEND_URL": f"file://{tmp_path}"}, pulumi_command=command
+    )
+    assert workspace.pulumi_version == pins()["pulumi"]
+    workspace.select_stack("dev")
+    with pytest.raises(FileNotFoundError):
+        workspace.select_stack("other")
+
+
+def pins() -> dict[str, str]:
+    lines = (paths.project_root() / "requirements.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if "==" in line)
 
 
 def test_ctrl_c_waits_for_the_work_and_then_counts(capsys: pytest.CaptureFixture[str]) -> None:
