@@ -13,7 +13,7 @@ _FACTORS = {
 def parse_quantity(text: str) -> Decimal:
     """Parse a quantity, such as 500m, 8Gi or 1e3; raises ValueError on anything else.
 
-    The package `kubernetes` knows the suffixes too, but its import takes more than a second.
+    The package `kubernetes` reads them alike, which a test compares; its import takes a second of each preview.
     """
     found = _QUANTITY.fullmatch(text)
     if found is None:

@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kubernetes.utils.quantity import parse_quantity as parse_as_library
 
 from kinky.kube.quantities import parse_quantity
 from kinky.kube.records import QuotaStatus
@@ -249,3 +252,11 @@ def test_fault_09_a_quota_is_read_with_both_forms_of_its_scopes() -> None:
         ("PriorityClass", "In", ("a", "b")),
     ]
     assert parse_quantity(found.hard["pods"]) == Decimal(1)
+
+
+@given(
+    st.from_regex(r"[+-]?[0-9]{1,6}(\.[0-9]{1,3})?", fullmatch=True),
+    st.sampled_from(["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]),
+)
+def test_fault_09_quantities_are_read_as_by_the_client_library(number: str, suffix: str) -> None:
+    assert parse_quantity(number + suffix) == parse_as_library(number + suffix)
