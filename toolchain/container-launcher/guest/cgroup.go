@@ -56,7 +56,7 @@ func (k kernelView) findHierarchy(name string) (hierarchy, error) {
 	if err != nil {
 		return found, err
 	}
-	if err := moveToLeaf(filepath.Join(k.cgroups, group)); err != nil {
+	if err := k.makeRoom(group); err != nil {
 		return found, fmt.Errorf("move the launcher to its own control group: %w", err)
 	}
 	found.path = filepath.Join(group, name)
@@ -67,10 +67,24 @@ func (k kernelView) findHierarchy(name string) (hierarchy, error) {
 func unifiedGroup(text string) (string, error) {
 	for _, line := range strings.Split(text, "\n") {
 		if group, ok := strings.CutPrefix(line, "0::"); ok {
-			return strings.TrimSuffix(group, "/"+leaf), nil
+			return filepath.Join("/", strings.TrimSuffix(group, "/"+leaf)), nil
 		}
 	}
 	return "", fmt.Errorf("no control group of version 2 in %q", text)
+}
+
+// makeRoom moves a group's processes aside, unless it is the root of the tree, which alone lacks this file. The root may
+// have processes beside children with limits, and its kernel threads cannot be moved.
+func (k kernelView) makeRoom(group string) error {
+	path := filepath.Join(k.cgroups, group)
+	_, err := os.Stat(filepath.Join(path, "cgroup.type"))
+	if os.IsNotExist(err) && group == "/" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return moveToLeaf(path)
 }
 
 // moveToLeaf moves every process of a group to its child for the launcher.
@@ -98,10 +112,12 @@ func moveToLeaf(group string) error {
 
 // environment returns what systemd has to be told. It gave version 1 up, and uses it only when it is asked to twice.
 func (h hierarchy) environment() []string {
+	const variable, silence = "SYSTEMD_PROC_CMDLINE=", "systemd.show_status=no quiet"
 	if h.unified {
-		return nil
+		return []string{variable + silence}
 	}
 	const force = "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"
-	return []string{force, "SYSTEMD_PROC_CMDLINE=systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1 " +
-		force + " systemd.show_status=no quiet"}
+	return []string{
+		force, variable + "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1 " + force + " " + silence,
+	}
 }

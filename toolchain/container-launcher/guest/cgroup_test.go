@@ -54,6 +54,7 @@ func TestVersion1SeesItsOwnGroupsAsTheRoot(t *testing.T) {
 func TestVersion2MovesTheLauncherAside(t *testing.T) {
 	view := fakeKernel(t, "0::/kubepods/pod1/abc\n", map[string]string{
 		"cgroup.controllers":               "cpu memory\n",
+		"kubepods/pod1/abc/cgroup.type":    "domain\n",
 		"kubepods/pod1/abc/cgroup.procs":   "1\n17\n",
 		"kubepods/pod1/abc/memory.current": "1\n",
 	})
@@ -61,12 +62,52 @@ func TestVersion2MovesTheLauncherAside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !found.unified || found.path != "/kubepods/pod1/abc/node-0" || found.environment() != nil {
+	if !found.unified || found.path != "/kubepods/pod1/abc/node-0" {
 		t.Errorf("found %+v", found)
+	}
+	environment := strings.Join(found.environment(), " ")
+	if strings.Contains(environment, "LEGACY") || !strings.Contains(environment, "systemd.show_status=no") {
+		t.Errorf("systemd is told %s", environment)
 	}
 	moved, err := os.ReadFile(filepath.Join(view.cgroups, "kubepods/pod1/abc/launcher/cgroup.procs"))
 	if err != nil || string(moved) != "17" {
 		t.Errorf("the last process moved is %q, %v", moved, err)
+	}
+}
+
+func TestVersion2LeavesTheRootAsItIs(t *testing.T) {
+	view := fakeKernel(t, "0::/\n", map[string]string{"cgroup.controllers": "cpu memory\n", "cgroup.procs": "1\n2\n"})
+	found, err := view.findHierarchy("node-0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found.path != "/node-0" {
+		t.Errorf("found %+v", found)
+	}
+	if _, err := os.Stat(filepath.Join(view.cgroups, leaf)); !os.IsNotExist(err) {
+		t.Errorf("the root has a group for the launcher: %v", err)
+	}
+}
+
+func TestVersion2RefusesATreeThatLacksItsGroup(t *testing.T) {
+	view := fakeKernel(t, "0::/kubepods/pod1/abc\n", map[string]string{"cgroup.controllers": "cpu memory\n"})
+	if found, err := view.findHierarchy("node-0"); err == nil {
+		t.Errorf("found %+v", found)
+	}
+}
+
+func TestVersion2WithItsOwnNamespaceHasTheGroupAsTheRoot(t *testing.T) {
+	for _, self := range []string{"0::/\n", "0::/" + leaf + "\n"} {
+		view := fakeKernel(t, self, map[string]string{
+			"cgroup.controllers": "cpu memory\n", "cgroup.type": "domain\n", "cgroup.procs": "1\n",
+		})
+		found, err := view.findHierarchy("node-0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found.path != "/node-0" {
+			t.Errorf("found %+v for %q", found, self)
+		}
 	}
 }
 

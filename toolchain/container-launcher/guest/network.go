@@ -8,6 +8,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 	"kubevirt.io/kubevirt/pkg/network/driver/ethtool"
 )
 
@@ -54,7 +55,8 @@ func connect(where Network, outside, inside netns.NsHandle) error {
 	if err != nil {
 		return err
 	}
-	links, err := netlink.NewHandleAt(outside)
+	// By default it wants IPsec as well, which a kernel may lack.
+	links, err := netlink.NewHandleAt(outside, unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
 	}
