@@ -6,6 +6,7 @@ machines; `container/` does all the rest on container guests, where a cluster is
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -31,6 +32,8 @@ INNER_QUESTIONS = (
     ("get", "events", "--all-namespaces", "--sort-by", ".lastTimestamp"),
 )
 """What it is asked of the inner cluster."""
+KEEP = "KINKY_E2E_KEEP" in os.environ
+"""Whether the host stays for the next run: for whoever writes a test, since it takes minutes to start."""
 SECONDS: defaultdict[str, float] = defaultdict(float)
 """How long each file has taken, with its fixtures."""
 
@@ -38,7 +41,8 @@ SECONDS: defaultdict[str, float] = defaultdict(float)
 @pytest.fixture(scope="session")
 def lists_before(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """What the machine shows before anything is started."""
-    meet(STACK, tmp_path_factory.mktemp("before")).kinky("down", limit_seconds=900)
+    if not KEEP:
+        meet(STACK, tmp_path_factory.mktemp("before")).kinky("down", limit_seconds=900)
     return machine_lists()
 
 
@@ -48,7 +52,8 @@ def embedded_host(lists_before: dict[str, set[str]], tmp_path_factory: pytest.Te
     someone = meet(STACK, tmp_path_factory.mktemp("host"))
     someone.kinky("host", "up", limit_seconds=1800)
     yield
-    someone.kinky("down", limit_seconds=900)
+    if not KEEP:
+        someone.kinky("down", limit_seconds=900)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
