@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from http import HTTPStatus
 
 import aiohttp
 
+from kinky.kube.access import StreamTerms
 from kinky.kube.connection import open_host
 from kinky.kube.host import CONSOLE_CONTAINER
 from kinky.program import find_host
@@ -31,21 +33,30 @@ async def _watch(person: Person, node: str, text: bytes, act: Callable[[], objec
     namespace = person.stack.config.host.namespace
     path = f"/apis/subresources.kubevirt.io/v1/namespaces/{namespace}/virtualmachineinstances/{node}/console"
     shown = b""
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(
-            f"{terms.server}{path}",
-            protocols=(SUBPROTOCOL,),
-            headers=terms.headers,
-            ssl=terms.ssl_context or True,
-            server_hostname=terms.server_name,
-        ) as console,
-        asyncio.timeout(SECONDS),
-    ):
+    async with aiohttp.ClientSession() as session, asyncio.timeout(SECONDS):
+        console = await _open(session, terms, path)
         acting = asyncio.create_task(asyncio.to_thread(act))
         while text not in shown:
             message = await console.receive()
             assert message.type is aiohttp.WSMsgType.BINARY, message
             shown += message.data
         await acting
+        await console.close()
     return shown
+
+
+async def _open(session: aiohttp.ClientSession, terms: StreamTerms, path: str) -> aiohttp.ClientWebSocketResponse[bool]:
+    """Open the WebSocket; on a busy machine KubeVirt's API is away at times."""
+    while True:
+        try:
+            return await session.ws_connect(
+                f"{terms.server}{path}",
+                protocols=(SUBPROTOCOL,),
+                headers=terms.headers,
+                ssl=terms.ssl_context or True,
+                server_hostname=terms.server_name,
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            if error.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+            await asyncio.sleep(1)
