@@ -13,7 +13,7 @@ KINKY := .venv/bin/kinky
 PYTEST := .venv/bin/python -m pytest
 
 .NOTPARALLEL:
-.PHONY: help venv packages image host up check down test e2e e2e-slow bench golden generate shell lint
+.PHONY: help venv packages image host up check down test e2e soak bench golden generate shell lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,11 +39,11 @@ image: packages venv ## the programs that KinKy uses, and the node image (root; 
 test: venv ## unit, program, golden and configuration tests; no root, under five minutes
 	$(PYTEST) -n auto
 
-e2e: image ## the main job on the embedded host: up, replace nodes, destroy, nothing left (root)
-	$(PYTEST) tests/e2e -m '(host or slow) and not slow_rotation' -v -x
+e2e: image ## the main job in virtual machines, all the rest on container guests; nothing left (root)
+	$(PYTEST) tests/e2e -m host -v -x
 
-e2e-slow: image ## what takes too long for e2e: a store that never works, rotations of keys, kills in the middle (root)
-	$(PYTEST) tests/e2e -m slow_rotation -v -x
+soak: image ## ten clusters made and destroyed in a row, by hand (root)
+	$(PYTEST) tests/e2e -m soak -v -x
 
 bench: image ## measure up on VMs and on containers against the same nodes without KubeVirt; one JSON (root; WIDE=1, GROUND=container)
 	@$(KINKY) bench --stack $(STACK) $(if $(WIDE),--wide) $(if $(GROUND),--ground $(GROUND))

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 # The largest tool took 10 minutes on two busy cores; three times that.
 _BUILD_SECONDS = 1800
-_MAJOR = re.compile(r"v\d+")
 # One set for all tools: the first two choose Go's own resolver and account files, so that tools with cgo and without
 # share what is compiled. The last leaves out a transport that Pulumi's backend gs:// does not use.
 _TAGS = "netgo,osusergo,disable_grpc_modules"
+# The linker strips debug information (-s -w); not making it saves 7 % of a build.
+FLAGS = ("-mod=readonly", "-trimpath", f"-tags={_TAGS}", "-gcflags=all=-dwarf=false")
 # By default the compiler collects garbage for a third of its time; this takes back most of it, for 250 MB a process.
 _COLLECT_PERCENT = "400"
+_MAJOR = re.compile(r"v\d+")
 
 
 def build(tool: Tool, into: Path, *, go: Path) -> None:
@@ -47,12 +49,8 @@ def build(tool: Tool, into: Path, *, go: Path) -> None:
             [
                 go,
                 "build",
-                "-mod=readonly",
-                "-trimpath",
+                *FLAGS,
                 "-buildvcs=false",
-                f"-tags={_TAGS}",
-                # The linker strips debug information (-s -w); not making it saves 7 % of a build.
-                "-gcflags=all=-dwarf=false",
                 "-ldflags",
                 flags,
                 "-o",
@@ -63,19 +61,24 @@ def build(tool: Tool, into: Path, *, go: Path) -> None:
             hint=f"the compiler's output is in {log}",
             timeout_seconds=_BUILD_SECONDS,
             cwd=workdir,
-            env={
-                "CGO_ENABLED": "1" if tool.cgo else "0",
-                "GOFLAGS": "",
-                "GOGC": _COLLECT_PERCENT,
-                "GOTOOLCHAIN": "local",
-                "GOWORK": "off",
-            },
+            env=build_environment(tool),
             log=log,
         )
     for program, package in tool.programs.items():
         built = into / _binary_name(tool, package)
         if built.name != program:
             built.rename(into / program)
+
+
+def build_environment(tool: Tool) -> dict[str, str]:
+    """Returns the variables with which a tool is compiled, whatever the caller's environment says."""
+    return {
+        "CGO_ENABLED": "1" if tool.cgo else "0",
+        "GOFLAGS": "",
+        "GOGC": _COLLECT_PERCENT,
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+    }
 
 
 def module_folder(tool: Tool, *, go: Path) -> Path:

@@ -16,7 +16,7 @@ from kinky.embedded.layout import PAUSE_IMAGE
 from kinky.file_lock import file_lock
 from kinky.progress import phase
 
-RECIPE = 5
+RECIPE = 6
 """Raise it when the images must be made again although no program changed."""
 PREFIX = f"{names.IMAGE_PREFIX}/kubevirt"
 CONTROL = ("virt-operator", "virt-api", "virt-controller")
@@ -169,6 +169,8 @@ def _launcher_files(module: Path, container_disk: Path) -> list[Entry]:
         Entry("etc/libvirt/hooks", mode=0o755),
         Entry("etc/libvirt/hooks/qemu", own / "qemu"),
         Entry("usr/sbin/virtqemud", VIRTQEMUD),
+        # virt-handler looks for the serial console below /proc/PID/root, where Debian's absolute link leads to its own.
+        Entry("var/run", link="../run"),
         # KubeVirt knows the firmware by its older names.
         Entry("usr/share/OVMF/OVMF_CODE.fd", link="OVMF_CODE_4M.fd"),
         Entry("usr/share/OVMF/OVMF_VARS.fd", link="OVMF_VARS_4M.fd"),

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import yaml
 
-from kinky import paths, process
+from kinky import names, paths, process
 from kinky.bootstrap.fit_rights import NEEDS, Need
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
@@ -32,6 +32,7 @@ USER: Final = 65534
 NAME: Final = "kinky-account"
 """The ServiceAccount, its Role and its namespace, which is not the cluster's."""
 TOKEN_LIFE: Final = "3h"
+KUBECONFIG: Final = "home/state/host/kubeconfig.yaml"
 LEFT_BEHIND: Final = (".git", ".venv", "__pycache__", ".*_cache", "bench")
 
 
@@ -114,8 +115,8 @@ def lend_account(person: Person, *, stack: str, sections: Mapping[str, Any]) -> 
     with ExitStack() as end:
         folder = Path(end.enter_context(TemporaryDirectory(prefix="kinky-account-", dir="/var/tmp")))
         end.callback(_end_processes, folder)
-        kubeconfig = folder / "home/host.yaml"
-        host = {**sections["host"], "kubeconfig": str(kubeconfig), "createNamespace": False}
+        kubeconfig = folder / KUBECONFIG
+        host = {**sections["host"], "createNamespace": False}
         raw = {**sections, "host": host}
         config = load_config(raw, source="the account's stack")
         document = {"config": {f"kinky:{name}": value for name, value in raw.items()}}
@@ -123,14 +124,16 @@ def lend_account(person: Person, *, stack: str, sections: Mapping[str, Any]) -> 
         for namespace in (NAME, config.host.namespace):
             _kubectl("create", "namespace", namespace)
             end.callback(_kubectl, "delete", "namespace", namespace, "--wait=false")
+        _kubectl("label", "namespace", config.host.namespace, f"{names.LABEL_ACCELERATOR}={config.host.accelerator}")
         granted = build_grants(config, server=_read_host()["clusters"][0]["cluster"]["server"])
         end.callback(_kubectl, "delete", "--ignore-not-found", "-f", "-", body=granted)
         _kubectl("apply", "-f", "-", body=granted)
+        kubeconfig.parent.mkdir(parents=True)
         kubeconfig.write_text(_write_kubeconfig())
         for path in (folder, *folder.rglob("*")):
             os.chown(path, USER, USER, follow_symlinks=False)
-        for private in ("host.yaml", "passphrase"):
-            (folder / "home" / private).chmod(0o600)
+        for private in (KUBECONFIG, "home/passphrase"):
+            (folder / private).chmod(0o600)
         folder.chmod(0o755)
         yield Account(person=person, folder=folder, config=config, stack=stack)
 

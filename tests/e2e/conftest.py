@@ -1,12 +1,13 @@
-"""Fixtures of the end-to-end tests: an embedded host with the node image, and a person who uses it.
+"""What all end-to-end tests share: the order, the embedded host, what is shown of a failure, the time of each file.
 
-They run by `make e2e` only, need root, and take the stack dev of this checkout through its whole life. The files are
-numbered because the order is the story: half built; finished, replaced, destroyed; another account, dead; down.
+They run by `make e2e` only and need root. `vm/` takes the stack dev of this checkout through its whole life in virtual
+machines; `container/` does all the rest on container guests, where a cluster is up in a minute.
 """
 
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -14,9 +15,12 @@ import pytest
 
 from kinky.errors import CommandError
 from tests.e2e import leaks
-from tests.e2e.person import Person, machine_lists, meet
+from tests.e2e.machine import machine_lists
+from tests.e2e.person import STACK, Person, meet
 
-STACK = os.environ.get("STACK", "dev")
+HERE = Path(__file__).parent
+ORDER = ("test_launcher.py", "container", "vm", "test_down.py", "soak")
+"""What fails quickly comes first, and the end of the host last."""
 QUESTIONS = (
     ("get", "virtualmachineinstances,pods", "--output", "wide"),
     ("get", "events", "--sort-by", ".lastTimestamp"),
@@ -28,22 +32,33 @@ INNER_QUESTIONS = (
     ("get", "events", "--all-namespaces", "--sort-by", ".lastTimestamp"),
 )
 """What it is asked of the inner cluster."""
+KEEP = "KINKY_E2E_KEEP" in os.environ
+"""Whether the host stays for the next run: for whoever writes a test, since it takes minutes to start."""
+SECONDS: defaultdict[str, float] = defaultdict(float)
+"""How long each file has taken, with its fixtures."""
 
 
 @pytest.fixture(scope="session")
 def lists_before(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """What the machine shows before anything is started."""
-    meet(STACK, tmp_path_factory.mktemp("before")).kinky("down", limit_seconds=900)
+    if not KEEP:
+        meet(STACK, tmp_path_factory.mktemp("before")).kinky("down", limit_seconds=900)
     return machine_lists()
 
 
 @pytest.fixture(scope="session")
-def person(lists_before: dict[str, set[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
-    """A person with a running embedded host; it is taken down at the end, also after a failure."""
-    someone = meet(STACK, tmp_path_factory.mktemp("person"))
+def embedded_host(lists_before: dict[str, set[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A running embedded host; it is taken down at the end, also after a failure."""
+    someone = meet(STACK, tmp_path_factory.mktemp("host"))
     someone.kinky("host", "up", limit_seconds=1800)
-    yield someone
-    someone.kinky("down", limit_seconds=900)
+    yield
+    if not KEEP:
+        someone.kinky("down", limit_seconds=900)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the end-to-end tests into their order, whatever is named on the command line."""
+    items.sort(key=_find_turn)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -53,9 +68,8 @@ def pytest_runtest_makereport(
     """Show the end of what kinky printed, the host namespace and the inner cluster, when a test fails."""
     report = yield
     given = getattr(item, "funcargs", {})
-    # Whose stack it is, where the test has one of its own.
-    someone = given.get("owner", given.get("person"))
-    if report.failed and isinstance(someone, Person):
+    someone = next((each for each in given.values() if isinstance(each, Person)), None)
+    if report.failed and someone is not None:
         for log in sorted(someone.scratch.glob("*.log")):
             report.sections.append((str(log), _tail(log)))
         for kubectl, questions in ((someone.host, QUESTIONS), (someone.kubectl, INNER_QUESTIONS)):
@@ -63,10 +77,24 @@ def pytest_runtest_makereport(
     return report
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count the seconds of a test, its setup or its end for its file."""
+    SECONDS[report.nodeid.partition("::")[0]] += report.duration
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much `kinky scan` has searched for how many secrets."""
+    """Say how long each file took, and how much `kinky scan` has searched for how many secrets."""
+    ours = {file: seconds for file, seconds in SECONDS.items() if file.startswith("tests/e2e/")}
+    for file, seconds in ours.items():
+        terminalreporter.write_line(f"{seconds:6.0f} s  {file}")
     for line in leaks.FIGURES:
         terminalreporter.write_line(line)
+
+
+def _find_turn(item: pytest.Item) -> int:
+    """Return the place of a test in the order; all others come first."""
+    below = item.path.relative_to(HERE).parts[0] if item.path.is_relative_to(HERE) else ""
+    return ORDER.index(below) if below else -1
 
 
 def _ask(kubectl: Callable[..., str], question: tuple[str, ...]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import Any
 import yaml
 
 from kinky import names, paths, process, retry
+from kinky.accelerator import Accelerator
 from kinky.cli.forget import forget
 from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.errors import CommandError, WaitError
@@ -23,9 +23,14 @@ from kinky.topology.nodes import build_nodes
 
 ROOT = paths.project_root()
 KINKY = ROOT / ".venv" / "bin" / "kinky"
+STACK = os.environ.get("STACK", "dev")
+"""The stack that goes through its life in virtual machines, and whose file the others are like."""
+EMBEDDED = {"kinky:host": {"embedded": True}}
+CONTAINER = {"kinky:host": {"embedded": True, "accelerator": Accelerator.CONTAINER.value}}
 UP_SECONDS = 1800.0
 DESTROY_SECONDS = 600.0
 RETURN_SECONDS = 900.0
+"""Limits for emulated virtual machines; all others are much faster, and a test that fails waits as long."""
 SCAN_SECONDS = 1200.0
 """Four dry runs of Pulumi and the raw disks, on processors that emulate two VMs meanwhile."""
 FINISH_SECONDS = 120.0
@@ -38,11 +43,6 @@ KINDS = (
 )
 VERBOSE = ("-v=9", "--logtostderr")
 """Options by which Pulumi prints all that it knows."""
-PROCESS_MARKS = ("qemu", "virt-", "libvirt", "kube", "containerd", "etcd", "pulumi", "kinky.em", "kinky.boot")
-"""What the command line of anything holds that a cluster is made of."""
-LITTERED = ("/tmp", "/var/tmp", "/run", "/var/lib", "/var/log", "/etc")
-FILE_MARKS = re.compile(r"kube|kinky|pulumi|helm|hostpath|cni|containers|pods|etcd|virt")
-"""What is in the name of a file or folder that a part of KinKy could leave in one of these."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Person:
 
     def up(self) -> None:
         """Run `kinky up` to its end."""
-        self.kinky("up", "--stack", self.stack.stack, limit_seconds=UP_SECONDS)
+        self.kinky("up", "--stack", self.stack.stack, limit_seconds=UP_SECONDS * self.patience)
 
     @contextmanager
     def start(self, log: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
@@ -77,7 +77,7 @@ class Person:
 
     def destroy(self) -> None:
         """Run `kinky destroy` to its end."""
-        self.kinky("destroy", "--stack", self.stack.stack, limit_seconds=DESTROY_SECONDS)
+        self.kinky("destroy", "--stack", self.stack.stack, limit_seconds=DESTROY_SECONDS * self.patience)
 
     def environment(self) -> dict[str, str]:
         """Return what eval "$(kinky env)" sets."""
@@ -124,6 +124,11 @@ class Person:
         return self.host("get", "virtualmachineinstance", node, *wanted)
 
     @property
+    def patience(self) -> float:
+        """The part of a limit that is enough for this stack: a container guest boots in seconds."""
+        return 1 / 3 if self.stack.config.host.asked_accelerator is Accelerator.CONTAINER else 1
+
+    @property
     def worker(self) -> str:
         """The name of a worker."""
         return self._first(names.WORKER)
@@ -135,14 +140,23 @@ class Person:
 
     def replace(self, node: str) -> None:
         """Delete a node's VM instance and wait until its successor is a Ready node that booted anew."""
-        boot = self.nodes()[node]["status"]["nodeInfo"]["bootID"]
+        boot = self.boot_id(node)
         self.delete_instance(node)
+        self.wait_booted(node, boot)
+
+    def boot_id(self, node: str) -> str:
+        """Return what tells a node's boot from all others."""
+        return str(self.nodes()[node]["status"]["nodeInfo"]["bootID"])
+
+    def wait_booted(self, node: str, boot: str) -> None:
+        """Wait until a node is Ready after another boot than this one."""
 
         def returned() -> bool:
             seen = self.nodes()[node]
             return is_ready(seen) and seen["status"]["nodeInfo"]["bootID"] != boot
 
-        wait_for(f"node {node} Ready after a new boot", returned, limit_seconds=RETURN_SECONDS)
+        limit = RETURN_SECONDS * self.patience
+        wait_for(f"node {node} Ready after a new boot", returned, limit_seconds=limit)
 
     def delete_instance(self, node: str) -> None:
         """Delete a node's VM instance and wait until the host has made another one."""
@@ -203,10 +217,13 @@ def meet(stack: str, scratch: Path) -> Person:
 
 @contextmanager
 def borrow(stack: str, *, base: str, scratch: Path, changes: dict[str, Any]) -> Iterator[Person]:
-    """Lend the person of a stack that is like another one but for these keys; its file and its state go at the end."""
+    """Lend the person of a stack of container guests that is else like another one but for these keys.
+
+    Its file and its state go at the end.
+    """
     file = ROOT / "stacks" / f"Pulumi.{stack}.yaml"
     content = yaml.safe_load((file.parent / f"Pulumi.{base}.yaml").read_text())
-    content["config"] |= {"kinky:cluster": {"name": stack}, **changes}
+    content["config"] |= {"kinky:cluster": {"name": stack}, **CONTAINER, **changes}
     file.write_text(yaml.safe_dump(content))
     with ExitStack() as end:
         end.callback(file.unlink)
@@ -237,31 +254,3 @@ def kill_session(session: int) -> None:
 def is_ready(node: dict[str, Any]) -> bool:
     """Tell whether a Node object says Ready."""
     return any(each["type"] == "Ready" and each["status"] == "True" for each in node["status"]["conditions"])
-
-
-def machine_lists() -> dict[str, set[str]]:
-    """Return what KinKy could leave on a machine: mounts, interfaces, control groups, processes, files."""
-    mounts = {line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()}
-    groups = {path for path, _, _ in os.walk("/sys/fs/cgroup")}
-    return {
-        "mounts": {path for path in mounts if not path.startswith("/run/user/")},
-        "interfaces": {path.name for path in Path("/sys/class/net").iterdir()},
-        # A login or a timer of the machine's own makes and removes groups below these two.
-        "control groups": {path for path in groups if not re.search(r"/(user|system)\.slice/", path)},
-        "processes": _own_processes(),
-        "files": {str(path) for folder in LITTERED for path in Path(folder).iterdir() if FILE_MARKS.search(path.name)},
-    }
-
-
-def _own_processes() -> set[str]:
-    """Return the processes that a cluster is made of; others on the machine come and go as they like."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if any(mark in command for mark in PROCESS_MARKS):
-                found.add(f"{entry.name} {command.strip()}")
-    return found

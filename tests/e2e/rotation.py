@@ -8,8 +8,8 @@ from typing import Any
 from kinky import names
 from tests.e2e.person import Person, wait_for
 
-ROTATION_SECONDS = 9000.0
-"""Three rounds over up to three control planes, each of which may take a quarter of an hour."""
+ROTATION_SECONDS = 1800.0
+"""Three rounds over up to three control planes, each of which takes half a minute on a quiet machine."""
 KILLED_IN = {
     "store-credential": ("prove", "prove-alone"),
     "worker-certificates": ("replace/",),

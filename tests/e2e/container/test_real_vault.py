@@ -1,4 +1,4 @@
-"""A stack whose secrets store is a real server of Vault's API, and our own server beside it: `make e2e-slow`."""
+"""A stack whose secrets store is a real server of Vault's API, and our own server beside it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.e2e.person import Person
 from tests.e2e.store_server import StoreServer
 from tests.unit.vault.conftest import ANOTHER, wait_for_engine
 
-pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
+pytestmark = pytest.mark.host
 
 STACK = "local-vault-real"
 """Git knows no stack file of this name."""
@@ -31,7 +31,7 @@ def program() -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(program: Path, person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
+def server(program: Path, embedded_host: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
     """The server, reached from both sides, with the engine that an operator has enabled."""
     with store_server.serve(tmp_path_factory.mktemp("store"), program=(program,)) as running:
         enabled = running.operator.call("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
@@ -41,7 +41,7 @@ def server(program: Path, person: Person, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def owner(server: StoreServer, person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+def owner(server: StoreServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     """The person of a stack with this store and a token for it."""
     with store_server.lend_stack(STACK, server, scratch=tmp_path_factory.mktemp(STACK)) as someone:
         yield someone

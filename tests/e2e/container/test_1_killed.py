@@ -1,4 +1,7 @@
-"""An `up` that dies in each of its steps, as when the operator's machine loses power: `make e2e-slow`."""
+"""An `up` that dies in each of its steps, as when the operator's machine loses power; the next one finishes it.
+
+The stack stays for the files that follow, so whatever they assert is true of one that was killed so often.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ import re
 import pytest
 
 from kinky import names, retry
-from tests.e2e import gate, leaks
+from tests.e2e import gate
 from tests.e2e.person import UP_SECONDS, Person, wait_for
 
-pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
+pytestmark = pytest.mark.host
 
 STEPS = (
     "Claim",  # 1: the namespace
@@ -50,15 +53,6 @@ def test_up_that_is_killed_in_each_step_is_taken_up_by_the_next(person: Person) 
     person.kinky("preview", "--stack", person.stack.stack, "--expect-no-changes", limit_seconds=300)
 
 
-def test_what_was_printed_until_it_died_holds_no_secret(person: Person) -> None:
-    leaks.check_scan(person, *sorted(person.scratch.glob("*.log")))
-
-
-def test_the_end_leaves_nothing_on_the_host_though_it_was_killed(person: Person) -> None:
-    person.destroy()
-    assert person.left_on_host() == set()
-
-
 def fetch_lasting(person: Person) -> dict[str, str]:
     """Return a digest of each host Secret that must not change any more."""
     found = {name: data for name, data in person.host_secrets().items() if LASTING.search(name)}
@@ -87,4 +81,6 @@ def kill_up(person: Person, step: str) -> None:
             return retry.Pending("not yet")
 
         # Some steps last a tenth of a second.
-        retry.wait_until(attempt, what=f"step {step}", deadline_seconds=UP_SECONDS, every_seconds=0.05)
+        retry.wait_until(
+            attempt, what=f"step {step}", deadline_seconds=UP_SECONDS * person.patience, every_seconds=0.05
+        )

@@ -6,12 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from kinky.bootstrap.fit import find_accelerator
-from kinky.kube import resources
-from kinky.kube.host import HostApi
-from kinky.kube.virt_settings import VirtSettings
+from kinky.accelerator import Accelerator
 from kinky.nodeimage.build import current_node_image
-from kinky.program import find_host
 from kinky.topology.nodes import build_nodes, control_planes
 from tests.e2e.account import Account, lend_account
 from tests.e2e.person import ALWAYS_THERE, DESTROY_SECONDS, UP_SECONDS, Person
@@ -25,13 +21,14 @@ GRANTED = {"role.rbac.authorization.k8s.io/kinky-account", "rolebinding.rbac.aut
 
 @pytest.fixture(scope="module")
 def account(person: Person) -> Iterator[Account]:
-    """The account on the running host; its user may not read how VMs' processors run, so the stack says it."""
-    host = HostApi.connect(find_host(person.stack.config))
-    settings = VirtSettings.parse(host.fetch_all(resources.KUBEVIRTS)[0])
-    accelerator = find_accelerator(settings, host.fetch_all(resources.NODES))
+    """The account on the running host.
+
+    Container guests are for stacks of the embedded host, so the user's own folder has the account's kubeconfig where
+    the embedded host would have put root's.
+    """
     sections = {
         "cluster": {"name": STACK, "ephemeral": True},
-        "host": {"namespace": STACK, "accelerator": accelerator.value},
+        "host": {"namespace": STACK, "embedded": True, "accelerator": Accelerator.CONTAINER.value},
         "image": {"reference": current_node_image().reference},
         # Kubernetes, Go and the proof that the workload answers have to take it as it is.
         "workload": {"greeting": "costs $$5 $(KUBERNETES_SERVICE_HOST)"},

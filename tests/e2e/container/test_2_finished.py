@@ -1,4 +1,4 @@
-"""The main job: a finished cluster, proved from outside; nodes die and return; destroy leaves nothing."""
+"""The main job: a finished cluster, proved from outside; its nodes are replaced."""
 
 from __future__ import annotations
 
@@ -24,23 +24,9 @@ pytestmark = pytest.mark.host
 NUDGED_SECONDS = 30.0
 """A pod that was refused is created this soon after the gate has opened (S12)."""
 REFRESH_LOG = "refresh.log"
-"""What a real refresh has printed; the scan is given it."""
+"""What a real refresh has printed; the scan is given it, and what each killed `up` has printed."""
 TOLD_SECONDS = 90.0
 """A store that fails is told within this time (S13, S17); its canary is read again every 30 s."""
-
-
-@pytest.fixture(scope="module")
-def finished(person: Person) -> Person:
-    """The person with a finished stack; `up` was interrupted once and went on, which must not show."""
-    person.interrupt_up()
-    person.up()
-    return person
-
-
-@pytest.fixture(scope="module")
-def first_secrets(finished: Person) -> list[KnownSecret]:
-    """The secrets that it began with; some are replaced later."""
-    return leaks.read_all(finished)
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +225,7 @@ def test_s16_a_gate_whose_record_is_gone_is_told(finished: Person) -> None:
 def test_no_secret_is_where_it_may_not_be(
     finished: Person, refreshed: Person, first_secrets: list[KnownSecret]
 ) -> None:
-    leaks.check_scan(finished, *(refreshed.scratch / name for name in ("kinky.log", "interrupted.log", REFRESH_LOG)))
+    leaks.check_scan(finished, *sorted(refreshed.scratch.glob("*.log")))
 
 
 def test_s13_a_store_that_is_down_stops_no_pod_and_no_worker_that_returns(finished: Person) -> None:
@@ -308,14 +294,3 @@ def test_s14_a_node_that_returned_is_not_held_back(finished: Person) -> None:
 
 def test_nothing_changed_by_replacement(finished: Person) -> None:
     finished.kinky("preview", "--stack", finished.stack.stack, "--expect-no-changes", limit_seconds=300)
-
-
-def test_s23_no_secret_is_on_a_disk_after_both_nodes_were_replaced(finished: Person) -> None:
-    leaks.check_scan(finished)
-
-
-def test_destroy_writes_no_secret_and_leaves_nothing_on_the_host(
-    finished: Person, first_secrets: list[KnownSecret]
-) -> None:
-    leaks.check_destroy(finished, first_secrets, finished.scratch / "destroy.log")
-    assert finished.left_on_host() == set()

@@ -1,4 +1,4 @@
-"""A stack that is thrown away, with its secrets store inside the cluster itself: `make e2e-slow`."""
+"""A stack that is thrown away, with its secrets store inside the cluster itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.e2e import leaks, values
 from tests.e2e.person import Person, borrow
 from tests.e2e.rotation import rotate
 
-pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
+pytestmark = pytest.mark.host
 
 STACK = "local-embedded"
 """Git knows no stack file of this name."""
@@ -23,7 +23,7 @@ CHOICES = {
 
 
 @pytest.fixture(scope="module")
-def owner(person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+def owner(embedded_host: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     """The person of a stack with these choices."""
     with borrow(STACK, base="dev", scratch=tmp_path_factory.mktemp(STACK), changes=CHOICES) as someone:
         yield someone

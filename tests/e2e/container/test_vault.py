@@ -1,4 +1,4 @@
-"""A stack whose secrets store is a server with Vault's API, on the embedded host: `make e2e-slow`.
+"""A stack whose secrets store is a server with Vault's API, on the embedded host.
 
 The server is the one of `tests/vault_server`, which verifies signatures and enforces policies; it is not Vault.
 """
@@ -14,10 +14,11 @@ import pytest
 from kinky.errors import CommandError
 from tests.e2e import leaks, store_server
 from tests.e2e.person import Person, wait_for
+from tests.e2e.rotation import ROTATION_SECONDS
 from tests.e2e.store_server import StoreServer
 from tests.vault_server.faults import Fault
 
-pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
+pytestmark = pytest.mark.host
 
 STACK = "local-vault"
 """Git knows no stack file of this name."""
@@ -26,7 +27,7 @@ VALUE = token_urlsafe(24)
 
 
 @pytest.fixture(scope="module")
-def server(person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
+def server(embedded_host: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
     """A server that both sides reach, with the engine that an operator has enabled; it needs the running host."""
     with store_server.serve(tmp_path_factory.mktemp("store")) as running:
         enabled = running.operator.call("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
@@ -35,7 +36,7 @@ def server(person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def owner(server: StoreServer, person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+def owner(server: StoreServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     """The person of a stack like the one of the other tests, with this store and a token for it."""
     with store_server.lend_stack(STACK, server, scratch=tmp_path_factory.mktemp(STACK)) as someone:
         yield someone
@@ -80,7 +81,7 @@ def test_s18_a_rotation_of_which_the_server_cannot_be_told_touches_nothing(owner
 def test_s18_the_server_learns_the_new_key_before_anything_signs_with_it(owner: Person, server: StoreServer) -> None:
     path = f"auth/kinky-{STACK}/config"
     (before,) = server.operator.get(path).data["jwt_validation_pubkeys"]
-    owner.kinky("rotate", "service-account-key", "--drop-now", "--stack", STACK, limit_seconds=3600)
+    owner.kinky("rotate", "service-account-key", "--drop-now", "--stack", STACK, limit_seconds=ROTATION_SECONDS)
     (after,) = server.operator.get(path).data["jwt_validation_pubkeys"]
     assert after != before
     owner.open_gate()

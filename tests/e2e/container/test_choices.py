@@ -1,5 +1,5 @@
 """A stack with what dev does not choose: a KMS that encrypts Secrets, with its plugin in a node image of its own, and
-console logs that end with the bootstrap. `make e2e-slow` runs it.
+console logs that end with the bootstrap.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kinky.kube.host import CONSOLE_CONTAINER
 from tests.e2e import leaks
 from tests.e2e.person import Person, borrow, meet
 
-pytestmark = [pytest.mark.host, pytest.mark.slow_rotation]
+pytestmark = pytest.mark.host
 
 STACK = "local-choices"
 """Git knows no stack file of this name."""
