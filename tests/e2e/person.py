@@ -8,7 +8,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ class Person:
 
     stack: StackFile
     scratch: Path
+    settings: dict[str, str] = field(default_factory=dict, compare=False)
+    """The shell's, once they are known."""
 
     def kinky(self, *arguments: str, limit_seconds: float = 120) -> str:
         """Run kinky in a shell without special settings."""
@@ -80,8 +82,10 @@ class Person:
         self.kinky("destroy", "--stack", self.stack.stack, limit_seconds=DESTROY_SECONDS * self.patience)
 
     def environment(self) -> dict[str, str]:
-        """Return what eval "$(kinky env)" sets."""
-        return dict(json.loads(self.kinky("env", "--stack", self.stack.stack, "--json")))
+        """Return what eval "$(kinky env)" sets; asked once in the life of a cluster, as a person does in a shell."""
+        if not self.settings.get("KUBECONFIG"):
+            self.settings.update(json.loads(self.kinky("env", "--stack", self.stack.stack, "--json")))
+        return dict(self.settings)
 
     def pulumi(self, *arguments: str, limit_seconds: float = 600, log: Path | None = None) -> str:
         """Run plain pulumi in the shell that `kinky env` makes; what it prints is kept in the log, if one is named."""

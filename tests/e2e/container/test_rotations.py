@@ -16,7 +16,7 @@ import pytest
 
 from kinky import names, process, retry
 from kinky.errors import CommandError
-from tests.e2e import gate
+from tests.e2e import gate, guests
 from tests.e2e.person import UP_SECONDS, Person, borrow, is_ready, wait_for
 from tests.e2e.rotation import check_encryption_key, check_rotation
 
@@ -64,10 +64,11 @@ def test_s5_a_store_that_never_works_starts_no_workload_and_up_names_the_item(pe
 
 def test_s15_a_node_that_registers_anew_takes_no_workload_until_the_gate_lets_it_in(person: Person) -> None:
     worker = person.worker
-    # The kubelet that runs would not register again; the one of the next boot finds no Node object.
-    person.delete_instance(worker)
+    # A kubelet that runs would not register again; the one of the next boot, seconds later, finds no Node object.
+    guests.run(person, worker, "systemctl stop kubelet")
     person.kubectl("delete", "node", worker)
-    wait_for("the worker", lambda: worker in (nodes := person.nodes()) and is_ready(nodes[worker]), limit_seconds=900)
+    person.delete_instance(worker)
+    wait_for("the worker", lambda: worker in (nodes := person.nodes()) and is_ready(nodes[worker]), limit_seconds=300)
     assert names.GATE_TAINT in {taint["key"] for taint in person.nodes()[worker]["spec"].get("taints", [])}
     assert f"nodes that take no workload yet: {worker}" in person.show_gate()
     assert "created" in gate.create(person, gate.build_pods(worker)["bare"])
