@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 STACK ?= dev
 ACCELERATOR ?=
+E2E ?= tests/e2e
 ifneq ($(filter-out auto kvm emulation container,$(ACCELERATOR)),)
 $(error ACCELERATOR = $(ACCELERATOR): must be auto, kvm, emulation or container)
 endif
@@ -39,8 +40,8 @@ image: packages venv ## the programs that KinKy uses, and the node image (root; 
 test: venv ## unit, program, golden and configuration tests; no root, under five minutes
 	$(PYTEST) -n auto
 
-e2e: image ## the main job in virtual machines, all the rest on container guests; nothing left (root)
-	$(PYTEST) tests/e2e -m host -v -x
+e2e: image ## the main job in virtual machines, all the rest on container guests; nothing left (root; E2E=tests/e2e/vm)
+	$(PYTEST) $(E2E) -m host -v -x
 
 soak: image ## ten clusters made and destroyed in a row, by hand (root)
 	$(PYTEST) tests/e2e -m soak -v -x

@@ -56,8 +56,17 @@ def test_all_nodes_are_ready_and_the_workload_answers(finished: Person) -> None:
 
 def test_logs_reach_the_workers(finished: Person) -> None:
     """A node with a wrong address looks Ready; only what goes through its kubelet shows it."""
-    pods = finished.kubectl("get", "pods", "--namespace", names.NAMESPACE_WORKLOAD, "--output", "name").split()
-    assert finished.kubectl("logs", "--namespace", names.NAMESPACE_WORKLOAD, pods[0], "--tail", "1")
+    of_worker = (
+        "--namespace",
+        "kube-system",
+        "--field-selector",
+        f"spec.nodeName={finished.worker}",
+        "--output",
+        "name",
+    )
+    pods = finished.kubectl("get", "pods", *of_worker).split()
+    proxy = next(pod for pod in pods if "kube-proxy" in pod)
+    assert finished.kubectl("logs", "--namespace", "kube-system", proxy, "--tail", "1")
 
 
 def test_a_second_up_changes_nothing(finished: Person) -> None:
