@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 KINKY = [sys.executable, "-m", "kinky.cli.main"]
 AS_NOBODY = """
 import os, sys
-import kinky.cli.environment, kinky.cli.tools, kinky.embedded.toolchain  # while the interpreter's files can be read
+# While the interpreter's files can be read.
+import kinky.cli.environment, kinky.cli.tools, kinky.embedded.toolchain, rich.console, rich.markup
 from kinky.cli.main import main
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)

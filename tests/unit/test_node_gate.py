@@ -21,7 +21,7 @@ def test_no_kubelet_starts_before_the_wall_stands(tmp_path: Path) -> None:
     for name, content in (("curl", CURL), ("sleep", "#!/bin/sh\n")):
         (tmp_path / name).write_text(content)
         (tmp_path / name).chmod(0o755)
-    shell = f'PATH={tmp_path}:$PATH\npki=/pki name=api.dev.test\nstage() {{ echo "stage $1"; }}\n{wait}'
+    shell = f'PATH={tmp_path}:$PATH\npki=/pki name=api.dev.test poll=1\nstage() {{ echo "stage $1"; }}\n{wait}'
     said = subprocess.run(["sh", "-eu"], input=shell, text=True, check=True, capture_output=True).stdout
     assert said == "stage gate\n"
     asked = (tmp_path / "curl.calls").read_text().splitlines()
