@@ -71,7 +71,7 @@ func (b bundle) mounts() []specs.Mount {
 	list := []specs.Mount{
 		{Destination: "/proc", Type: "proc", Source: "proc", Options: quiet},
 		// Settings of the whole kernel are not the guest's; those of its network are.
-		{Destination: "/proc/sys", Type: "bind", Source: "/proc/sys", Options: []string{"bind", "ro", "nosuid", "nodev", "noexec"}},
+		{Destination: "/proc/sys", Type: "bind", Source: "/proc/sys", Options: append([]string{"bind", "ro"}, quiet...)},
 		{Destination: "/proc/sys/net", Type: "bind", Source: "/proc/sys/net", Options: append([]string{"bind", "rw"}, quiet...)},
 		// Kubelet and journald tell boots apart by it.
 		{Destination: "/proc/sys/kernel/random/boot_id", Type: "bind", Source: b.bootID, Options: []string{"bind", "ro"}},

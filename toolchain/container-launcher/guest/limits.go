@@ -13,7 +13,7 @@ import (
 
 const cpuPeriod = uint64(100000)
 
-// memoryDevice and so on are character devices of the kernel as a whole: memory, ports, log, virtual machines, disks.
+// kernelDevices are character devices of the kernel as a whole: memory, ports, log, virtual machines, disks.
 var kernelDevices = [][2]int64{
 	{1, 1},    // mem
 	{1, 4},    // port
