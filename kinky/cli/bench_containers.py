@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from kinky import process, retry
-from kinky.embedded import cgroups, kubevirt_images, rootfs, toolchain
+from kinky import names, process, retry
+from kinky.embedded import cgroups, rootfs, toolchain
 from kinky.errors import CommandError
 from kinky.nodeimage import floor, qemu
 from kinky.nodeimage.build import NodeImage
@@ -125,7 +125,7 @@ def _make_root(root: Path) -> Path:
     root.mkdir()
     base = rootfs.ensure_base_layer()
     process.run(["tar", "--extract", "--file", base, "--directory", root], reason="unpack the launcher's base layer")
-    program = toolchain.ensure_tools([kubevirt_images.CONTAINER_LAUNCHER])[kubevirt_images.CONTAINER_LAUNCHER]
+    program = toolchain.ensure_tools([names.CONTAINER_LAUNCHER])[names.CONTAINER_LAUNCHER]
     shutil.copy(program, root / PROGRAM)
     for name in (PLACE, IMAGE):
         (root / name).mkdir()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -10,10 +12,12 @@ from typing import Any, TypeVar
 
 from pulumi import automation
 from pulumi._version import version as SDK_VERSION
+from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import CommandError as EngineError
 
 from kinky import paths
 from kinky.bootstrap.record import TAKE_OVER
+from kinky.cli import stack_program
 from kinky.cli.environment import PROJECT, PULUMI_PROGRAMS, build_environment, build_search_path
 from kinky.cli.stack_file import StackFile
 from kinky.cli.stack_interrupt import deferred_interrupts
@@ -46,6 +50,18 @@ class OwnCommand(automation.PulumiCommand):
         self.version = SDK_VERSION
 
 
+class OwnStack(automation.Stack):
+    """One stack; what Pulumi's class asks for after each operation, and nobody here reads, is not asked for."""
+
+    def info(self, show_secrets: bool | None = None) -> automation.UpdateSummary:
+        """Return an empty summary."""
+        return automation.UpdateSummary("", datetime.datetime.min, "", {}, {}, "")
+
+    def outputs(self) -> automation.OutputMap:
+        """Return nothing: `StackEngine.outputs` fetches them."""
+        return {}
+
+
 class OwnWorkspace(automation.LocalWorkspace):
     """The project directory; Pulumi is not started to select a stack that is there.
 
@@ -76,7 +92,7 @@ class StackEngine:
 
         def look() -> bool:
             try:
-                automation.Stack.select(self._file.stack, self._workspace)
+                self._open(StackInitMode.SELECT)
             except automation.StackNotFoundError:
                 return False
             return True
@@ -85,12 +101,23 @@ class StackEngine:
 
     def ensure(self) -> automation.Stack:
         """Make the stack if the backend does not know it, without touching its host."""
-        return self._guard("stack init", lambda: automation.Stack.create_or_select(self._file.stack, self._workspace))
+        return self._guard("stack init", lambda: self._open(StackInitMode.CREATE_OR_SELECT))
 
     def up(self, *, on_event: Callable[[Any], None] | None = None) -> None:
         """Create or update the stack; `on_event` gets each of Pulumi's engine events as it happens."""
         stack = self.ensure()
-        self._guard("up", lambda: stack.up(on_output=_pass_on, on_error=_pass_on, on_event=on_event, color=_color()))
+
+        def run() -> None:
+            with stack_program.prepared(self._workspace.env_vars):
+                stack.up(
+                    program=stack_program.run_program,
+                    on_output=_pass_on,
+                    on_error=_pass_on,
+                    on_event=on_event,
+                    color=_color(),
+                )
+
+        self._guard("up", run)
 
     def keep_setting(self, *, key: str, value: str) -> None:
         """Write one setting into the stack's file, where all later commands read it; comments in the file stay.
@@ -106,10 +133,18 @@ class StackEngine:
     def preview(self, *, expect_no_changes: bool) -> dict[str, int]:
         """Show what `up` would do; return how often each kind of step stands in the plan."""
         stack = self.ensure()
-        options: dict[str, Any] = {"expect_no_changes": True} if expect_no_changes else {}
-        result = self._guard(
-            "preview", lambda: stack.preview(on_output=_pass_on, on_error=_pass_on, color=_color(), **options)
-        )
+
+        def run() -> automation.PreviewResult:
+            with stack_program.prepared(self._workspace.env_vars):
+                return stack.preview(
+                    program=stack_program.run_program,
+                    expect_no_changes=expect_no_changes,
+                    on_output=_pass_on,
+                    on_error=_pass_on,
+                    color=_color(),
+                )
+
+        result = self._guard("preview", run)
         return {str(getattr(step, "value", step)): count for step, count in result.change_summary.items()}
 
     def destroy(self) -> None:
@@ -119,9 +154,13 @@ class StackEngine:
 
     def outputs(self) -> dict[str, Any]:
         """Return the outputs; a secret one shows as [secret]."""
-        stack = self._select()
-        found = self._guard("stack output", stack.outputs)
-        return {name: "[secret]" if output.secret else output.value for name, output in sorted(found.items())}
+        self._select()
+        command = ["stack", "output", "--json", "--stack", self._file.stack]
+        workspace = self._workspace
+        found = self._guard(
+            "stack output", lambda: workspace.pulumi_command.run(command, workspace.work_dir, workspace.env_vars)
+        )
+        return dict(sorted(json.loads(found.stdout).items()))
 
     def find_made(self) -> HostAccess | None:
         """Return the cluster and the host of the state; None when nothing was made."""
@@ -138,7 +177,10 @@ class StackEngine:
         )
 
     def _select(self) -> automation.Stack:
-        return self._guard("stack select", lambda: automation.Stack.select(self._file.stack, self._workspace))
+        return self._guard("stack select", lambda: self._open(StackInitMode.SELECT))
+
+    def _open(self, mode: StackInitMode) -> automation.Stack:
+        return OwnStack(self._file.stack, self._workspace, mode)
 
     def _guard(self, operation: str, work: Callable[[], T]) -> T:
         """Run one operation; Pulumi's own output has told the reason of a failure already."""

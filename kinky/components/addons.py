@@ -50,6 +50,9 @@ class AddonsArgs:
 class Addons(pulumi.ComponentResource):
     """Name resolution, and the controller that reads the secrets store."""
 
+    controller: Sequence[pulumi.Resource]
+    """What the secrets store inside needs; it does not wait for name resolution."""
+
     def __init__(self, name: str, args: AddonsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare CoreDNS, the definitions and the controller."""
         super().__init__("kinky:inner:Addons", name, None, opts)
@@ -58,10 +61,11 @@ class Addons(pulumi.ComponentResource):
         declare_all(self, coredns.build_coredns(args.config), prefix=name, await_kinds=["Deployment"], depends_on=early)
         definitions = declare_all(self, args.custom_resource_definitions, prefix=name, depends_on=early)
         # The controller ends when its kinds are not served. It is not awaited: the canary is the proof.
-        declare_all(
+        controller = declare_all(
             self,
             external_secrets.build_external_secrets(args.config),
             prefix=name,
-            depends_on=[args.nodes_ready, *definitions],
+            depends_on=[*early, *definitions],
         )
+        self.controller = [*definitions, *controller]
         self.register_outputs({})

@@ -95,7 +95,7 @@ class InnerCluster(pulumi.ComponentResource):
         node_network = NodeNetwork(f"{name}-node-network", NodeNetworkArgs(config=args.config), self._inside(inner))
         ready = self._declare_nodes_ready(network, outside, node_network)
         addons = self._declare_addons(inner, ready)
-        store = self._declare_store(inner, outside, values, addons)
+        store = self._declare_store(inner, outside, values, addons, ready)
 
         # The one way to a provider for workloads leads through the opened gate.
         self.workloads = declare_inner(self, name, "workloads", store.workloads_kubeconfig)
@@ -231,7 +231,12 @@ class InnerCluster(pulumi.ComponentResource):
         return StoreValues(f"{self._name}-store-values", args, opts)
 
     def _declare_store(
-        self, inner: kubernetes.Provider, outside: steps.OutsideReady, values: StoreValues, addons: Addons
+        self,
+        inner: kubernetes.Provider,
+        outside: steps.OutsideReady,
+        values: StoreValues,
+        addons: Addons,
+        ready: steps.NodesReady,
     ) -> SecretsStore:
         """Declare the secrets store inside, and its proof."""
         args = SecretsStoreArgs(
@@ -241,7 +246,8 @@ class InnerCluster(pulumi.ComponentResource):
             server=outside.server,
             kubeconfig_text=outside.kubeconfig_text,
             values=values,
-            addons=addons,
+            controller=addons.controller,
+            nodes_ready=ready,
             workers=[node.name for node in workers(build_nodes(self._args.config))],
         )
         return SecretsStore(f"{self._name}-store", args, self._inside(inner))
@@ -288,12 +294,5 @@ class InnerCluster(pulumi.ComponentResource):
             store_second_seconds=store.gate.second_seconds,
             workload_answered_seconds=answered.seconds if answered else None,
         )
-        self.register_outputs(
-            {
-                "endpoint": self.endpoint,
-                "kubeconfig": self.kubeconfig,
-                "nodes": self.nodes,
-                "evidence": self.evidence,
-                "timings": self.timings,
-            }
-        )
+        told = ("endpoint", "kubeconfig", "nodes", "evidence", "timings")
+        self.register_outputs({name: getattr(self, name) for name in told})

@@ -83,7 +83,9 @@ class SecretsStoreArgs:
     server: pulumi.Input[str]
     kubeconfig_text: pulumi.Input[str]
     values: StoreValues
-    addons: pulumi.Resource
+    controller: Sequence[pulumi.Resource]
+    """What serves the store's kinds."""
+    nodes_ready: pulumi.Resource
     workers: Sequence[str]
     """Names of the workers: another one has to be let in."""
 
@@ -105,10 +107,10 @@ class SecretsStore(pulumi.ComponentResource):
             server=credential.host_server if credential else None,
             ca_bundle=credential.host_ca_bundle if credential else build_ca_bundle(args.store),
         )
-        # The kinds are served only after the addons, and a store that cannot be read would start with an error.
-        before = [args.addons, args.values, *rights, *([credential] if credential else [])]
+        # A store that cannot be read would start with an error.
+        before = [*args.controller, args.values, *rights, *([credential] if credential else [])]
         store = declare_all(self, bodies, prefix=name, depends_on=before)
-        self.gate = self._declare_gate(args, after=[*store, args.values])
+        self.gate = self._declare_gate(args, after=[*store, args.values, args.nodes_ready])
         self.workloads_kubeconfig = self.gate.workloads_kubeconfig
         self.evidence = pulumi.Output.all(
             store=secrets_store.STORE,
@@ -124,8 +126,8 @@ class SecretsStore(pulumi.ComponentResource):
         """Declare the token; the step writes it, so it never passes through Pulumi."""
         cluster = args.config.cluster.name
         inputs = {**args.access, "server": args.server, "hours": args.config.secrets_store.token_hours}
-        # The token's reader is in `values`, and its namespace and the store's kinds are in `addons`.
-        opts = pulumi.ResourceOptions(parent=self, depends_on=[args.values, args.addons])
+        # The token's reader is in `values`, and its namespace comes with the controller.
+        opts = pulumi.ResourceOptions(parent=self, depends_on=[args.values, *args.controller])
         return steps.StoreCredential(steps.StoreCredentialStep(), f"{cluster}-store-credential", inputs, opts)
 
     def _declare_gate(self, args: SecretsStoreArgs, *, after: list[pulumi.Resource]) -> gate_steps.GateOpened:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
+import grpc
 import pulumi
 
-from kinky.border import border
+from kinky.border import border, translate
 from kinky.errors import KinkyError
 
 Given = TypeVar("Given")
@@ -42,5 +43,22 @@ def tell_errors(function: Callable[[Given], Result], doing: str) -> Callable[[Gi
     def told(given: Given) -> Result:
         with told_by_pulumi(doing):
             return function(given)
+
+    return told
+
+
+def tell_run(run: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Wrap the SDK's function that runs a program to its end, outputs included.
+
+    The SDK would show the whole traceback, with texts into which a library may have put a secret.
+    """
+
+    async def told(*arguments: Any) -> Any:
+        try:
+            return await run(*arguments)
+        except (pulumi.RunError, grpc.RpcError):
+            raise
+        except Exception as error:
+            raise pulumi.RunError(str(translate(error, "a Pulumi program"))) from None
 
     return told

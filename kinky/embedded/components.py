@@ -182,6 +182,9 @@ def _controller_manager(place: Layout, program: Path) -> Component:
             f"--cluster-signing-key-file={pki / 'ca.key'}",
             "--enable-hostpath-provisioner=true",
             "--allocate-node-cidrs=false",
+            # Its controllers start only after some hundred calls.
+            "--kube-api-qps=100",
+            "--kube-api-burst=200",
             # One node: declaring it dead helps nobody, and a busy machine is late with its heartbeats.
             "--node-monitor-grace-period=3m",
         ),

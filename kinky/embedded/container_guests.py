@@ -51,7 +51,7 @@ def fetch_offer(place: Layout) -> str:
 def build_policy() -> dict[str, object]:
     """Return the policy that swaps the launcher."""
     at = '"/spec/containers/" + string(variables.at)'
-    image = kubevirt_images.reference(kubevirt_images.CONTAINER_LAUNCHER)
+    image = kubevirt_images.reference(names.CONTAINER_LAUNCHER)
     privileges = (
         "Object.spec.containers.securityContext{privileged: true, runAsUser: 0, runAsGroup: 0, runAsNonRoot: false}"
     )

@@ -149,11 +149,13 @@ def _complete(place: Layout, record: Record, wanted: str) -> None:
     since = float(int(record.started))
     cluster.wait_for_node(place, since=since)
     cluster.apply(place, [cluster.build_storage_class()], reason="offer storage")
+    # Before the trial of the accelerator: the operator starts meanwhile.
+    kubevirt.install(place, renew=renewed)
     verdict = accelerator.decide(place, record, wanted=wanted)
     machine.write_record(place, replace(record, accelerator=verdict.accelerator))
     container_guests.offer(place)
     node_image = store.ensure_node_image(record)
-    kubevirt.deploy(place, accelerator=verdict.accelerator, since=since, renew=renewed)
+    kubevirt.deploy(place, accelerator=verdict.accelerator, since=since)
     if node_image is not None:
         # Each takes more than a gigabyte; one that a VM or a pod names could not be had again.
         kinds = "virtualmachines,virtualmachineinstances,pods"

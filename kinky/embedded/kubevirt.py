@@ -19,21 +19,28 @@ DEPLOY_SECONDS = 600
 GENERATED = ("kv-resource.yaml", "rbac-operator.authorization.k8s.yaml.in")
 
 
-def deploy(place: Layout, *, accelerator: Accelerator, since: float, renew: bool) -> None:
-    """Bring KubeVirt to phase Deployed; quick when it is already there.
+def install(place: Layout, *, renew: bool) -> None:
+    """Start KubeVirt's operator, which takes a while until it answers; quick when it is already there.
+
+    Args:
+        renew: Start KubeVirt's pods again, because their images changed.
+    """
+    if renew and is_applied(place):
+        _restart_pods(place)
+    _install_operator(place)
+
+
+def deploy(place: Layout, *, accelerator: Accelerator, since: float) -> None:
+    """Bring KubeVirt to phase Deployed once its operator is installed; quick when it is already there.
 
     Args:
         since: When the host started; what pods said before that does not count.
-        renew: Start KubeVirt's pods again, because their images changed.
 
     Raises:
         WaitError: It was not deployed in time; the error tells the phase and what the pods lack.
     """
     with phase("KubeVirt deployed", limit_seconds=DEPLOY_SECONDS) as running:
         _tell_labeller(place, accelerator=accelerator)
-        if is_applied(place) and renew:
-            _restart_pods(place)
-        _install_operator(place)
         wait_until(
             lambda: request(place, accelerator=accelerator),
             what="KubeVirt's operator takes the request",

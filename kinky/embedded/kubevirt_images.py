@@ -22,8 +22,6 @@ PREFIX = f"{names.IMAGE_PREFIX}/kubevirt"
 CONTROL = ("virt-operator", "virt-api", "virt-controller")
 HANDLER = ("virt-handler", "virt-chroot")
 LAUNCHER = ("virt-launcher", "virt-launcher-monitor", "virt-probe", "virt-tail")
-CONTAINER_LAUNCHER = names.CONTAINER_LAUNCHER
-"""Our own program in virt-launcher's place: its guests are system containers (see `container_guests`)."""
 PAUSE_SOURCE = b"""\
 #include <signal.h>
 #include <sys/wait.h>
@@ -89,13 +87,13 @@ def ensure_bundle() -> Bundle:
     Raises:
         CommandError: A compiler or mmdebstrap failed.
     """
-    programs = toolchain.ensure_tools([*CONTROL, *HANDLER, *LAUNCHER, CONTAINER_LAUNCHER])
+    programs = toolchain.ensure_tools([*CONTROL, *HANDLER, *LAUNCHER, names.CONTAINER_LAUNCHER])
     base = rootfs.ensure_base_layer()
     stamps = [(name, path.stat().st_size, path.stat().st_mtime_ns) for name, path in sorted(programs.items())]
     # The layer's path is relative to the cache, because the cache may move.
     key = rootfs.key_of(RECIPE, stamps, base.relative_to(rootfs.images_dir()), PAUSE_SOURCE, VIRTQEMUD, NODE_LABELLER)
     folder = rootfs.images_dir() / f"kubevirt-{version()}-{key}"
-    own = [reference(name) for name in (*CONTROL, "virt-handler", "virt-launcher", CONTAINER_LAUNCHER)]
+    own = [reference(name) for name in (*CONTROL, "virt-handler", "virt-launcher", names.CONTAINER_LAUNCHER)]
     bundle = Bundle(folder / "images.tar", (PAUSE_IMAGE, *own))
     with file_lock(rootfs.images_dir() / "kubevirt.lock"):
         if not bundle.archive.is_file():
@@ -147,8 +145,8 @@ def _build(work: Path, programs: Mapping[str, Path], base: Path) -> None:
     made.append(Image(reference("virt-handler"), (base, handler), ("/usr/bin/virt-handler",)))
     launcher = layer("virt-launcher", [*accounts, *_programs(programs, LAUNCHER), *_launcher_files(module, disk)])
     made.append(Image(reference("virt-launcher"), (base, launcher), ("/usr/bin/virt-launcher",)))
-    swapped = layer(CONTAINER_LAUNCHER, [Entry("usr/bin/virt-launcher", programs[CONTAINER_LAUNCHER])])
-    made.append(Image(reference(CONTAINER_LAUNCHER), (base, launcher, swapped), ("/usr/bin/virt-launcher",)))
+    swapped = layer(names.CONTAINER_LAUNCHER, [Entry("usr/bin/virt-launcher", programs[names.CONTAINER_LAUNCHER])])
+    made.append(Image(reference(names.CONTAINER_LAUNCHER), (base, launcher, swapped), ("/usr/bin/virt-launcher",)))
     images.write_archive(work / "images.tar", made)
 
 

@@ -40,13 +40,14 @@ def build_node_service(cfg: KinkyConfig, node: NodeSpec) -> Body:
 
 
 def build_endpoint_service(cfg: KinkyConfig) -> Body:
-    """Return the Service over ready control planes; every access mode keeps its cluster IP, which workers use."""
+    """Return the Service over the control planes; every access mode keeps its cluster IP, which workers use."""
     port = _port("api", names.ENDPOINT_PORT)
     if cfg.access.mode == "nodePort" and cfg.access.node_port is not None:
         port["nodePort"] = cfg.access.node_port
     selector = {names.LABEL_CLUSTER: cfg.cluster.name, names.LABEL_ROLE: names.CONTROL_PLANE}
     spec = _cluster_ip_spec(_SERVICE_TYPES[cfg.access.mode], selector, [port])
-    spec["publishNotReadyAddresses"] = False
+    # A single one has nobody to stand in for it, and the host takes seconds to tell that it is ready.
+    spec["publishNotReadyAddresses"] = cfg.control_plane.replicas == 1
     metadata = host_metadata(cfg, names.endpoint_service(cfg.cluster.name))
     if cfg.access.mode != "forward":
         spec["externalTrafficPolicy"] = "Cluster"

@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from kinky import process
 from kinky.nodeimage.images import build_config
 from kinky.nodeimage.recipe import hash_file
 from kinky.nodeimage.record import PLACE
@@ -27,8 +28,10 @@ def write_containerdisk(
     _write_layer(layers["record.tar"], PLACE, io.BytesIO(record), size=len(record))
     with disk.open("rb") as content:
         _write_layer(layers["layer.tar"], "disk/disk.qcow2", content, size=disk.stat().st_size)
+    diff_ids = [f"sha256:{hash_file(layer)}" for layer in layers.values()]
+    layers["layer.tar"] = _compress(layers["layer.tar"])
     config = build_config(
-        diff_ids=[f"sha256:{hash_file(layer)}" for layer in layers.values()],
+        diff_ids=diff_ids,
         config={"Labels": {VERSION_LABEL: version, HASH_LABEL: content_hash}},
     )
     manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": list(layers)}]
@@ -50,6 +53,14 @@ def _write_layer(layer: Path, name: str, content: BinaryIO, *, size: int) -> Non
         folder.uid = folder.gid = _QEMU
         archive.addfile(folder)
         _add(archive, name, content, size=size, mode=0o440, owner=_QEMU)
+
+
+def _compress(layer: Path) -> Path:
+    """Return the compressed layer in the place of the plain one; who unpacks it finds out by its first bytes."""
+    target = layer.with_suffix(".zst")
+    command: list[str | Path] = ["zstd", "--quiet", "--rm", "-T0", layer, "-o", target]
+    process.run(command, reason="compress the layer with the disk", hint="apt-get install zstd")
+    return target
 
 
 def _add(

@@ -28,6 +28,8 @@ PATCHES_DIR: Final = "/usr/lib/kinky/patches"
 _COMPONENT_START_SECONDS: Final = 900
 """A cold API server needs 60 to 260 s under emulation (measured); kubeadm's own 240 s would be too short at times."""
 _API_CALL_SECONDS: Final = 120
+_CONTROLLER_CALLS: Final = {"kube-api-qps": "100", "kube-api-burst": "200"}
+"""Each controller asks for an account and a token before all start: with the default of 20 calls a second, 5 s."""
 
 
 def build_kubeadm_documents(
@@ -92,7 +94,7 @@ def _cluster_configuration(cfg: KinkyConfig, planes: Sequence[NodeSpec], address
             ),
             **_plugin_volumes(cfg),
         },
-        "controllerManager": {"extraArgs": _arguments({**election, "controllers": "*"})},
+        "controllerManager": {"extraArgs": _arguments({**election, "controllers": "*", **_CONTROLLER_CALLS})},
         "scheduler": {"extraArgs": _arguments(election)},
         # Declared by the program, so that there is one owner.
         "dns": {"disabled": True},

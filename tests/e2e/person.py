@@ -243,7 +243,7 @@ def wait_for(what: str, check: Callable[[], Any], *, limit_seconds: float) -> No
     def attempt() -> Any:
         return check() or retry.Pending("not yet")
 
-    retry.wait_until(attempt, what=what, deadline_seconds=limit_seconds, every_seconds=3, tolerate=(CommandError,))
+    retry.wait_until(attempt, what=what, deadline_seconds=limit_seconds, every_seconds=1, tolerate=(CommandError,))
 
 
 def kill_session(session: int) -> None:

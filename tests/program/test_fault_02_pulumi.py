@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,6 +28,7 @@ from pulumi.runtime.proto import (
     resource_pb2_grpc,
 )
 
+from kinky.cli.stack_program import ProgramServer
 from kinky.components.told import told_by_pulumi
 from kinky.errors import HostError
 
@@ -66,6 +69,7 @@ def fail(_):
 pulumi.export("x", pulumi.Output.from_input(1).apply(fail))
 '''
 OWN_PROGRAM = f'''
+from kinky.cli.stack_program import ProgramServer
 from kinky.components.told import tell_errors, told_by_pulumi
 import pulumi
 
@@ -190,7 +194,8 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
     ],
     ids=["in an output", "in the program", "in an output of ours"],
 )
-def test_fault_02_a_program_leaks_neither_text_nor_traceback(program: str, told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("run", ["pulumi", "kinky"])
+def test_fault_02_a_program_leaks_neither_text_nor_traceback(run: str, program: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "__main__.py").write_text(program)
     engine = Engine()
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
@@ -198,37 +203,46 @@ def test_fault_02_a_program_leaks_neither_text_nor_traceback(program: str, told:
     resource_pb2_grpc.add_ResourceMonitorServicer_to_server(Monitor(), server)
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
-    with (tmp_path / "stderr").open("wb") as errors:
-        host = subprocess.Popen(
-            [LAUNCHERS / "pulumi-language-python", address],
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env={**os.environ, "KINKY_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)},
-        )
+    request = language_pb2.RunRequest(
+        project="kinky", stack="dev", pwd=str(tmp_path), program=".", monitor_address=address, parallel=4
+    )
     try:
-        assert host.stdout is not None
-        with grpc.insecure_channel(f"127.0.0.1:{int(host.stdout.readline())}") as channel:
-            request = language_pb2.RunRequest(
-                project="kinky",
-                stack="dev",
-                pwd=str(tmp_path),
-                program=".",
-                monitor_address=address,
-                parallel=4,
-                info=language_pb2.ProgramInfo(
-                    root_directory=str(tmp_path), program_directory=str(tmp_path), entry_point="."
-                ),
-            )
-            answer = language_pb2_grpc.LanguageRuntimeStub(channel).Run(request, timeout=60)
+        answer = (run_by_pulumi if run == "pulumi" else run_by_kinky)(request, address, tmp_path)
     finally:
-        host.kill()
-        host.wait()
         server.stop(grace=0)
     assert answer.error.startswith(told)
     assert answer.bail
     for text in (answer.error, *engine.logged, (tmp_path / "stderr").read_text()):
         assert "hunter" not in text
         assert "Traceback" not in text
+
+
+def run_by_pulumi(request: Any, address: str, folder: Path) -> Any:
+    """Run the program as `pulumi up` does: in a language host of its own."""
+    with (folder / "stderr").open("wb") as errors:
+        host = subprocess.Popen(
+            [LAUNCHERS / "pulumi-language-python", address],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={**os.environ, "KINKY_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)},
+        )
+    request.info.CopyFrom(
+        language_pb2.ProgramInfo(root_directory=str(folder), program_directory=str(folder), entry_point=".")
+    )
+    try:
+        assert host.stdout is not None
+        with grpc.insecure_channel(f"127.0.0.1:{int(host.stdout.readline())}") as channel:
+            return language_pb2_grpc.LanguageRuntimeStub(channel).Run(request, timeout=60)
+    finally:
+        host.kill()
+        host.wait()
+
+
+def run_by_kinky(request: Any, address: str, folder: Path) -> Any:
+    """Run the program as `kinky up` does: in the process that has started Pulumi."""
+    request.args.append(address)
+    with (folder / "stderr").open("w") as errors, contextlib.redirect_stderr(errors):
+        return ProgramServer(lambda: runpy.run_path(str(folder / "__main__.py"))).Run(request, None)
 
 
 def test_fault_02_a_text_that_was_written_for_the_user_stays() -> None:

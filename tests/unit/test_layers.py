@@ -44,6 +44,7 @@ FOUNDATION = LAYERS[0]
 HOMES = {
     "aiohttp": ("kube/",),
     "cryptography": ("bootstrap/keys.py", "bootstrap/certificates.py"),
+    "grpc": ("components/told.py",),
     "hvac": ("vault/",),
     "jinja2": ("render/environment.py",),
     "jsonschema": ("render/",),

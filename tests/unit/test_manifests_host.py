@@ -61,6 +61,7 @@ def test_services_select_exactly_their_vms() -> None:
     assert selected(services.build_endpoint_service(cfg)) == [f"t-control-plane-{index}" for index in range(3)]
 
 
+@pytest.mark.parametrize(("replicas", "published"), [(1, True), (3, False)])
 @pytest.mark.parametrize(
     ("access", "kind", "extra"),
     [
@@ -71,12 +72,13 @@ def test_services_select_exactly_their_vms() -> None:
     ],
 )
 def test_the_endpoint_is_over_ready_control_planes_in_every_mode(
-    access: dict[str, object], kind: str, extra: dict[str, int]
+    access: dict[str, object], kind: str, extra: dict[str, int], replicas: int, published: bool
 ) -> None:
-    service = services.build_endpoint_service(config(access=access))
+    """A single one is published before it is ready, because nobody can stand in for it."""
+    service = services.build_endpoint_service(config(access=access, controlPlane={"replicas": replicas}))
     assert service["metadata"]["name"] == "t-endpoint"
     assert service["spec"]["type"] == kind
-    assert service["spec"]["publishNotReadyAddresses"] is False
+    assert service["spec"]["publishNotReadyAddresses"] is published
     assert service["spec"]["ports"] == [{"name": "api", "port": 6443, "targetPort": 6443, "protocol": "TCP"} | extra]
 
 

@@ -48,7 +48,15 @@ def test_each_ground_has_all_that_the_scripts_call(guest: GuestTree, ground: str
     guest.stand_on(ground)
     files = [SCRIPTS / "ground-vm", *(SCRIPTS / f"ground-{each}" for each in GROUNDS)]
     functions = {name for file in files for name in re.findall(r"^([a-z_]+)\(\)", file.read_text(), re.MULTILINE)}
-    assert functions >= {"disk", "load_modules", "open_credentials", "prepare_processors", "check_clock", "add_patches"}
+    assert functions >= {
+        "disk",
+        "load_modules",
+        "open_credentials",
+        "prepare_processors",
+        "check_clock",
+        "add_patches",
+        "may_start_controllers",
+    }
     done = guest.run(f"for each in {' '.join(sorted(functions))}; do command -v $each; done")
     assert done.stdout.split() == sorted(functions)
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import pulumi
 from pulumi.automation import _server
 from pulumi.automation._server import LanguageServer
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
@@ -35,23 +34,15 @@ def find_entry_point(program_directory: str, entry_point: str) -> Path:
 
 
 def tell_by_text(run: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
-    """Return the function that runs a program to its end, with each failure told by a text that quotes nobody.
-
-    The SDK would show the whole traceback, with texts into which a library may have put a secret.
-    """
+    """Return the function that runs a program to its end, with each failure told as KinKy tells it, if it is there."""
 
     async def told(*arguments: Any) -> Any:
         try:
+            from kinky.components.told import tell_run
+        except ImportError:
+            # A program of somebody else's, in an environment of his own.
             return await run(*arguments)
-        except (pulumi.RunError, grpc.RpcError):
-            raise
-        except Exception as error:
-            try:
-                from kinky.border import translate
-            except ImportError:
-                # A program of somebody else's, in an environment of his own.
-                raise error from None
-            raise pulumi.RunError(str(translate(error, "a Pulumi program"))) from None
+        return await tell_run(run)(*arguments)
 
     return told
 

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pulumi import automation
 from pulumi.automation._cmd import CommandResult
 from pulumi.automation.errors import CommandError
 
@@ -101,7 +100,7 @@ def test_an_accelerator_that_the_stack_cannot_have_is_refused_before_the_file_ch
 def test_a_setting_is_kept_as_pulumi_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[Any] = []
     stack = SimpleNamespace(set_config=lambda key, value, *, path: kept.append((key, value.value, value.secret, path)))
-    monkeypatch.setattr(automation.Stack, "create_or_select", lambda *_: stack)
+    monkeypatch.setattr(stack_engine, "OwnStack", lambda *_: stack)
     workspace: Any = SimpleNamespace(env_vars={"PULUMI_BACKEND_URL": "https://state.example"})
     engine = stack_engine.StackEngine(read_stack_file("dev"), workspace=workspace)
     engine.keep_setting(key="host.accelerator", value="container")
@@ -234,8 +233,7 @@ def test_passphrase_of_another_stack_is_told_as_that(monkeypatch: pytest.MonkeyP
         def __getattr__(self, name: str) -> Any:
             raise CommandError(CommandResult(stdout="", stderr=said, code=255))
 
-    for name in ("create_or_select", "select"):
-        monkeypatch.setattr(automation.Stack, name, lambda *_: WrongPassphrase())
+    monkeypatch.setattr(stack_engine, "OwnStack", lambda *_: WrongPassphrase())
     workspace: Any = SimpleNamespace(env_vars={"PULUMI_BACKEND_URL": "https://state.example"})
     engine = stack_engine.StackEngine(read_stack_file("dev"), workspace=workspace)
     options = {"expect_no_changes": False} if operation == "preview" else {}
@@ -253,7 +251,7 @@ def test_a_state_that_pulumi_cannot_read_is_told_as_that(monkeypatch: pytest.Mon
     def select(*_: Any) -> Any:
         raise CommandError(CommandResult(stdout="", stderr="error: failed to load checkpoint: EOF", code=255))
 
-    monkeypatch.setattr(automation.Stack, "select", select)
+    monkeypatch.setattr(stack_engine, "OwnStack", select)
     workspace: Any = SimpleNamespace(env_vars={"PULUMI_BACKEND_URL": "https://state.example"})
     engine = stack_engine.StackEngine(read_stack_file("dev"), workspace=workspace)
     with pytest.raises(
