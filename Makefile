@@ -5,7 +5,6 @@ SHELL := /bin/bash
 
 STACK ?= dev
 ACCELERATOR ?=
-E2E ?= tests/e2e
 ifneq ($(filter-out auto kvm emulation container,$(ACCELERATOR)),)
 $(error ACCELERATOR = $(ACCELERATOR): must be auto, kvm, emulation or container)
 endif
@@ -41,9 +40,16 @@ test: venv ## unit, program, golden and configuration tests; no root, under five
 	$(PYTEST) -n auto
 
 e2e: image ## the main job in virtual machines, all the rest on container guests; nothing left (root; E2E=tests/e2e/vm)
+ifdef E2E
 	$(PYTEST) $(E2E) -m host -v -x
+else
+	$(KINKY) down
+	@lists=$$(mktemp -d); trap "$(KINKY) down; rm -r $$lists" EXIT; export KINKY_E2E_KEEP=$$lists/before.json; \
+	$(PYTEST) tests/e2e/beside -m host -v -x -n 2 --dist loadfile; \
+	$(PYTEST) tests/e2e --ignore tests/e2e/beside -m host -v -x
+endif
 
-soak: image ## ten clusters made and destroyed in a row, by hand (root)
+soak: image ## by hand: ten clusters in a row; every key of three control planes rotated with kills (root)
 	$(PYTEST) tests/e2e -m soak -v -x
 
 bench: image ## measure up on VMs and on containers against the same nodes without KubeVirt; one JSON (root; WIDE=1, GROUND=container)

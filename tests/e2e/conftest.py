@@ -1,11 +1,12 @@
 """What all end-to-end tests share: the order, the embedded host, what is shown of a failure, the time of each file.
 
 They run by `make e2e` only and need root. `vm/` takes the stack dev of this checkout through its whole life in virtual
-machines; `container/` does all the rest on container guests, where a cluster is up in a minute.
+machines; `container/` and `beside/` do all the rest on container guests, where a cluster is up in a minute.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
@@ -14,12 +15,13 @@ from pathlib import Path
 import pytest
 
 from kinky.errors import CommandError
+from kinky.file_lock import file_lock
 from tests.e2e import leaks
 from tests.e2e.machine import machine_lists
 from tests.e2e.person import STACK, Person, meet
 
 HERE = Path(__file__).parent
-ORDER = ("test_launcher.py", "container", "vm", "test_down.py", "soak")
+ORDER = ("test_launcher.py", "beside", "container", "vm", "test_down.py", "soak")
 """What fails quickly comes first, and the end of the host last."""
 QUESTIONS = (
     ("get", "virtualmachineinstances,pods", "--output", "wide"),
@@ -32,8 +34,8 @@ INNER_QUESTIONS = (
     ("get", "events", "--all-namespaces", "--sort-by", ".lastTimestamp"),
 )
 """What it is asked of the inner cluster."""
-KEEP = "KINKY_E2E_KEEP" in os.environ
-"""Whether the host stays for the next run: for whoever writes a test, since it takes minutes to start."""
+KEEP = os.environ.get("KINKY_E2E_KEEP")
+"""Set where the host stays for the next run, since it takes minutes to start: a file for what was there before it."""
 SECONDS: defaultdict[str, float] = defaultdict(float)
 """How long each file has taken, with its fixtures."""
 
@@ -43,7 +45,13 @@ def lists_before(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]
     """What the machine shows before anything is started."""
     if not KEEP:
         meet(STACK, tmp_path_factory.mktemp("before")).kinky("down", limit_seconds=900)
-    return machine_lists()
+        return machine_lists()
+    kept = Path(KEEP)
+    # Two files run at a time, each in a process of its own.
+    with file_lock(kept.with_suffix(".lock")):
+        if not kept.is_file():
+            kept.write_text(json.dumps({kind: sorted(names) for kind, names in machine_lists().items()}))
+    return {kind: set(names) for kind, names in json.loads(kept.read_text()).items()}
 
 
 @pytest.fixture(scope="session")

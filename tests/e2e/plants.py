@@ -30,11 +30,12 @@ def make_value() -> str:
 
 
 def list_files(person: Person, named: Path) -> list[Path]:
-    """Return the files to make: of Pulumi, of the stack, of the host, of the checkout, and two that are named."""
+    """Return the files to make: of Pulumi, the stack, reports, the host, the checkout, and two that are named."""
     return [
         paths.pulumi_backend_dir() / ".pulumi" / f"{NAME}.json",
         paths.pulumi_home() / f"{NAME}.log",
         paths.stack_dir(person.stack.config.cluster.name) / f"{NAME}.log",
+        paths.reports_dir() / f"{NAME}.txt",
         default_layout().logs / f"{NAME}.log",
         ROOT / f"{NAME}.txt",
         named / f"{NAME}.log",
@@ -45,6 +46,7 @@ def list_files(person: Person, named: Path) -> list[Path]:
 @contextmanager
 def plant_file(file: Path, value: str) -> Iterator[None]:
     """Write a file that was not there."""
+    file.parent.mkdir(mode=0o700, exist_ok=True)
     with file.open("x") as new:
         new.write(f"before {value} behind\n")
     try:

@@ -20,7 +20,7 @@ GRANTED = {"role.rbac.authorization.k8s.io/kinky-account", "rolebinding.rbac.aut
 
 
 @pytest.fixture(scope="module")
-def account(person: Person) -> Iterator[Account]:
+def account(admin: Person) -> Iterator[Account]:
     """The account on the running host.
 
     Container guests are for stacks of the embedded host, so the user's own folder has the account's kubeconfig where
@@ -33,7 +33,7 @@ def account(person: Person) -> Iterator[Account]:
         # Kubernetes, Go and the proof that the workload answers have to take it as it is.
         "workload": {"greeting": "costs $$5 $(KUBERNETES_SERVICE_HOST)"},
     }
-    with lend_account(person, stack=STACK, sections=sections) as someone:
+    with lend_account(admin, stack=STACK, sections=sections) as someone:
         yield someone
 
 

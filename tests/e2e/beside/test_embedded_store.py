@@ -31,7 +31,7 @@ def owner(embedded_host: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def test_the_gate_opens_on_evidence_and_up_says_what_this_store_is_not(owner: Person) -> None:
     owner.up()
-    assert "the store dies with the cluster" in (owner.scratch / "kinky.log").read_text()
+    assert "the store is lost with the cluster" in (owner.scratch / "kinky.log").read_text()
     shown = owner.show_gate()
     assert shown.startswith("open since") and "CRITICAL" not in shown and shown.count("\nG") == 7
     owner.kinky("preview", "--stack", STACK, "--expect-no-changes", limit_seconds=300)

@@ -24,10 +24,10 @@ pytestmark = pytest.mark.host
 
 STACK = "local-rotations"
 """Git knows no stack file of this name."""
-HASTE, USUAL = "scale: 0.2", "scale: 1"
+HASTE, USUAL = "scale: 0.1", "scale: 1"
 """`up` waits for the store for ten minutes times this; nothing but the store keeps it waiting here."""
-SAMPLES = 30
-"""How often the pods must have been looked at in two minutes."""
+SAMPLES = 15
+"""How often the pods must have been looked at in a minute."""
 
 
 @pytest.fixture(scope="module")

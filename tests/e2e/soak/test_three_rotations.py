@@ -1,0 +1,57 @@
+"""Every key of three control planes is rotated though that is killed in each round: `make soak`.
+
+`container/test_rotations.py` does the same with one control plane, at each landing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e import gate
+from tests.e2e.person import Person, borrow
+from tests.e2e.rotation import check_encryption_key, check_rotation
+
+pytestmark = pytest.mark.soak
+
+STACK = "local-three-rotations"
+"""Git knows no stack file of this name."""
+CHOICES = {
+    "kinky:controlPlane": {"replicas": 3, "memoryMib": 2560},
+    "kinky:workers": [{"pool": "worker", "replicas": 1, "memoryMib": 1536}],
+}
+
+
+@pytest.fixture(scope="module")
+def owner(embedded_host: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """The person of a stack with three control planes."""
+    with borrow(STACK, base="dev", scratch=tmp_path_factory.mktemp(STACK), changes=CHOICES) as someone:
+        someone.up()
+        yield someone
+
+
+def test_what_restarts_no_control_plane_is_rotated(owner: Person) -> None:
+    check_rotation(owner, "store-credential")
+    check_rotation(owner, "worker-certificates")
+    gate.wait_works(owner)
+
+
+def test_the_encryption_key_is_rotated_though_it_is_killed_in_each_round(owner: Person) -> None:
+    check_encryption_key(owner)
+
+
+def test_the_service_account_key_is_rotated_though_it_is_killed(owner: Person) -> None:
+    check_rotation(owner, "service-account-key", "--drop-now")
+    owner.open_gate()
+
+
+def test_the_authorities_are_rotated_though_it_is_killed_in_each_round(owner: Person) -> None:
+    check_rotation(owner, "ca")
+    gate.wait_works(owner)
+
+
+def test_pulumi_has_nothing_to_change_afterwards_and_the_end_leaves_nothing(owner: Person) -> None:
+    owner.kinky("preview", "--stack", STACK, "--expect-no-changes", limit_seconds=300)
+    owner.destroy()
+    assert owner.left_on_host() == set()
