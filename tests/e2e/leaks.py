@@ -32,7 +32,9 @@ def check_scan(person: Person, *named: Path) -> dict[str, Any]:
 def keep_figures(person: Person, report: dict[str, Any]) -> None:
     """Remember for the summary what a scan has counted."""
     counts = f"{report['artefacts']} artefacts, {report['bytes']} bytes, {report['secrets']} secrets"
-    FIGURES.append(f"scan of {person.stack.stack}: {counts}, {len(report['unexpectedHits'])} unexpected hits")
+    slowest = sorted(report["kinds"].items(), key=lambda each: -each[1]["seconds"])[:4]
+    took = ", ".join(f"{kind} {tally['seconds']:.0f} s" for kind, tally in slowest)
+    FIGURES.append(f"scan of {person.stack.stack}: {counts}, {len(report['unexpectedHits'])} unexpected hits; {took}")
 
 
 def read_all(person: Person) -> list[KnownSecret]:

@@ -1,4 +1,7 @@
-"""Three control planes: they form one cluster, each of them dies once, and a key changes on one after the other."""
+"""Three control planes: they form one cluster, and each of them dies once while the API stays.
+
+`soak/test_three_rotations.py` rotates their keys.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ import pytest
 
 from kinky.topology.nodes import build_nodes, control_planes
 from tests.e2e.person import Person, borrow, is_ready, wait_for
-from tests.e2e.rotation import read_secrets, rotate
 
 pytestmark = pytest.mark.host
 
@@ -51,13 +53,6 @@ def test_one_dies_and_the_api_stays(owner: Person, place: int) -> None:
     owner.wait_booted(node, boot)
     shown = ("get", "virtualmachineinstance", node, "--output", READY)
     wait_for(f"the API server of {node}", lambda: owner.host(*shown) == "True", limit_seconds=READY_SECONDS)
-
-
-def test_the_encryption_key_is_rotated_one_control_plane_after_the_other(owner: Person) -> None:
-    """Without a kill, and no other key: `soak/test_three_rotations.py` has these."""
-    secrets = read_secrets(owner)
-    rotate(owner, "encryption-key")
-    assert secrets.items() <= read_secrets(owner).items()
 
 
 def test_pulumi_has_nothing_to_change_afterwards_and_the_end_leaves_nothing(owner: Person) -> None:
