@@ -49,7 +49,7 @@ else
 	$(PYTEST) tests/e2e --ignore tests/e2e/beside -m host -v -x
 endif
 
-soak: image ## by hand: ten clusters in a row; every key of three control planes rotated with kills (root)
+soak: image ## by hand: ten clusters in a row, rotations of three control planes with kills, Vault itself (root)
 	$(PYTEST) tests/e2e -m soak -v -x
 
 bench: image ## measure up on VMs and on containers against the same nodes without KubeVirt; one JSON (root; WIDE=1, GROUND=container)

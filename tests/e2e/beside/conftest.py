@@ -1,6 +1,6 @@
 """Each of these files has a stack of container guests of its own, so two files run at a time (`make e2e`).
 
-None may look at what the whole machine shows, or change what all stacks share, such as the current node image.
+None may look at what the whole machine shows, or change what all stacks share.
 """
 
 from __future__ import annotations

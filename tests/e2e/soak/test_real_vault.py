@@ -14,7 +14,7 @@ from tests.e2e.person import Person
 from tests.e2e.store_server import StoreServer
 from tests.unit.vault.conftest import wait_for_engine
 
-pytestmark = pytest.mark.host
+pytestmark = pytest.mark.soak
 
 STACK = "local-vault-real"
 """Git knows no stack file of this name."""

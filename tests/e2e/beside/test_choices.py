@@ -7,7 +7,9 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +18,7 @@ from kinky.embedded.toolchain import tool_path
 from kinky.errors import CommandError
 from kinky.kube.host import CONSOLE_CONTAINER
 from tests.e2e import leaks
-from tests.e2e.person import Person, borrow, meet
+from tests.e2e.person import KINKY, Person, borrow, meet
 
 pytestmark = pytest.mark.host
 
@@ -39,9 +41,28 @@ IMAGE_SECONDS = 900.0
 
 
 @pytest.fixture(scope="module")
-def plugin(person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The node image with a plugin as the current one, on the running host; without it again afterwards."""
+def image(admin: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The reference of a node image with a plugin, which is on the host and known here.
+
+    It is built in a cache of its own: in the one of all stacks it would become the current image.
+    """
+    cache = tmp_path_factory.mktemp("cache")
+    for shared in paths.cache_dir().iterdir():
+        if shared != paths.node_image_dir():
+            (cache / shared.name).symlink_to(shared)
     added = tmp_path_factory.mktemp("added")
+    write_plugin(added)
+    own = {"KINKY_CACHE_DIR": str(cache)}
+    for command in (["image", "build", "--add", added], ["host", "load"]):
+        process.run([KINKY, *command], reason="test", env=own, timeout_seconds=IMAGE_SECONDS)
+    shown = json.loads(process.run([KINKY, "image", "show", "--json"], reason="test", env=own))
+    admin.kinky("image", "add", shown["archive"])
+    yield shown["reference"]
+    shutil.rmtree(cache)
+
+
+def write_plugin(added: Path) -> None:
+    """Write what comes into the image: the plugin, its key, and a unit that starts it."""
     (added / KEY).parent.mkdir(parents=True)
     (added / KEY).write_bytes(os.urandom(32))
     units = added / "etc/systemd/system"
@@ -54,17 +75,16 @@ def plugin(person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         cwd=paths.project_root() / "tests/kms_plugin",
         env={"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"},
     )
-    person.kinky("image", "build", "--add", str(added), limit_seconds=IMAGE_SECONDS)
-    person.kinky("host", "load", limit_seconds=IMAGE_SECONDS)
-    yield
-    person.kinky("image", "build", limit_seconds=IMAGE_SECONDS)
 
 
 @pytest.fixture(scope="module")
-def owner(plugin: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+def owner(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     """The person of a stack like dev with these choices."""
-    kms = {"provider": "kms", "kmsSocket": SOCKET}
-    changes = {"kinky:encryption": kms, "kinky:virtualMachine": {"serialConsoleLog": "bootstrap"}}
+    changes = {
+        "kinky:image": {"reference": image},
+        "kinky:encryption": {"provider": "kms", "kmsSocket": SOCKET},
+        "kinky:virtualMachine": {"serialConsoleLog": "bootstrap"},
+    }
     with borrow(STACK, base="dev", scratch=tmp_path_factory.mktemp(STACK), changes=changes) as someone:
         yield someone
 

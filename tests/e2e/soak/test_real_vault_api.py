@@ -11,7 +11,7 @@ from kinky import paths, process
 from tests import vault_real
 from tests.unit.vault.conftest import ANOTHER
 
-pytestmark = pytest.mark.host
+pytestmark = pytest.mark.soak
 
 
 def test_our_own_server_answers_as_this_one() -> None:

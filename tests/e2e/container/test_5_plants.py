@@ -1,4 +1,4 @@
-"""A planted secret for each kind of artefact that `kinky scan` searches, on a cluster.
+"""A planted secret for each kind of artefact that `kinky scan` searches, after the last scan that must find none.
 
 A container guest has no disk with its credentials; `vm/test_main_path.py` plants on the disks of virtual machines.
 """
@@ -6,7 +6,6 @@ A container guest has no disk with its credentials; `vm/test_main_path.py` plant
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,41 +17,28 @@ from kinky import process
 from kinky.errors import CommandError
 from kinky.scan.kind import Kind
 from tests.e2e import leaks, plants
-from tests.e2e.person import KINKY, ROOT, SCAN_SECONDS, UP_SECONDS, VERBOSE, Person, borrow
+from tests.e2e.person import KINKY, ROOT, SCAN_SECONDS, VERBOSE, Person
 
 pytestmark = pytest.mark.host
 
-STACK = "local-plants"
-"""Git knows no stack file of this name."""
 
-
-@pytest.fixture(scope="module")
-def owner(embedded_host: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
-    """The person of a stack like the one of the other tests."""
-    with borrow(STACK, base="dev", scratch=tmp_path_factory.mktemp(STACK), changes={}) as someone:
-        yield someone
-
-
-def test_s2_a_planted_secret_is_found_in_each_kind_of_artefact(owner: Person, tmp_path: Path) -> None:
+def test_s2_a_planted_secret_is_found_in_each_kind_of_artefact(finished: Person, tmp_path: Path) -> None:
     named = tmp_path / "named"
     named.mkdir()
-    # The first one makes the stack; plain pulumi then says all that it knows of its creation.
-    owner.kinky("preview", "--stack", owner.stack.stack, limit_seconds=300)
-    creation = ("up", "--yes", "--skip-preview", *VERBOSE)
-    owner.pulumi(*creation, limit_seconds=UP_SECONDS, log=named / "up.log")
+    finished.pulumi("up", "--yes", "--skip-preview", *VERBOSE, log=named / "up.log")
     value = plants.make_value()
     (tmp_path / "value").write_text(value)
-    owner.kinky("secrets", "set", plants.NAME, "--file", str(tmp_path / "value"), "--stack", owner.stack.stack)
+    finished.kinky("secrets", "set", plants.NAME, "--file", str(tmp_path / "value"), "--stack", finished.stack.stack)
     with ExitStack() as planted:
-        for file in plants.list_files(owner, named):
+        for file in plants.list_files(finished, named):
             planted.enter_context(plants.plant_file(file, value))
-        planted.enter_context(plants.plant_output(owner, value))
+        planted.enter_context(plants.plant_output(finished, value))
         planted.enter_context(plants.plant_process(value))
         process.run(["git", "hash-object", "-w", "--stdin"], reason="plant", stdin=value.encode(), cwd=ROOT)
-        plants.plant_objects(owner, value)
-        plants.plant_in_guests(owner, value)
-        report = json.loads(owner.ask("scan", "--json", str(named), limit_seconds=SCAN_SECONDS))
-    leaks.keep_figures(owner, report)
+        plants.plant_objects(finished, value)
+        plants.plant_in_guests(finished, value)
+        report = json.loads(finished.ask("scan", "--json", str(named), limit_seconds=SCAN_SECONDS))
+    leaks.keep_figures(finished, report)
     assert all(plants.NAME in hit["secret"] for hit in report["unexpectedHits"])
     found = {hit["kind"] for hit in report["unexpectedHits"]}
     assert found == {str(kind) for kind in set(Kind) - plants.ELSEWHERE - {Kind.CREDENTIALS_DISK}}
@@ -71,8 +57,8 @@ def test_s2_a_staged_key_stops_a_commit(tmp_path: Path) -> None:
         process.run([KINKY, "scan", "--staged"], reason="test", cwd=tmp_path)
 
 
-def test_the_end_takes_the_plants_along(owner: Person) -> None:
+def test_what_was_planted_on_the_host_can_be_taken_away(finished: Person) -> None:
+    """What is on the nodes goes with them."""
     for kind in ("event", "configmap", "secret"):
-        owner.host("delete", kind, plants.NAME)
-    owner.destroy()
-    assert owner.left_on_host() == set()
+        finished.host("delete", kind, plants.NAME)
+    finished.kinky("secrets", "rm", plants.NAME, "--stack", finished.stack.stack)
