@@ -31,7 +31,7 @@ class Stage:
 
 
 def parse_stages(console: str) -> tuple[Stage, ...]:
-    """Parse the stage lines of a console log; a guest that booted again begins anew."""
+    """Parse the stage lines of a console log; a guest that booted again starts from the first."""
     stages: list[Stage] = []
     for line in _clean(console):
         match = _STAGE.search(line)

@@ -156,7 +156,7 @@ def delete_key_secret(access: HostAccess, secret_name: str) -> None:
 
 
 def make_cluster_files(cluster: str) -> dict[str, bytes]:
-    """Make all files of the key Secret anew (secret)."""
+    """Make all files of the key Secret, new ones (secret)."""
     files: dict[str, bytes] = {}
     for name in AUTHORITIES:
         pair = make_authority(f"{cluster} {name}")

@@ -126,7 +126,7 @@ def build_secret_name(authority: Pair, node: str, address: str, *, generation: i
 
 
 def make_node_files(authority: Pair, node: str, address: str) -> dict[str, bytes]:
-    """Make all files of a worker's Secret anew (secret)."""
+    """Make all files of a worker's Secret, new ones (secret)."""
     client = make_leaf(
         authority,
         LeafRequest(common_name=f"system:node:{node}", organizations=["system:nodes"], life=CERTIFICATE_LIFE),

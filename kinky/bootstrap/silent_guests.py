@@ -1,7 +1,7 @@
 """Guests that hang before their first word: replaced, since a node is never repaired.
 
 Under emulation QEMU can lose its way while a guest's kernel sets up its devices (docs/decisions/0009). When it crashes,
-KubeVirt starts the guest anew; when it hangs, the VM instance runs for ever and only its silent console tells.
+KubeVirt starts the guest again; when it hangs, the VM instance runs for ever and only its silent console tells.
 """
 
 from kinky import names

@@ -142,7 +142,7 @@ def _gather(
     """Wait for all items, and again for those that are too old when the last is seen; return when each was seen last.
 
     Args:
-        build: Builds the requirements anew, since a trip that has arrived is over.
+        build: Builds the requirements again, since a trip that has arrived is over.
     """
     clock = time.monotonic
     begun = clock()
@@ -221,7 +221,7 @@ def _clean_up(source: Store, refusals: Sequence[Refusal]) -> None:
 
 
 def _build_store_check(cluster: str, inner: InnerApi, store: str) -> Callable[[], str | Pending]:
-    """Build a look at the store's own opinion of itself, which has it formed anew now and then."""
+    """Build a look at the store's own opinion of itself, which has it formed again now and then."""
     asked = time.monotonic()
 
     def check() -> str | Pending:

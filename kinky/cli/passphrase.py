@@ -80,7 +80,7 @@ def _check_file(stack: str, path: Path) -> None:
     if mode & 0o077:
         raise ConfigError(
             f'stack "{stack}": {FILE} names a file that others may use, mode {mode:04o}: {path}',
-            hint=f"chmod 600 {path}; if others had access to the machine, make the stack anew with another passphrase",
+            hint=f"chmod 600 {path}; if others had access to the machine, make the stack again with another passphrase",
         )
     try:
         empty = not path.read_bytes().strip()

@@ -76,7 +76,7 @@ def run_preview(arguments: argparse.Namespace) -> int:
 
 
 def run_destroy(arguments: argparse.Namespace) -> int:
-    """Remove what the stack made; a stack that was never made is no error."""
+    """Remove what the stack made; a stack that was never made is not an error."""
     stack_file = read_stack_file(arguments.stack)
     destroy(stack_file)
     return 0

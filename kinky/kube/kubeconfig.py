@@ -94,7 +94,7 @@ def read_server(path: Path) -> str:
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a file with mode 0600 in one step, so that a reader sees the old or the new content."""
-    # Each thread its own: Pulumi runs live steps in threads, and every one that asks an API writes its authority anew.
+    # Each thread its own: Pulumi runs live steps in threads, and every one that asks an API writes its authority again.
     staged = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:

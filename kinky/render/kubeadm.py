@@ -75,7 +75,7 @@ def _cluster_configuration(cfg: KinkyConfig, planes: Sequence[NodeSpec], address
         "imageRepository": names.IMAGE_PREFIX,
         "certificatesDir": PKI_DIR,
         "encryptionAlgorithm": "ECDSA-P256",
-        # Leaf certificates are made anew at each boot; two years is the longest a node may run without one.
+        # Leaf certificates are made again at each boot; two years is the longest a node may run without one.
         "certificateValidityPeriod": "17520h0m0s",
         "networking": {
             "podSubnet": ",".join(cfg.network.pod_cidrs),
@@ -107,7 +107,7 @@ def _plugin_volumes(cfg: KinkyConfig) -> dict[str, Any]:
     """Return the folder of the KMS plugin's socket for the API server's pod, if a KMS encrypts."""
     if cfg.encryption.kms_socket is None:
         return {}
-    # The folder, because a plugin that starts anew makes a new socket. One can connect through a read-only mount.
+    # The folder, because a plugin that starts again makes a new socket. One can connect through a read-only mount.
     folder = str(PurePosixPath(cfg.encryption.kms_socket).parent)
     mount = {"name": names.KMS, "hostPath": folder, "mountPath": folder, "readOnly": True, "pathType": "Directory"}
     return {"extraVolumes": [mount]}

@@ -143,7 +143,7 @@ class Person:
         return self._first(names.CONTROL_PLANE)
 
     def replace(self, node: str) -> None:
-        """Delete a node's VM instance and wait until its successor is a Ready node that booted anew."""
+        """Delete a node's VM instance and wait until its successor is a Ready node that booted again."""
         boot = self.boot_id(node)
         self.delete_instance(node)
         self.wait_booted(node, boot)

@@ -26,7 +26,7 @@ def check_workload(person: Person) -> None:
 
 
 def check_after_restart(person: Person) -> None:
-    """Start kube-proxy anew, which then compares its rules as it does each hour, and assert that Services answer."""
+    """Start kube-proxy again, which then compares its rules as it does each hour, and assert that Services answer."""
     proxies = ("pods", "--namespace", names.NAMESPACE_SYSTEM, "--selector", select(kube_proxy.APP))
     person.kubectl("delete", *proxies, limit_seconds=180)
 

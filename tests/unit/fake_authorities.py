@@ -90,7 +90,7 @@ class Authorities:
         return f"{SECRETS}/{volumes[0]['secret']['secretName']}"
 
     def inner_changed(self, method: str, path: str) -> None:
-        """Make anew at once what was deleted, as its controller does."""
+        """Make again at once what was deleted, as its controller does."""
         if method == "DELETE" and path == EXTENSION:
             self.tell_extension()
         if method == "DELETE" and path in self.pods:

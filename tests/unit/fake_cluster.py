@@ -63,7 +63,7 @@ class FakeCluster:
         self.stored: dict[str, str] = {}
         """Key by which each inner Secret was written last, by path."""
         self.boots: list[str] = []
-        """Nodes in the order in which they booted anew."""
+        """Nodes in the order in which they booted again."""
         self.down: list[str] = []
         self._numbers = itertools.count(1)
         self.operator: Operator | None = None

@@ -1,6 +1,6 @@
 """Pods of a fake cluster, and the tokens that they have read: whether each API server accepts them.
 
-What keeps its token is taken to keep it until it is made anew: the kubelet renews one within an hour only.
+What keeps its token is taken to keep it until it is made again: the kubelet renews one within an hour only.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Tokens:
         return max((at for at, booted in enumerate(self.cluster.boots) if booted == node), default=-1)
 
     def inner_changed(self, method: str, path: str) -> None:
-        """Make anew at once what was deleted, as its controller does."""
+        """Make again at once what was deleted, as its controller does."""
         if method == "DELETE" and path in self.signed_by:
             self.issue(path.rpartition("/flannel-")[2])
 

@@ -104,7 +104,7 @@ def find_faults(site: Site) -> list[str]:
         if not any(argument.endswith(f"/{SIGNING_FILE}") for argument in arguments):
             faults.append(
                 f"{node}: its controller-manager does not sign with {SIGNING_FILE}: the node image is older than this"
-                " rotation; build it anew (kinky image build) and kinky up"
+                " rotation; build it again (kinky image build) and kinky up"
             )
     return faults
 
@@ -152,7 +152,7 @@ def _give(site: Site, worker: str, choose: Callable[[Files], Pair], _running: Ph
 
 
 def _issue(site: Site) -> str:
-    """Have the new authorities sign; the operator's own credential is made anew by the next call, and accepted."""
+    """Have the new authorities sign; the operator's own credential is made again by the next call, and accepted."""
     found = _change(site, sign_with_next)
     user = site.ask("accepts the operator's new credential", lambda inner: inner.fetch_user())
     return f"{found}; accepted as {user}"

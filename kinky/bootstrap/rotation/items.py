@@ -59,7 +59,7 @@ def _open_journal(site: Site, item: str) -> Journal:
         raise HostError(
             f"rotation of {item}: it replaces control planes, and cluster {site.cluster} is ephemeral: its etcd would"
             " go with them; nothing was touched",
-            hint="make the cluster anew, with new keys: kinky destroy, then kinky up",
+            hint="make the cluster again, with new keys: kinky destroy, then kinky up",
         )
     check_site(site, item, needs_windows=_needs_windows(site, item), find_more=FAULT_FINDERS.get(item, lambda _: []))
     return Journal(site.host, site.cluster, item)

@@ -13,7 +13,7 @@ LIMIT_SECONDS = 300.0
 
 
 def build_proof(site: Site, *, name: str, title: str) -> SubStep:
-    """Build the sub-step; it collects all evidence anew and leaves the gate's own record as it is."""
+    """Build the sub-step; it collects all evidence again and leaves the gate's own record as it is."""
     limit = site.scale(LIMIT_SECONDS)
 
     def prove(_running: Phase) -> str:

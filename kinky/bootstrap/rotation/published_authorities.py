@@ -54,7 +54,7 @@ def _check_root(site: Site, inner: InnerApi) -> str | Pending:
 def _check_extension(site: Site, inner: InnerApi) -> Pending | None:
     """Look whether extension servers are told exactly the authorities; API servers only ever add one.
 
-    So what tells one too many is deleted, and written anew by them within a minute, from what they read at their boot.
+    So what tells one too many is deleted, and written again by them within a minute, from what they read at their boot.
     """
     files = fetch_key_files(site.host, site.cluster)
     body = inner.fetch(resources.CONFIG_MAPS, EXTENSION_CONFIG_MAP, namespace=NAMESPACE_SYSTEM)
@@ -64,7 +64,7 @@ def _check_extension(site: Site, inner: InnerApi) -> Pending | None:
         wanted, seen = _fingerprints(files[file]), _fingerprints(str(told.get(key, "")).encode())
         if seen - wanted:
             inner.delete(resources.CONFIG_MAPS, EXTENSION_CONFIG_MAP, namespace=NAMESPACE_SYSTEM)
-            return Pending(f"ConfigMap {EXTENSION_CONFIG_MAP} is written anew: it told {_short(seen - wanted)} too")
+            return Pending(f"ConfigMap {EXTENSION_CONFIG_MAP} is written again: it told {_short(seen - wanted)} too")
         missing += [key] if wanted - seen else []
     return (
         Pending(f"ConfigMap {EXTENSION_CONFIG_MAP} lacks authorities in {' and '.join(missing)}") if missing else None

@@ -1,4 +1,4 @@
-"""Pods that are made anew, so that they start with the authorities that are told now and a token of the key that signs.
+"""Pods that are made again, so that they start with the authorities of now and a token of the key that signs.
 
 A program inside a pod may read its `ca.crt` once, at its start; its token the kubelet renews within an hour only.
 """

@@ -24,7 +24,7 @@ QUORUM_LIMIT_SECONDS = 300.0
 HINT = "kubectl describe vmi {node} on the host shows more; after a fix the same kinky rotate goes on from here"
 
 Proof = Callable[[InnerApi], str | Pending]
-"""What the API server of a control plane must show once it has booted anew."""
+"""What the API server of a control plane must show once it has booted again."""
 PROOF_EVERY_SECONDS = 10.0
 """Each question may start a kubectl, and metrics are megabytes."""
 
@@ -163,7 +163,7 @@ def build_replacements(
 
     Args:
         round_name: First part of the sub-steps' names; a rotation may replace the same node several times.
-        proof: Asked of the API server of each node once it has booted anew.
+        proof: Asked of the API server of each node once it has booted again.
     """
     steps = []
     for node in nodes:

@@ -4,7 +4,7 @@ An API server accepts the tokens of every public key that it has. So all of them
 with the new key, and keep the old one as long as a token that it has signed may live. A server outside that verifies
 the tokens is told in the same order; when it cannot be told now, nothing is begun.
 
-The kubelet gives a pod another token within an hour only. So KinKy's own pods are made anew once all sign with the new
+The kubelet gives a pod another token within an hour only. So KinKy's own pods are made again once all sign with the new
 key: networking and External Secrets go on also where the old key is dropped at once, which the store's proof shows.
 """
 

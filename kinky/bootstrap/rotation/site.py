@@ -63,7 +63,7 @@ class Site:
         return open_store(describe_store(self.config), self.access, self.cluster, inner=self.open_inner)
 
     def open_inner(self) -> InnerApi:
-        """Open the inner API; anew for each question, because credential and forward may end in a long rotation."""
+        """Open the inner API; again for each question, because credential and forward may end in a long rotation."""
         ensure_recorded_forward(self.cluster, wait_seconds=0)
         return connect_inner(self.access, self.cluster, self.server)
 

@@ -1,7 +1,7 @@
 """A store that never works, and keys that change under a living cluster with one control plane.
 
 The tests tell one story in this order, on a stack of their own: the first `up` fails at the store, the second heals;
-then a node that registers anew, each rotation, and the end.
+then a node that registers again, each rotation, and the end.
 """
 
 from __future__ import annotations

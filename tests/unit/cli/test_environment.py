@@ -150,7 +150,7 @@ def test_passphrase_file_that_others_may_read_is_refused(tmp_path: Path, mode: i
     path = environ[passphrase.FILE]
     assert refuse(environ, embedded=False) == (
         f'stack "dev": PULUMI_CONFIG_PASSPHRASE_FILE names a file that others may use, mode {mode:04o}: {path}\n'
-        f"hint: chmod 600 {path}; if others had access to the machine, make the stack anew with another passphrase"
+        f"hint: chmod 600 {path}; if others had access to the machine, make the stack again with another passphrase"
     )
 
 
