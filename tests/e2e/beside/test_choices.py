@@ -8,6 +8,7 @@ import base64
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def image(admin: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 
     It is built in a cache of its own: in the one of all stacks it would become the current image.
     """
-    cache = tmp_path_factory.mktemp("cache")
+    # Below /tmp itself: containerd's socket in it may have a path of 107 bytes.
+    cache = Path(tempfile.mkdtemp(prefix="kinky-"))
     for shared in paths.cache_dir().iterdir():
         if shared != paths.node_image_dir():
             (cache / shared.name).symlink_to(shared)
