@@ -232,6 +232,10 @@ def borrow(stack: str, *, base: str, scratch: Path, changes: dict[str, Any]) -> 
     with ExitStack() as end:
         end.callback(file.unlink)
         someone = meet(stack, scratch)
+        # What a run that was killed has left; on another host than this one nothing of it can be destroyed.
+        with suppress(CommandError):
+            someone.destroy()
+        forget(someone.stack)
         # What a failed test leaves goes with its host, and `down` finds no file that names the stack.
         end.callback(forget, someone.stack)
         yield someone
