@@ -70,12 +70,17 @@ def check_closed_or_proved(person: Person) -> None:
 
 
 def kill_up(person: Person, step: str) -> None:
-    """Run `up` until it says that it creates a resource of this kind, and kill it there."""
+    """Run `up` until it says that it creates a resource of this kind, and kill it there.
+
+    Or of a later kind: what is made side by side may be done when the first of it is seen.
+    """
+    awaited = STEPS[STEPS.index(step) :]
     log = person.scratch / f"killed-in-{step}.log"
     with person.start(log, "up") as up:
 
         def attempt() -> bool | retry.Pending:
-            if f":{step} " in log.read_text(errors="replace"):
+            text = log.read_text(errors="replace")
+            if any(f":{each} " in text for each in awaited):
                 return True
             assert up.poll() is None, f"up ended before step {step}"
             return retry.Pending("not yet")
