@@ -80,9 +80,8 @@ class InnerCluster(pulumi.ComponentResource):
         self._access = declare_identity(self, name, args.access)
         claim = self._declare_claim()
         host = declare_host(self, name, args.access, claim=claim)
-        network = Network(
-            f"{name}-network", NetworkArgs(config=args.config, nodes=build_nodes(args.config)), self._on(host)
-        )
+        addressed = NetworkArgs(config=args.config, nodes=build_nodes(args.config), accelerator=args.accelerator)
+        network = Network(f"{name}-network", addressed, self._on(host))
         keys = self._declare_keys(claim)
         nodes = self._declare_nodes(host, network, keys)
         outside = self._declare_outside(nodes)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pulumi
 
+from kinky.accelerator import Accelerator
 from kinky.components.bodies import declare
 from kinky.components.told import tell_errors
 from kinky.config.model import KinkyConfig
@@ -22,6 +23,7 @@ class NetworkArgs:
 
     config: KinkyConfig
     nodes: Sequence[NodeSpec]
+    accelerator: Accelerator
 
 
 class Network(pulumi.ComponentResource):
@@ -35,7 +37,8 @@ class Network(pulumi.ComponentResource):
         super().__init__("kinky:host:Network", name, None, opts)
         declare(self, network_policy.build_network_policy(args.config))
         # No Service is awaited: the provider would wait for pods, and there are none before the addresses are known.
-        self.endpoint_ip = self._declare_service(services.build_endpoint_service(args.config))
+        endpoint = services.build_endpoint_service(args.config, accelerator=args.accelerator)
+        self.endpoint_ip = self._declare_service(endpoint)
         self.node_ips = {
             node.name: self._declare_service(services.build_node_service(args.config, node)) for node in args.nodes
         }

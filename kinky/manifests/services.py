@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from kinky import names
+from kinky.accelerator import Accelerator
 from kinky.config.model import KinkyConfig
 from kinky.manifests.body import Body, host_metadata
 from kinky.topology.nodes import NodeSpec
@@ -39,15 +40,17 @@ def build_node_service(cfg: KinkyConfig, node: NodeSpec) -> Body:
     return {"apiVersion": "v1", "kind": "Service", "metadata": host_metadata(cfg, node.name, node=node), "spec": spec}
 
 
-def build_endpoint_service(cfg: KinkyConfig) -> Body:
+def build_endpoint_service(cfg: KinkyConfig, *, accelerator: Accelerator = Accelerator.UNKNOWN) -> Body:
     """Return the Service over the control planes; every access mode keeps its cluster IP, which workers use."""
     port = _port("api", names.ENDPOINT_PORT)
     if cfg.access.mode == "nodePort" and cfg.access.node_port is not None:
         port["nodePort"] = cfg.access.node_port
     selector = {names.LABEL_CLUSTER: cfg.cluster.name, names.LABEL_ROLE: names.CONTROL_PLANE}
     spec = _cluster_ip_spec(_SERVICE_TYPES[cfg.access.mode], selector, [port])
-    # A single one has nobody to stand in for it, and the host takes seconds to tell that it is ready.
-    spec["publishNotReadyAddresses"] = cfg.control_plane.replicas == 1
+    # A single one has nobody to stand in for it, and the host takes seconds to tell that it is ready. An emulated one is
+    # spared the workers that ask meanwhile.
+    is_quick = accelerator in (Accelerator.KVM, Accelerator.CONTAINER)
+    spec["publishNotReadyAddresses"] = is_quick and cfg.control_plane.replicas == 1
     metadata = host_metadata(cfg, names.endpoint_service(cfg.cluster.name))
     if cfg.access.mode != "forward":
         spec["externalTrafficPolicy"] = "Cluster"

@@ -61,7 +61,10 @@ def test_services_select_exactly_their_vms() -> None:
     assert selected(services.build_endpoint_service(cfg)) == [f"t-control-plane-{index}" for index in range(3)]
 
 
-@pytest.mark.parametrize(("replicas", "published"), [(1, True), (3, False)])
+@pytest.mark.parametrize(
+    ("accelerator", "replicas", "published"),
+    [("container", 1, True), ("kvm", 1, True), ("emulation", 1, False), ("unknown", 1, False), ("container", 3, False)],
+)
 @pytest.mark.parametrize(
     ("access", "kind", "extra"),
     [
@@ -72,10 +75,11 @@ def test_services_select_exactly_their_vms() -> None:
     ],
 )
 def test_the_endpoint_is_over_ready_control_planes_in_every_mode(
-    access: dict[str, object], kind: str, extra: dict[str, int], replicas: int, published: bool
+    access: dict[str, object], kind: str, extra: dict[str, int], accelerator: str, replicas: int, published: bool
 ) -> None:
-    """A single one is published before it is ready, because nobody can stand in for it."""
-    service = services.build_endpoint_service(config(access=access, controlPlane={"replicas": replicas}))
+    """A single one that is quick is published before it is ready, because nobody can stand in for it."""
+    cfg = config(access=access, controlPlane={"replicas": replicas})
+    service = services.build_endpoint_service(cfg, accelerator=Accelerator(accelerator))
     assert service["metadata"]["name"] == "t-endpoint"
     assert service["spec"]["type"] == kind
     assert service["spec"]["publishNotReadyAddresses"] is published
