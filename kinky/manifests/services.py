@@ -47,8 +47,8 @@ def build_endpoint_service(cfg: KinkyConfig, *, accelerator: Accelerator = Accel
         port["nodePort"] = cfg.access.node_port
     selector = {names.LABEL_CLUSTER: cfg.cluster.name, names.LABEL_ROLE: names.CONTROL_PLANE}
     spec = _cluster_ip_spec(_SERVICE_TYPES[cfg.access.mode], selector, [port])
-    # A single one has nobody to stand in for it, and the host takes seconds to tell that it is ready. An emulated one is
-    # spared the workers that ask meanwhile.
+    # A single one has nobody to stand in for it, and the host takes seconds to tell that it is ready. Workers ask it
+    # meanwhile, which an emulated one is spared.
     is_quick = accelerator in (Accelerator.KVM, Accelerator.CONTAINER)
     spec["publishNotReadyAddresses"] = is_quick and cfg.control_plane.replicas == 1
     metadata = host_metadata(cfg, names.endpoint_service(cfg.cluster.name))
