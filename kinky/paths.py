@@ -80,7 +80,7 @@ def pulumi_backend_dir() -> Path:
 
 
 def pulumi_home() -> Path:
-    """Return the directory of Pulumi's own plugins and logs, whether or not it exists."""
+    """Return the directory of Pulumi's own files, whether or not it exists."""
     return state_dir() / "pulumi-home"
 
 

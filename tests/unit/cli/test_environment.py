@@ -57,6 +57,17 @@ def test_stack_dev_needs_no_setting_of_the_operator(capsys: pytest.CaptureFixtur
     assert folders[1:3] == ["/tools/pulumi/bin", "/tools/kubectl/bin"]
 
 
+def test_pulumi_keeps_no_log_of_each_command() -> None:
+    """It makes a folder of this name for them, or goes on without."""
+    logs = paths.pulumi_home() / "logs"
+    logs.mkdir(parents=True)
+    (logs / "pulumi-20260101T000000-1.log").write_text("each property")
+    values = build_environment(read_stack_file("dev"), environ={})
+    assert values["PULUMI_HOME"] == str(logs.parent)
+    assert logs.is_file()
+    assert build_environment(read_stack_file("dev"), environ={"PULUMI_HOME": "/own"})["PULUMI_HOME"] == "/own"
+
+
 def test_missing_tools_are_told_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     main.main(["env", "--stack", "dev"])
     assert "not made yet: pulumi-language-python" in capsys.readouterr().err

@@ -66,7 +66,7 @@ def commit_and_remove(machine: Machine) -> None:
 
 PUT: dict[Kind, Callable[[Machine], None]] = {
     Kind.STATE: put(lambda _: paths.pulumi_backend_dir() / ".pulumi" / "history" / "dev.json.bak"),
-    Kind.PULUMI_HOME: put(lambda _: paths.pulumi_home() / "logs" / "pulumi.log"),
+    Kind.PULUMI_HOME: put(lambda _: paths.pulumi_home() / "plugins" / "pulumi.log"),
     Kind.PULUMI_OUTPUT: lambda machine: machine.print_by_pulumi(b"  + value: " + PLANT + b"\nResources:\n"),
     Kind.PASSPHRASE_FILE: put(lambda _: paths.passphrase_file()),
     Kind.CLUSTER_FOLDER: put(lambda _: paths.stack_dir("dev") / "forward.log"),
