@@ -30,9 +30,7 @@ _NODES_FOR_TWO: Final = 3
 
 _COREFILE: Final = """.:53 {{
     errors
-    health {{
-        lameduck 5s
-    }}
+    health
     ready
     kubernetes {domain} in-addr.arpa ip6.arpa {{
         pods insecure
@@ -126,6 +124,8 @@ def _container() -> Body:
             {"name": "dns", "containerPort": 53, "protocol": "UDP"},
             {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"},
         ],
+        # Until nobody asks a pod that goes. CoreDNS itself would wait too when its node stops, where nobody can ask it.
+        "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
         "livenessProbe": pods.http_probe("/health", 8080, period_seconds=30, failures=5, delay_seconds=60),
         "readinessProbe": pods.http_probe("/ready", 8181, period_seconds=5, failures=6),
         "resources": pods.requests(cpu="20m", memory="40Mi"),
