@@ -18,6 +18,7 @@ from kinky.bootstrap.forward import CA_FILE
 from kinky.bootstrap.record import fetch_record
 from kinky.bootstrap.stores.opening import Description, describe_store, open_store
 from kinky.components.inner_cluster import InnerCluster, InnerClusterArgs
+from kinky.components.told import told_by_pulumi
 from kinky.config.archive import check_archive, find_archive
 from kinky.config.authority import check_authority
 from kinky.config.check import warn_config
@@ -35,9 +36,10 @@ from kinky.render.node import check_templates
 
 
 def main() -> None:
-    """Run the program of one stack."""
-    source = f"stacks/Pulumi.{pulumi.get_stack()}.yaml"
-    declare(prepare(read_stack_config(), source=source, stack=describe_stack()))
+    """Run the program of one stack, with each failure told by its text alone."""
+    with told_by_pulumi("the Pulumi program of a stack"):
+        source = f"stacks/Pulumi.{pulumi.get_stack()}.yaml"
+        declare(prepare(read_stack_config(), source=source, stack=describe_stack()))
 
 
 def prepare(raw: Mapping[str, object], *, source: str, stack: str) -> InnerClusterArgs:

@@ -106,18 +106,7 @@ class StackEngine:
     def up(self, *, on_event: Callable[[Any], None] | None = None) -> None:
         """Create or update the stack; `on_event` gets each of Pulumi's engine events as it happens."""
         stack = self.ensure()
-
-        def run() -> None:
-            with stack_program.prepared(self._workspace.env_vars):
-                stack.up(
-                    program=stack_program.run_program,
-                    on_output=_pass_on,
-                    on_error=_pass_on,
-                    on_event=on_event,
-                    color=_color(),
-                )
-
-        self._guard("up", run)
+        self._guard("up", lambda: self._run_program(stack.up, on_event=on_event))
 
     def keep_setting(self, *, key: str, value: str) -> None:
         """Write one setting into the stack's file, where all later commands read it; comments in the file stay.
@@ -133,18 +122,7 @@ class StackEngine:
     def preview(self, *, expect_no_changes: bool) -> dict[str, int]:
         """Show what `up` would do; return how often each kind of step stands in the plan."""
         stack = self.ensure()
-
-        def run() -> automation.PreviewResult:
-            with stack_program.prepared(self._workspace.env_vars):
-                return stack.preview(
-                    program=stack_program.run_program,
-                    expect_no_changes=expect_no_changes,
-                    on_output=_pass_on,
-                    on_error=_pass_on,
-                    color=_color(),
-                )
-
-        result = self._guard("preview", run)
+        result = self._guard("preview", lambda: self._run_program(stack.preview, expect_no_changes=expect_no_changes))
         return {str(getattr(step, "value", step)): count for step, count in result.change_summary.items()}
 
     def destroy(self) -> None:
@@ -181,6 +159,13 @@ class StackEngine:
 
     def _open(self, mode: StackInitMode) -> automation.Stack:
         return OwnStack(self._file.stack, self._workspace, mode)
+
+    def _run_program(self, operation: Callable[..., T], **options: Any) -> T:
+        """Run an operation of Pulumi that asks the program, which lives in this process."""
+        with stack_program.prepared(self._workspace.env_vars):
+            return operation(
+                program=stack_program.run_program, on_output=_pass_on, on_error=_pass_on, color=_color(), **options
+            )
 
     def _guard(self, operation: str, work: Callable[[], T]) -> T:
         """Run one operation; Pulumi's own output has told the reason of a failure already."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 from pulumi.automation import _server, _stack
 from pulumi.automation._server import LanguageServer
 
-from kinky.components.told import tell_run, told_by_pulumi
+from kinky.components.told import tell_run
 
 PROGRAM: Final = "kinky.program"
 
@@ -38,8 +38,7 @@ _server.run_in_stack = tell_run(_server.run_in_stack)  # type: ignore[attr-defin
 
 def run_program() -> None:
     """Run the program of the stack that Pulumi has in hand, as `__main__.py` does."""
-    with told_by_pulumi("the Pulumi program of a stack"):
-        importlib.import_module(PROGRAM).main()
+    importlib.import_module(PROGRAM).main()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from kinky.errors import CommandError
 from kinky.file_lock import file_lock
 from tests.e2e import leaks
 from tests.e2e.machine import machine_lists
-from tests.e2e.person import STACK, Person, meet
+from tests.e2e.person import STACK, Person, borrow, meet
 
 HERE = Path(__file__).parent
 ORDER = ("test_launcher.py", "beside", "container", "vm", "test_down.py", "soak")
@@ -62,6 +62,16 @@ def embedded_host(lists_before: dict[str, set[str]], tmp_path_factory: pytest.Te
     yield
     if not KEEP:
         someone.kinky("down", limit_seconds=900)
+
+
+@pytest.fixture(scope="module")
+def owner(
+    embedded_host: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Person]:
+    """The person of a stack of the module's own: its `STACK`, like dev but for its `CHOICES`."""
+    stack: str = request.module.STACK
+    with borrow(stack, base="dev", scratch=tmp_path_factory.mktemp(stack), changes=request.module.CHOICES) as someone:
+        yield someone
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -27,6 +27,10 @@ STACK = os.environ.get("STACK", "dev")
 """The stack that goes through its life in virtual machines, and whose file the others are like."""
 EMBEDDED = {"kinky:host": {"embedded": True}}
 CONTAINER = {"kinky:host": {"embedded": True, "accelerator": Accelerator.CONTAINER.value}}
+THREE_PLANES = {
+    "kinky:controlPlane": {"replicas": 3, "memoryMib": 2560},
+    "kinky:workers": [{"pool": "worker", "replicas": 1, "memoryMib": 1536}],
+}
 UP_SECONDS = 1800.0
 DESTROY_SECONDS = 600.0
 RETURN_SECONDS = 900.0

@@ -69,7 +69,6 @@ def fail(_):
 pulumi.export("x", pulumi.Output.from_input(1).apply(fail))
 '''
 OWN_PROGRAM = f'''
-from kinky.cli.stack_program import ProgramServer
 from kinky.components.told import tell_errors, told_by_pulumi
 import pulumi
 

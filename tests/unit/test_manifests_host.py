@@ -77,7 +77,7 @@ def test_services_select_exactly_their_vms() -> None:
 def test_the_endpoint_is_over_ready_control_planes_in_every_mode(
     access: dict[str, object], kind: str, extra: dict[str, int], accelerator: str, replicas: int, published: bool
 ) -> None:
-    """A single one that is quick is published before it is ready, because nobody can stand in for it."""
+    """One control plane, where processors are real, is published before it is ready: nobody can stand in for it."""
     cfg = config(access=access, controlPlane={"replicas": replicas})
     service = services.build_endpoint_service(cfg, accelerator=Accelerator(accelerator))
     assert service["metadata"]["name"] == "t-endpoint"

@@ -34,7 +34,7 @@ def find_entry_point(program_directory: str, entry_point: str) -> Path:
 
 
 def tell_by_text(run: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
-    """Return the function that runs a program to its end, with each failure told as KinKy tells it, if it is there."""
+    """Return the function that runs a program to its end; where KinKy is installed, it reports each failure."""
 
     async def told(*arguments: Any) -> Any:
         try:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kinky import names
 from tests.e2e import leaks, values
-from tests.e2e.person import Person, borrow
+from tests.e2e.person import Person
 from tests.e2e.rotation import rotate
 
 pytestmark = pytest.mark.host
@@ -20,13 +19,6 @@ CHOICES = {
     "kinky:cluster": {"name": STACK, "ephemeral": True},
     "kinky:secretsStore": {"kind": "embedded"},
 }
-
-
-@pytest.fixture(scope="module")
-def owner(embedded_host: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
-    """The person of a stack with these choices."""
-    with borrow(STACK, base="dev", scratch=tmp_path_factory.mktemp(STACK), changes=CHOICES) as someone:
-        yield someone
 
 
 def test_the_gate_opens_on_evidence_and_up_says_what_this_store_is_not(owner: Person) -> None:

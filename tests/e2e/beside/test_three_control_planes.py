@@ -6,32 +6,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from kinky.topology.nodes import build_nodes, control_planes
-from tests.e2e.person import Person, borrow, is_ready, wait_for
+from tests.e2e.person import THREE_PLANES, Person, is_ready, wait_for
 
 pytestmark = pytest.mark.host
 
 STACK = "local-three"
 """Git knows no stack file of this name."""
-CHOICES = {
-    "kinky:controlPlane": {"replicas": 3, "memoryMib": 2560},
-    "kinky:workers": [{"pool": "worker", "replicas": 1, "memoryMib": 1536}],
-}
+CHOICES = THREE_PLANES
 READY = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
 READY_SECONDS = 120.0
 ANSWER_SECONDS = 180.0
 """The forward finds another member after the host has noticed that one is gone."""
-
-
-@pytest.fixture(scope="module")
-def owner(embedded_host: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
-    """The person of a stack with three control planes."""
-    with borrow(STACK, base="dev", scratch=tmp_path_factory.mktemp(STACK), changes=CHOICES) as someone:
-        yield someone
 
 
 def test_three_control_planes_form_one_cluster(owner: Person) -> None:

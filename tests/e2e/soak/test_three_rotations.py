@@ -1,34 +1,28 @@
 """Every key of three control planes is rotated though that is killed in each round: `make soak`.
 
-`container/test_rotations.py` does the same with one control plane, at each landing.
+`beside/test_rotations.py` does the same with one control plane, at each landing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.e2e import gate
-from tests.e2e.person import Person, borrow
+from tests.e2e.person import THREE_PLANES, Person
 from tests.e2e.rotation import check_encryption_key, check_rotation
 
 pytestmark = pytest.mark.soak
 
 STACK = "local-three-rotations"
 """Git knows no stack file of this name."""
-CHOICES = {
-    "kinky:controlPlane": {"replicas": 3, "memoryMib": 2560},
-    "kinky:workers": [{"pool": "worker", "replicas": 1, "memoryMib": 1536}],
-}
+CHOICES = THREE_PLANES
 
 
 @pytest.fixture(scope="module")
-def owner(embedded_host: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
-    """The person of a stack with three control planes."""
-    with borrow(STACK, base="dev", scratch=tmp_path_factory.mktemp(STACK), changes=CHOICES) as someone:
-        someone.up()
-        yield someone
+def owner(owner: Person) -> Person:
+    """The same with a finished stack."""
+    owner.up()
+    return owner
 
 
 def test_what_restarts_no_control_plane_is_rotated(owner: Person) -> None:
