@@ -12,11 +12,12 @@ import pytest
 from tests.e2e.person import Person, borrow
 
 STACK = "local-admin"
-"""Git knows no stack file of this name."""
+"""Git knows no stack file whose name begins so."""
 
 
 @pytest.fixture(scope="session")
-def admin(embedded_host: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
-    """The admin of the host, whose stack is never made."""
-    with borrow(STACK, base="dev", scratch=tmp_path_factory.mktemp(STACK), changes={}) as someone:
+def admin(embedded_host: None, worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """The admin of the host, whose stack is never made; each process of the tests has a file of its own."""
+    stack = f"{STACK}-{worker_id}"
+    with borrow(stack, base="dev", scratch=tmp_path_factory.mktemp(stack), changes={}) as someone:
         yield someone
