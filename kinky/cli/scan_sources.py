@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from kinky import paths
+from kinky import paths, process
 from kinky.cli.scan_output import ask_pulumi
 from kinky.cli.stack_file import StackFile
 from kinky.config.backend import choose_backend
@@ -21,6 +21,7 @@ from kinky.scan.known import list_passphrases
 from kinky.scan.repository import find_objects, find_staged, find_work_tree
 from kinky.scan.source import Source
 
+PROVIDER: Final = "pulumi-resource-kubernetes"
 ELSEWHERE: Final = "disks of the VMs: the host is not the embedded one, so they are not readable from here"
 
 
@@ -68,6 +69,10 @@ def _list_folders(*, skip: Collection[Path]) -> Iterator[Source]:
     state, embedded = paths.state_dir(), paths.host_dir()
     # What containerd keeps are unpacked images, gigabytes that were public before any secret was made.
     left_out = {embedded / "containerd", *skip}
+
+    def is_left_out(path: Path) -> bool:
+        return path in left_out or _is_of_running_provider(path)
+
     for kind, folder in (
         (Kind.STATE, _state_backend()),
         (Kind.PULUMI_HOME, paths.pulumi_home()),
@@ -76,10 +81,22 @@ def _list_folders(*, skip: Collection[Path]) -> Iterator[Source]:
         (Kind.EMBEDDED_HOST, embedded),
     ):
         base = state if folder.is_relative_to(state) else None
-        artefacts = find_files(kind, folder, base=base, skip=left_out)
+        artefacts = find_files(kind, folder, base=base, skip=is_left_out)
         yield _build(kind, kind, artefacts, disks=kind is Kind.EMBEDDED_HOST)
     for file in list_passphrases():
         yield _build(Kind.PASSPHRASE_FILE, Kind.PASSPHRASE_FILE, find_files(Kind.PASSPHRASE_FILE, file))
+
+
+def _is_of_running_provider(folder: Path) -> bool:
+    """Tell whether a running Kubernetes provider copies its kubeconfig there, such as in an `up` of another stack.
+
+    Such a copy is as private as the memory of its process, and ends with it. What an ended process left is searched.
+    """
+    return (
+        folder.parent == paths.pulumi_home() / "tmp" / "resource-kubernetes"
+        and folder.name.isdecimal()
+        and process.is_alive(int(folder.name), expect=PROVIDER)
+    )
 
 
 def _list_git() -> Iterator[Source]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, NoReturn
@@ -20,21 +20,23 @@ _WITH_DISKS: Final = {Kind.PATH, Kind.EMBEDDED_HOST}
 """Kinds of artefact among which a file with such a name is taken for a disk."""
 
 
-def find_files(kind: Kind, root: Path, *, base: Path | None = None, skip: Collection[Path] = ()) -> Iterator[Artefact]:
+def find_files(
+    kind: Kind, root: Path, *, base: Path | None = None, skip: Callable[[Path], bool] = lambda _: False
+) -> Iterator[Artefact]:
     """Yield a file, or all regular files below a folder; links are not followed.
 
     Args:
         base: Names are relative to this folder; without it they are whole paths.
-        skip: Folders and files that are left out.
+        skip: Tells which folders and files are left out; asked just before each is looked at.
     """
     if not _is_folder(root):
         yield from _regular_file(kind, root, base)
         return
     failures: list[OSError] = []
     for folder, folders, files in os.walk(root, onerror=failures.append):
-        folders[:] = sorted(name for name in folders if Path(folder, name) not in skip)
+        folders[:] = sorted(name for name in folders if not skip(Path(folder, name)))
         for path in (Path(folder, name) for name in sorted(files)):
-            if path not in skip:
+            if not skip(path):
                 yield from _regular_file(kind, path, base)
     for failure in failures:
         yield Artefact(kind, str(failure.filename), partial(_fail, failure))

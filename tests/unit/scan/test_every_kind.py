@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -125,3 +126,15 @@ def test_s2_a_plant_is_found_by_the_collector_of_its_kind(kind: Kind, machine: M
     assert find_kinds(machine.sources()) == {kind} | SPREAD.get(kind, set())
     without = [source for source in machine.sources() if kind not in source.kinds]
     assert kind not in find_kinds(without)
+
+
+def test_the_copy_of_a_running_provider_is_its_own_and_one_that_stayed_behind_is_found(machine: Machine) -> None:
+    """An `up` of another stack may run beside the scan; the copy ends with its provider."""
+    with subprocess.Popen(["pulumi-resource-kubernetes"], executable="cat", stdin=subprocess.PIPE) as provider:
+        file = paths.pulumi_home() / "tmp" / "resource-kubernetes" / str(provider.pid) / "kubeconfig1"
+        write(file, PLANT)
+        assert not machine.scan([KNOWN]).unexpected
+        assert provider.stdin is not None
+        provider.stdin.close()
+        provider.wait()
+        assert {artefact.kind for artefact, _ in machine.scan([KNOWN]).unexpected} == {Kind.PULUMI_HOME}
