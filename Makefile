@@ -13,10 +13,10 @@ KINKY := .venv/bin/kinky
 PYTEST := .venv/bin/python -m pytest
 
 .NOTPARALLEL:
-.PHONY: help venv packages image host up check down test e2e soak bench golden generate shell lint
+.PHONY: help venv packages image host up check down test e2e conformance soak bench golden generate shell lint
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: host ## everything: tools, node image, embedded host, stack dev, check from outside (root; STACK=ci, ACCELERATOR=container)
 	$(KINKY) up --stack $(STACK) $(if $(ACCELERATOR),--accelerator $(ACCELERATOR))
@@ -51,6 +51,9 @@ endif
 
 soak: image ## by hand: ten clusters in a row, rotations of three control planes with kills, Vault itself (root)
 	$(PYTEST) tests/e2e -m soak -v -x
+
+conformance: image ## by hand: Kubernetes' own suite on a cluster of container guests, 30 minutes (root; FOCUS=regular expression)
+	.venv/bin/python -m tests.conformance $(if $(FOCUS),--focus '$(FOCUS)')
 
 bench: image ## measure up on VMs and on containers against the same nodes without KubeVirt; one JSON (root; WIDE=1, GROUND=container)
 	@$(KINKY) bench --stack $(STACK) $(if $(WIDE),--wide) $(if $(GROUND),--ground $(GROUND))

@@ -42,7 +42,7 @@ def run(
     timeout_seconds: float = 600,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    stdin: bytes | None = None,
+    stdin: bytes | BinaryIO | None = None,
     output: BinaryIO | None = None,
     log: Path | None = None,
 ) -> str:
@@ -51,6 +51,7 @@ def run(
     Args:
         reason: What the program is needed for, as an infinitive without "to", such as "sign the certificate".
         env: Variables added to this process's environment.
+        stdin: What the program reads: a text, or a file that may be large; by default nothing.
         output: A file for standard output that is large or no text; nothing is returned then.
         log: A file to which standard error is written while the program runs, and standard output at its end.
 
@@ -171,17 +172,18 @@ def _execute(
     timeout_seconds: float,
     env: Mapping[str, str] | None,
     cwd: Path | None,
-    stdin: bytes | None,
+    stdin: bytes | BinaryIO | None,
     output: BinaryIO | None,
     log: Path | None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run the command; a time limit that passed gives the return code of `SIGKILL`."""
+    text = stdin if isinstance(stdin, bytes) else None
     with _open_log(log, command) as errors:
         # Asked before the start, because the program shares the file's position and moves it.
         start = 0 if errors is None else errors.tell()
         with subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin or subprocess.DEVNULL,
             stdout=subprocess.PIPE if output is None else output,
             stderr=subprocess.PIPE if errors is None else errors,
             env={**os.environ, **(env or {})},
@@ -190,7 +192,7 @@ def _execute(
             process_group=0,
         ) as process:
             # An output that went to a file is None here.
-            out, err = (part or b"" for part in _communicate(process, stdin, timeout_seconds))
+            out, err = (part or b"" for part in _communicate(process, text, timeout_seconds))
         if errors is not None:
             errors.seek(start)
             err = errors.read()

@@ -7,10 +7,8 @@ from kinky import names, paths
 from kinky.bootstrap.exposure import FORWARD, NODE_PORT
 from kinky.bootstrap.forward import SPEC_FILE, find_port_error, find_running, read_spec
 from kinky.config.model import KinkyConfig
+from kinky.config.values import NODE_PORTS
 from kinky.kube.connection import JsonObject
-
-USUAL_NODE_PORTS = range(30000, 32768)
-"""The default range of an API server; the range in use cannot be read."""
 
 
 def check_local_port(cfg: KinkyConfig) -> list[str]:
@@ -43,9 +41,10 @@ def check_node_port(
             owner = f"{metadata.get('namespace')}/{metadata['name']}"
             return [f"access.nodePort = {asked}: Service {owner} of the host has it"], []
         used |= ports
-    if asked in USUAL_NODE_PORTS or any(port not in USUAL_NODE_PORTS for port in used):
+    # The range of the host in use cannot be read.
+    if asked in NODE_PORTS or any(port not in NODE_PORTS for port in used):
         return [], []
-    usual = f"{USUAL_NODE_PORTS[0]} to {USUAL_NODE_PORTS[-1]}"
+    usual = f"{NODE_PORTS[0]} to {NODE_PORTS[-1]}"
     return [], [f"access.nodePort = {asked} is not in {usual}, the default range of a host"]
 
 

@@ -156,6 +156,9 @@ def _check_access(cfg: KinkyConfig) -> Iterator[Problem]:
         if value is not None and access.mode != mode:
             text = f"has a meaning only with access.mode {mode}, which is {access.mode}"
             yield Problem(("access", key), value, text, (("access", "mode"),))
+    if cfg.network.overlay_port in cfg.published_ports:
+        text = "is among the published NodePorts, and a node's address carries a port for one of them"
+        yield Problem(("network", "overlayPort"), cfg.network.overlay_port, text, (("access", "nodePorts"),))
 
 
 def _check_etcd(cfg: KinkyConfig) -> Iterator[Problem]:

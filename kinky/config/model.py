@@ -26,6 +26,7 @@ from kinky.config.values import (
     LocalPort,
     Name,
     NodePort,
+    NodePorts,
     ObjectName,
     OneFamily,
     Port,
@@ -34,12 +35,12 @@ from kinky.config.values import (
     Subdomain,
     Taint,
     Text,
+    expand_ports,
     within,
 )
 
 KUBERNETES_VERSIONS: Final = (names.KUBERNETES_VERSION,)
 """The versions that a node image can be built for; an image holds the system images of exactly one of them."""
-
 
 ControlPlaneCount = Annotated[
     int,
@@ -185,6 +186,8 @@ class Access(Section):
     """Local port of the forward; `null` means one from 16443 on that follows from the cluster's name."""
     node_port: Annotated[Port | None, FREELY] = None
     """Port of the endpoint on the host's nodes in mode nodePort, in the host's range; `null` lets the host choose."""
+    node_ports: Annotated[NodePorts, FREELY] = ()
+    """NodePorts, TCP and UDP, that the host's pods reach at each node's address, such as 30080 or 30000-30010."""
     load_balancer_annotations: Annotated[dict[AnnotationKey, AnnotationValue], FREELY] = Field(default_factory=dict)
     """Annotations of the endpoint Service in mode loadBalancer."""
 
@@ -278,6 +281,12 @@ class KinkyConfig(Section):
     def local_port(self) -> int:
         """Return the local port of the forward to the inner API."""
         return self.access.local_port or names.forward_port(self.cluster.name)
+
+    @property
+    def published_ports(self) -> list[int]:
+        """Return the NodePorts that the host's pods reach, the workload's among them, without repetition."""
+        ports = {port for item in self.access.node_ports for port in expand_ports(item)}
+        return sorted(ports | ({self.workload.node_port} if self.workload.enabled else set()))
 
     @property
     def vault(self) -> VaultServer:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -38,6 +38,11 @@ LINE = re.compile(rf"(?=.*\S)[^\n{CONTROLS}]*")
 LINES = re.compile(rf"[^{CONTROLS}]*")
 ONE_FILE = re.compile(rf"(?=.*\S)[^:\n{CONTROLS}]*")
 AUDIENCE = re.compile(r"[!-+\--~]+")
+
+NODE_PORTS = range(30000, 32768)
+"""The default range of an API server, and that of every inner cluster."""
+PUBLISHED_LIMIT = 64
+"""Each port is listed for TCP and UDP, and a host writes its rules for each."""
 
 SOCKET = re.compile(r"/run/(?!(containerd|kinky|systemd)/)[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
 """The API server sees the socket's whole folder: it may be nobody else's."""
@@ -104,6 +109,41 @@ def _one_family_problem(cidrs: tuple[str, ...]) -> str | None:
     )
 
 
+def expand_ports(item: object) -> range:
+    """Return the ports of one port or of a range such as 30000-30010; a `ValueError` tells that the text is neither."""
+    first, dash, last = str(item).partition("-")
+    if not (first.isdecimal() and (last.isdecimal() or not dash)):
+        raise ValueError(item)
+    return range(int(first), int(last or first) + 1)
+
+
+def _check_ports(item: object) -> object:
+    """Check one port or one range; before pydantic does, which would report a wrong type once for each right one."""
+    if problem := _ports_problem(item):
+        raise PydanticCustomError("rule", "{problem}", {"problem": problem})
+    return item
+
+
+def _ports_problem(item: object) -> str | None:
+    try:
+        ports = expand_ports(item) if type(item) in (int, str) else None
+    except ValueError:
+        ports = None
+    if ports is None:
+        return "must be a port, or a range of ports such as 30000-30010"
+    if not ports:
+        return "must begin with the lower port"
+    if ports[0] not in NODE_PORTS or ports[-1] not in NODE_PORTS:
+        return f"must be from {NODE_PORTS[0]} to {NODE_PORTS[-1]}, because Kubernetes serves NodePorts there"
+    return None
+
+
+def _many_ports_problem(items: tuple[int | str, ...]) -> str | None:
+    count = sum(len(expand_ports(item)) for item in items)
+    text = f"must name at most {PUBLISHED_LIMIT} ports, names {count}: each is listed in a Service for each node"
+    return text if count > PUBLISHED_LIMIT else None
+
+
 _NAME = "lower-case letters, digits and hyphens, starting with a letter"
 _LABEL = "lower-case letters, digits and hyphens, no hyphen at an end"
 Name = Annotated[str, matching(names.DNS_LABEL, spelled(forms.NAME), _NAME, longest=names.DNS_LABEL_LIMIT)]
@@ -142,7 +182,13 @@ Cidr = Annotated[str, Rule(_cidr_problem, {"pattern": r"^[0-9.]+/[0-9]+$"})]
 OneFamily = Rule(_one_family_problem, {"minItems": 1, "maxItems": 1})
 Port = Annotated[int, within(1, 65535)]
 LocalPort = Annotated[int, within(1024, 65535, because="lower ports need root")]
-NodePort = Annotated[int, within(30000, 32767, because="Kubernetes serves NodePorts there")]
+NodePort = Annotated[int, within(NODE_PORTS[0], NODE_PORTS[-1], because="Kubernetes serves NodePorts there")]
+NodePorts = Annotated[
+    tuple[Annotated[int | str, BeforeValidator(_check_ports)], ...],
+    Field(strict=False),
+    Rule(_many_ports_problem),
+]
+"""Ports, and ranges of ports."""
 CpuModel = Annotated[str, matching(re.compile(LABEL_NAME), forms.find_cpu_model_fault, "a processor model", longest=63)]
 """KubeVirt finds the model by a node's label, so it has the form of a label."""
 Cores = Annotated[int, within(1, 256)]

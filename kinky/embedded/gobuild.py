@@ -48,7 +48,8 @@ def build(tool: Tool, into: Path, *, go: Path) -> None:
         process.run(
             [
                 go,
-                "build",
+                # The tests of a package as a program; vet would read every package below it first.
+                *(("test", "-c", "-vet=off") if tool.tests else ("build",)),
                 *FLAGS,
                 "-buildvcs=false",
                 "-ldflags",
@@ -133,5 +134,7 @@ def _stage(module: Path, workdir: Path, entry: Mapping[str, Any]) -> None:
 def _binary_name(tool: Tool, package: str) -> str:
     if package == ".":
         return tool.name
+    if tool.tests:
+        return f"{package.rpartition('/')[2]}.test"
     parts = package.split("/")
     return parts[-2] if _MAJOR.fullmatch(parts[-1]) else parts[-1]

@@ -38,6 +38,7 @@ class Image:
     reference: str
     layers: tuple[Path, ...]
     entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
     user: str = ""
     labels: tuple[tuple[str, str], ...] = ()
 
@@ -97,6 +98,7 @@ def _add_image(archive: tarfile.TarFile, image: Image, digests: dict[Path, str])
         "os": "linux",
         "config": {
             "Entrypoint": list(image.entrypoint),
+            "Cmd": list(image.command),
             "User": image.user,
             "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
             "Labels": dict(image.labels),

@@ -61,8 +61,17 @@ def ensure_base_layer() -> Path:
     Raises:
         CommandError: mmdebstrap failed.
     """
+    return ensure_layer("base", PACKAGES)
+
+
+def ensure_layer(name: str, wanted: Sequence[str]) -> Path:
+    """Return a layer of a small Debian with these packages, made first if need be.
+
+    Raises:
+        CommandError: mmdebstrap failed.
+    """
     options = ["--variant=minbase", *(f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT)]
-    return _ensure("base", options, PACKAGES)
+    return _ensure(name, options, wanted)
 
 
 def ensure_kernel_files() -> Path:

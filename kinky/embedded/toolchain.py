@@ -39,6 +39,8 @@ class Tool:
     stage: tuple[Mapping[str, Any], ...] = ()
     archive: Mapping[str, Any] | None = None
     script: bool = False
+    tests: bool = False
+    """Whether a program is the tests of its package."""
 
     @property
     def key(self) -> str:

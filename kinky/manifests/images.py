@@ -15,6 +15,7 @@ PULL_POLICY: Final = "Never"
 COREDNS: Final = f"{names.IMAGE_PREFIX}/coredns:v1.14.2"
 FLANNEL: Final = f"{names.IMAGE_PREFIX}/flannel:v0.28.10"
 EXTERNAL_SECRETS: Final = f"{names.IMAGE_PREFIX}/external-secrets:v0.20.4"
+PAUSE: Final = f"{names.IMAGE_PREFIX}/pause:3.10.2"
 WEB: Final = f"{names.IMAGE_PREFIX}/web:v1"
 
 

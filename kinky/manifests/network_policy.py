@@ -11,12 +11,12 @@ from kinky.manifests.body import Body, host_metadata
 
 
 def build_network_policy(cfg: KinkyConfig) -> Body:
-    """Return the policy: everything between nodes of the cluster; from elsewhere the API and the workload's port."""
+    """Return the policy: everything between nodes of the cluster; from elsewhere the API and the published ports."""
     nodes = {"podSelector": {"matchLabels": {names.LABEL_CLUSTER: cfg.cluster.name}}}
     # The API is open to all, because probes and load balancers come from addresses that no selector can name.
     open_ports = [{"protocol": "TCP", "port": names.ENDPOINT_PORT}]
-    if cfg.workload.enabled:
-        open_ports.append({"protocol": "TCP", "port": cfg.workload.node_port})
+    for port in cfg.published_ports:
+        open_ports += [{"protocol": protocol, "port": port} for protocol in ("TCP", "UDP")]
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",

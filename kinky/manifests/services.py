@@ -1,6 +1,6 @@
 """Host Services: one permanent address per node (S-address), and the endpoint in front of the control planes.
 
-A Service carries only the ports it lists, so these lists are also what nodes can say to each other.
+A Service carries only the ports it lists. Nodes and inner pods reach all others of a node through the overlay.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def build_node_service(cfg: KinkyConfig, node: NodeSpec) -> Body:
             _port("etcd-client", ETCD_CLIENT_PORT),
             _port("etcd-peer", ETCD_PEER_PORT),
         ]
-    elif cfg.workload.enabled:
-        ports.append(_port("workload", cfg.workload.node_port))
+    for number in cfg.published_ports:
+        ports += [_port(f"{protocol.lower()}-{number}", number, protocol=protocol) for protocol in ("TCP", "UDP")]
     spec = _cluster_ip_spec("ClusterIP", {names.LABEL_CLUSTER: cfg.cluster.name, names.LABEL_NODE: node.name}, ports)
     # etcd has to form, and kubelets to be asked for logs, before anything is ready.
     spec["publishNotReadyAddresses"] = True

@@ -28,18 +28,23 @@ def ports(service: Body) -> set[tuple[str, int]]:
     return {(port["protocol"], port["port"]) for port in service["spec"]["ports"]}
 
 
-def test_a_control_planes_address_carries_all_that_nodes_say_to_it() -> None:
-    service = services.build_node_service(config(), build_nodes(config())[0])
+def test_a_control_planes_address_carries_what_the_overlay_needs() -> None:
+    quiet = config(workload={"enabled": False})
+    service = services.build_node_service(quiet, build_nodes(quiet)[0])
     assert service["metadata"]["name"] == "t-control-plane-0"
     assert ports(service) == {("TCP", 10250), ("TCP", 6443), ("TCP", 2379), ("TCP", 2380), ("UDP", 18472)}
     assert service["spec"]["publishNotReadyAddresses"] is True
 
 
-def test_a_workers_address_carries_the_workload_too() -> None:
-    node = build_nodes(config())[1]
-    assert ports(services.build_node_service(config(), node)) == {("TCP", 10250), ("TCP", 30080), ("UDP", 18472)}
+def test_a_nodes_address_carries_the_published_ports_too() -> None:
     quiet = config(workload={"enabled": False}, network={"overlayPort": 20000})
-    assert ports(services.build_node_service(quiet, node)) == {("TCP", 10250), ("UDP", 20000)}
+    assert ports(services.build_node_service(quiet, build_nodes(quiet)[1])) == {("TCP", 10250), ("UDP", 20000)}
+    asked = config(access={"nodePorts": [31000, "31002-31003", "30080"]})
+    published = {(protocol, port) for protocol in ("TCP", "UDP") for port in (30080, 31000, 31002, 31003)}
+    for node in build_nodes(asked):
+        assert published <= ports(services.build_node_service(asked, node))
+    rules = network_policy.build_network_policy(asked)["spec"]["ingress"][1]["ports"]
+    assert {(rule["protocol"], rule["port"]) for rule in rules} == published | {("TCP", 6443)}
 
 
 def test_services_select_exactly_their_vms() -> None:
@@ -115,7 +120,7 @@ def test_the_policy_opens_the_api_and_the_workload_and_nothing_else() -> None:
     spec = network_policy.build_network_policy(config())["spec"]
     assert spec["podSelector"] == {"matchLabels": {"kinky.dev/cluster": "t"}}
     assert spec["ingress"][0] == {"from": [{"podSelector": spec["podSelector"]}]}
-    assert [port["port"] for port in spec["ingress"][1]["ports"]] == [6443, 30080]
+    assert [port["port"] for port in spec["ingress"][1]["ports"]] == [6443, 30080, 30080]
 
 
 def test_a_user_data_secret_is_immutable_and_opens_no_late_value() -> None:

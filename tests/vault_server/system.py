@@ -46,13 +46,18 @@ class System:
         """Answer what needs no token and works sealed too; None for everything else."""
         sealed = self._faults.has(Fault.SEALED)
         if request.path == "sys/health":
-            state = {"initialized": True, "sealed": sealed, "standby": False, "performance_standby": False}
+            state: dict[str, object] = {
+                "initialized": True,
+                "sealed": sealed,
+                "standby": False,
+                "performance_standby": False,
+            }
             return Response(503 if sealed else 200, {**state, "server_time_utc": int(time.time()), "version": VERSION})
         if request.path == "sys/init":
             return Response(200, {"initialized": True})
         if request.path == "sys/seal-status":
-            state = {"type": "shamir", "initialized": True, "sealed": sealed, "t": 1, "n": 1, "progress": 0}
-            return Response(200, {**state, "nonce": "", "version": VERSION, "storage_type": "inmem"})
+            seal = {"type": "shamir", "initialized": True, "sealed": sealed, "t": 1, "n": 1, "progress": 0}
+            return Response(200, {**seal, "nonce": "", "version": VERSION, "storage_type": "inmem"})
         return None
 
     def handle(self, request: Request, token: Token) -> Response:

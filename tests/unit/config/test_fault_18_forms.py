@@ -227,3 +227,27 @@ def test_fault_18_a_password_in_an_address_is_not_repeated() -> None:
     told = refused({"secretsStore": {"kind": "vault", "vault": {"address": "https://me:hunter2@vault.example"}}})
     assert 'address = "https://[taken out]@vault.example": must not hold a user or a password' in told
     assert "hunter2" not in told
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        (1.5, "must be a port, or a range of ports such as 30000-30010"),
+        (True, "must be a port, or a range of ports such as 30000-30010"),
+        ("30000-", "must be a port, or a range of ports such as 30000-30010"),
+        ("30005-30001", "must begin with the lower port"),
+        (80, "must be from 30000 to 32767, because Kubernetes serves NodePorts there"),
+        ("30000-40000", "must be from 30000 to 32767, because Kubernetes serves NodePorts there"),
+    ],
+)
+def test_a_published_port_is_a_node_port_or_a_range_of_them(item: object, told: str) -> None:
+    problem = refused({"access": {"nodePorts": [30001, item]}})
+    assert problem.startswith("x.yaml: 1 problem\n")
+    assert "access.nodePorts[1] = " in problem
+    assert told in problem
+
+
+def test_published_ports_are_few_and_none_is_the_overlays() -> None:
+    assert "must name at most 64 ports, names 66" in refused({"access": {"nodePorts": ["30000-30064", 31000]}})
+    told = refused({"access": {"nodePorts": ["30000-30010"]}, "network": {"overlayPort": 30005}})
+    assert "network.overlayPort = 30005: is among the published NodePorts" in told

@@ -105,7 +105,14 @@ def _run_another(program: str, material: Path, scratch: Path) -> Iterator[Runnin
     token = scratch / "token"
     token.write_text(secrets.token_urlsafe(24))
     log = scratch / "server.log"
-    files = ["--certificate", material / "tls.crt", "--key", material / "tls.key", "--root-token-file", token]
+    files: list[str | Path] = [
+        "--certificate",
+        material / "tls.crt",
+        "--key",
+        material / "tls.key",
+        "--root-token-file",
+        token,
+    ]
     pid = process.spawn_detached([program, "--listen", "127.0.0.1:0", *files], log=log)
     try:
         address = read_address(log, is_alive=lambda: process.is_alive(pid, expect=str(token)))

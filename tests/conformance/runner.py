@@ -1,0 +1,111 @@
+"""Runs the suite against one inner cluster, as its operator: from outside, with the exported kubeconfig."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from kinky import process
+from kinky.errors import CommandError
+from kinky.progress import Phase, phase
+from tests.conformance.programs import Programs
+from tests.conformance.report import Result, read_results
+from tests.conformance.stand_ins import REGISTRIES
+
+PROCESSES: Final = 4
+"""Tests mostly wait: four at a time keep two processors half busy."""
+END_SECONDS: Final = 120.0
+"""For the tests that run when the time is over, and for the report."""
+LOOK_SECONDS: Final = 15.0
+PLANNED: Final = re.compile(r"Will run (\d+) of")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The suite with everything that it needs."""
+
+    programs: Programs
+    environment: Mapping[str, str]
+    """Of the cluster's operator, with the way to kubectl and to the cluster."""
+    folder: Path
+    """For logs and reports."""
+
+    def list_images(self) -> tuple[str, ...]:
+        """Return the images that any of its tests names."""
+        listed = process.run([self.programs.suite, "--list-images"], reason="list the images", env=self._settings())
+        return tuple(sorted(listed.split()))
+
+    def run(
+        self, labels: str, *, processes: int, focus: Sequence[str], leave_out: Iterable[str], limit_seconds: float
+    ) -> list[Result]:
+        """Run the tests with these labels and return how each ended.
+
+        Args:
+            focus: Regular expressions; a test whose name has none of them is left out. All, without one.
+            leave_out: Full names of tests.
+
+        Raises:
+            CommandError: No report was written, so not one test ran.
+        """
+        name = re.sub(r"\W+", "-", labels.lower()).strip("-")
+        report, log = self.folder / f"{name}.json", self.folder / f"{name}.log"
+        report.unlink(missing_ok=True)
+        command: list[str | Path] = [
+            *(self.programs.ginkgo, "run", f"--procs={processes}", "--no-color", "--randomize-all", "--seed=1"),
+            *(f"--label-filter={labels}", f"--timeout={limit_seconds:.0f}s"),
+            *(f"--focus={each}" for each in focus),
+            *(f"--skip={re.escape(each)}" for each in leave_out),
+            *(f"--output-dir={self.folder}", f"--json-report={report.name}", f"--junit-report={name}.xml"),
+            *(self.programs.suite, "--", "--provider=skeleton", f"--kubeconfig={self.environment['KUBECONFIG']}"),
+        ]
+        with (
+            phase(f"conformance tests: {labels}", limit_seconds=limit_seconds) as running,
+            log.open("wb") as output,
+            _watched(log, running),
+        ):
+            try:
+                process.run(
+                    command,
+                    reason="run the conformance suite",
+                    hint=f"the suite's words are in {log}",
+                    env=self._settings(),
+                    output=output,
+                    timeout_seconds=limit_seconds + END_SECONDS,
+                )
+            except CommandError:
+                # It fails with each test that does, and the report tells which.
+                if not report.is_file():
+                    raise
+        return read_results(report)
+
+    def _settings(self) -> dict[str, str]:
+        registries = self.folder / "registries.yaml"
+        registries.write_text(yaml.safe_dump(REGISTRIES))
+        return {**self.environment, "KUBE_TEST_REPO_LIST": str(registries)}
+
+
+@contextmanager
+def _watched(log: Path, running: Phase) -> Iterator[None]:
+    """Say every few seconds how many tests have ended; the suite prints a mark for each."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(LOOK_SECONDS):
+            text = log.read_text(errors="replace")
+            planned = PLANNED.search(text)
+            running.note(f"{text.count('•')} of {planned.group(1) if planned else '?'} tests")
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
