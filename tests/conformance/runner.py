@@ -17,17 +17,15 @@ from kinky.errors import CommandError
 from kinky.progress import Phase, phase
 from tests.conformance.programs import Programs
 from tests.conformance.report import Result, read_results
-from tests.conformance.stand_ins import REGISTRIES
+from tests.conformance.stand_ins import PREFIX, REGISTRIES
 
-PROCESSES: Final = 4
-"""Tests mostly wait: four at a time keep two processors half busy."""
 END_SECONDS: Final = 120.0
 """For the tests that run when the time is over, and for the report."""
 LOOK_SECONDS: Final = 15.0
 PLANNED: Final = re.compile(r"Will run (\d+) of")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Suite:
     """The suite with everything that it needs."""
 
@@ -41,6 +39,10 @@ class Suite:
         """Return the images that any of its tests names."""
         listed = process.run([self.programs.suite, "--list-images"], reason="list the images", env=self._settings())
         return tuple(sorted(listed.split()))
+
+    def find_image(self, name: str) -> str:
+        """Return the reference of one of its images."""
+        return next(each for each in self.list_images() if each.startswith(f"{PREFIX}{name}:"))
 
     def run(
         self, labels: str, *, processes: int, focus: Sequence[str], leave_out: Iterable[str], limit_seconds: float
