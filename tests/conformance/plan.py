@@ -44,17 +44,26 @@ def load(owner: Person, suite: Suite, *options: str) -> None:
 def run_all(suite: Suite, focus: Sequence[str]) -> list[Result]:
     """Run each conformance test but those of the list: side by side where they may, the others one by one."""
     results = []
-    for labels, processes in ((SIDE_BY_SIDE, PROCESSES), (ALONE, 1)):
+    for name, labels, processes in (("parallel", SIDE_BY_SIDE, PROCESSES), ("serial", ALONE, 1)):
         results += suite.run(
-            labels, processes=processes, focus=focus, leave_out=read_not_run(), limit_seconds=LIMIT_SECONDS
+            name, labels, processes=processes, focus=focus, leave_out=read_not_run(), limit_seconds=LIMIT_SECONDS
         )
     return results
 
 
+def read_part() -> list[str]:
+    """Return the regular expressions of the part."""
+    lines = [line.split("#", 1)[0].strip() for line in PART.read_text().splitlines()]
+    return [line for line in lines if line]
+
+
 def run_part(suite: Suite) -> list[Result]:
     """Run the tests that part.txt names."""
-    lines = [line.split("#", 1)[0].strip() for line in PART.read_text().splitlines()]
-    focus = [line for line in lines if line]
     return suite.run(
-        SIDE_BY_SIDE, processes=PROCESSES, focus=focus, leave_out=read_not_run(), limit_seconds=PART_SECONDS
+        "part",
+        SIDE_BY_SIDE,
+        processes=PROCESSES,
+        focus=read_part(),
+        leave_out=read_not_run(),
+        limit_seconds=PART_SECONDS,
     )

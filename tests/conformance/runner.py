@@ -45,18 +45,25 @@ class Suite:
         return next(each for each in self.list_images() if each.startswith(f"{PREFIX}{name}:"))
 
     def run(
-        self, labels: str, *, processes: int, focus: Sequence[str], leave_out: Iterable[str], limit_seconds: float
+        self,
+        name: str,
+        labels: str,
+        *,
+        processes: int,
+        focus: Sequence[str],
+        leave_out: Iterable[str],
+        limit_seconds: float,
     ) -> list[Result]:
         """Run the tests with these labels and return how each ended.
 
         Args:
+            name: Of the reports.
             focus: Regular expressions; a test whose name has none of them is left out. All, without one.
             leave_out: Full names of tests.
 
         Raises:
             CommandError: No report was written, so not one test ran.
         """
-        name = re.sub(r"\W+", "-", labels.lower()).strip("-")
         report, log = self.folder / f"{name}.json", self.folder / f"{name}.log"
         report.unlink(missing_ok=True)
         command: list[str | Path] = [

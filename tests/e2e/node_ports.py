@@ -100,9 +100,7 @@ def ask_from_host_pod(person: Person, address: str, port: int, *, udp: bool = Fa
     """Return what the server says to a pod of the host, without the pod's own words."""
     pod = person.launcher(person.control_plane)
     kind, request = ("udp", "hostname") if udp else ("tcp", r"GET /hostname HTTP/1.0\r\n\r\n")
-    script = (
-        f"exec 3<>/dev/{kind}/{address}/{port} && printf '{request}' >&3 && timeout 2 cat <&3 || true"
-    )
+    script = f"exec 3<>/dev/{kind}/{address}/{port} && printf '{request}' >&3 && timeout 2 cat <&3 || true"
     return person.host("exec", pod, "--container", "compute", "--", "bash", "-c", script)
 
 

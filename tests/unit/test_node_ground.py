@@ -144,7 +144,8 @@ def test_only_emulated_processors_are_prepared(guest: GuestTree, ground: str) ->
     emulated = ground == "emulation"
     assert done.stdout.startswith("udevadm settle") == emulated
     assert guest.read("/sys/devices/system/cpu/cpu1/online").strip() == ("1" if emulated else "0")
-    settings = "KUBELET_GROUND_ARGS=--housekeeping-interval=1m --node-status-update-frequency=10s\nGODEBUG=tlsmlkem=0,tlssecpmlkem=0\n"
+    arguments = "--housekeeping-interval=1m --node-status-update-frequency=10s"
+    settings = f"KUBELET_GROUND_ARGS={arguments}\nGODEBUG=tlsmlkem=0,tlssecpmlkem=0\n"
     assert guest.read("/run/kinky/kubelet.env") == (settings if emulated else "")
 
 

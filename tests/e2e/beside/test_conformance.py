@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -31,7 +32,8 @@ def suite(owner: Person) -> Iterator[Suite]:
 
 def test_a_part_of_the_conformance_suite_passes(suite: Suite) -> None:
     results = plan.run_part(suite)
-    assert len(results) > 50
+    ran = [each.name for each in results]
+    assert [line for line in plan.read_part() if not any(re.search(line, name) for name in ran)] == []
     assert all(each.state == PASSED for each in results), list_failures(results)
 
 
