@@ -44,8 +44,8 @@ def build_kubelet_configuration(cfg: KinkyConfig, node: NodeSpec) -> dict[str, A
         "tlsPrivateKeyFile": f"{PKI_DIR}/kubelet-serving.key",
         "rotateCertificates": True,
         "healthzBindAddress": "127.0.0.1",
-        # The API still says Ready of a node that has just been replaced. So its kubelet reports NotReady first, and Ready
-        # at its next look, which by default comes 10 s later. It sends only what changed.
+        # The API still says Ready of a node that has just been replaced. So its kubelet reports NotReady first, and
+        # Ready at its next look, which by default comes 10 s later. It sends only what changed.
         "nodeStatusUpdateFrequency": "2s",
         "nodeStatusReportFrequency": "5m",
         # Every image that the system needs is in the node image and can be had nowhere else: never collect images.
