@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Final, Generic, TypeVar, cast, get_args
+from typing import Any, ClassVar, Generic, TypeVar, cast, get_args
 
 import pulumi
 from pulumi import dynamic
@@ -24,8 +24,6 @@ from kinky.components.properties import Mark, Properties, describe, find_hints, 
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
-
-PROVIDER_KEY: Final = "__provider"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from kinky.bootstrap.keys import KeyRecord
 from kinky.bootstrap.node_credentials import NodeCredentialRecord
 from kinky.bootstrap.store_values import StoreValueRecord
 from kinky.components import steps
-from kinky.components.live_step import PROVIDER_KEY, LiveStep, StepInputs, StoreInputs, is_unexpected
+from kinky.components.live_step import LiveStep, StepInputs, StoreInputs, is_unexpected
 from kinky.components.properties import Mark, Properties, describe, find_hints, find_marked
 from kinky.components.steps import LIVE_STEPS, forming, keys, store
 from kinky.components.steps.forming import NodesReadyInputs, OutsideReadyInputs
@@ -45,7 +45,7 @@ every_step = pytest.mark.parametrize("live_step", LIVE_STEPS, ids=lambda each: e
 
 def kept(inputs: StepInputs, outputs: object) -> Properties:
     """Return what the state holds of a step that has run."""
-    return {**describe(inputs), **describe(outputs), PROVIDER_KEY: "the class"}
+    return {**describe(inputs), **describe(outputs), "__provider": "the class"}
 
 
 def test_the_registry_holds_each_live_step() -> None:
@@ -85,7 +85,7 @@ def test_a_step_is_stored_by_reference(live_step: type[LiveStep[Any, Any]]) -> N
 
 def test_the_same_inputs_are_no_change() -> None:
     olds = kept(KEYS, MADE_KEYS)
-    assert not keys.ClusterKeysStep().diff("id", olds, {**describe(KEYS), PROVIDER_KEY: "new"}).changes
+    assert not keys.ClusterKeysStep().diff("id", olds, {**describe(KEYS), "__provider": "new"}).changes
 
 
 def test_another_limit_is_no_change() -> None:
