@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,10 @@ from kinky.cli import stack_engine
 from kinky.cli.stack_file import read_stack_file
 from kinky.cli.stack_interrupt import deferred_interrupts
 from kinky.cli.stack_leftovers import remove_leftovers
+from kinky.components.live_step import StepInputs
+from kinky.components.properties import describe
 from kinky.errors import KinkyError
+from kinky.kube.access import HostAccess
 
 NOBODY = 4_000_000
 """Above the largest process id that Linux gives by default."""
@@ -153,3 +157,19 @@ def test_failure_after_ctrl_c_is_an_interruption() -> None:
 def test_failure_without_ctrl_c_stays() -> None:
     with pytest.raises(KinkyError), deferred_interrupts():
         raise KinkyError("pulumi up failed")
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_cluster_and_host_of_a_state_are_found(monkeypatch: pytest.MonkeyPatch, made: bool) -> None:
+    """Commands that run no program ask the state which cluster it made, and on which host."""
+    access = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
+    outputs = describe(StepInputs(access=access)) | {"host_uid": "h", "cluster_id": "c", "__provider": "x"}
+    resources = [{"type": "pulumi:pulumi:Stack"}] + [
+        {"type": "pulumi-python:dynamic/kinky:ClusterIdentity", "outputs": outputs}
+    ] * made
+    stack = SimpleNamespace(export_stack=lambda: SimpleNamespace(deployment={"resources": resources}))
+    monkeypatch.setattr(stack_engine, "OwnStack", lambda *_: stack)
+    workspace: Any = SimpleNamespace(env_vars={"PULUMI_BACKEND_URL": "https://state.example"})
+    engine = stack_engine.StackEngine(read_stack_file("dev"), workspace=workspace)
+    found = replace(access, host_uid="h", cluster_id="c") if made else None
+    assert engine.find_made() == found
