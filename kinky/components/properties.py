@@ -54,7 +54,7 @@ def parse(kind: type[T], properties: Mapping[str, Any]) -> T:
         TypeError: A field without a default is missing, or is of another type.
     """
     hints = find_hints(kind)
-    known = {name: _parse_value(hint, properties[name]) for name, hint in hints.items() if name in properties}
+    known = {name: _parse_value(name, hint, properties[name]) for name, hint in hints.items() if name in properties}
     # `describe` leaves out what is None.
     absent = {
         field.name: None
@@ -74,20 +74,22 @@ def find_marked(kind: type[Any], mark: Mark) -> tuple[str, ...]:
     return tuple(name for name, hint in find_hints(kind).items() if mark in getattr(hint, "__metadata__", ()))
 
 
-def _parse_value(hint: Any, value: Any) -> Any:
+def _parse_value(name: str, hint: Any, value: Any) -> Any:
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return _parse_value(parts[0], value)
+        return _parse_value(name, parts[0], value)
     if origin in (Union, UnionType):
-        return None if value is None else _parse_value(next(part for part in parts if part is not NoneType), value)
+        return (
+            None if value is None else _parse_value(name, next(part for part in parts if part is not NoneType), value)
+        )
     if is_dataclass(hint):
         return parse(cast(type[Any], hint), value)
     if origin is tuple:
-        return tuple(_parse_value(parts[0], each) for each in value)
+        return tuple(_parse_value(name, parts[0], each) for each in value)
     if hint in _NUMBERS:
         # The engine has one kind of number.
         return hint(value)
     wanted = origin or hint
     if wanted is not Any and not isinstance(value, wanted):
-        raise TypeError(f"a property is a {type(value).__name__}, not a {wanted.__name__}")
+        raise TypeError(f"property {name}: {type(value).__name__} instead of {wanted.__name__}")
     return value
