@@ -17,7 +17,8 @@ from kinky.bootstrap.fit import check_fit
 from kinky.bootstrap.forward import CA_FILE
 from kinky.bootstrap.record import fetch_record
 from kinky.bootstrap.stores.opening import Description, describe_store, open_store
-from kinky.components.inner_cluster import InnerCluster, InnerClusterArgs
+from kinky.components.cluster_args import InnerClusterArgs
+from kinky.components.inner_cluster import InnerCluster
 from kinky.components.told import told_by_pulumi
 from kinky.config.archive import check_archive, find_archive
 from kinky.config.authority import check_authority

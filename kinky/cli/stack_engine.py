@@ -22,8 +22,7 @@ from kinky.cli.environment import PROJECT, PULUMI_PROGRAMS, build_environment, b
 from kinky.cli.stack_file import StackFile
 from kinky.cli.stack_interrupt import deferred_interrupts
 from kinky.cli.stack_leftovers import remove_leftovers
-from kinky.components.identity import ClusterIdentity
-from kinky.components.live_step import parse_access
+from kinky.components.steps.identity import ClusterIdentity, read_identity
 from kinky.config.backend import parse_backend
 from kinky.config.load import NAMESPACE
 from kinky.errors import KinkyError
@@ -146,7 +145,7 @@ class StackEngine:
         exported = self._guard("stack export", stack.export_stack).deployment or {}
         made = (each["outputs"] for each in exported.get("resources") or [] if each["type"].endswith(IDENTITY_TYPE))
         outputs = next(made, None)
-        return None if outputs is None else parse_access(outputs)
+        return None if outputs is None else read_identity(outputs)
 
     def forget(self) -> None:
         """Drop the stack and its state, whatever it still lists; its host must be gone, so nothing is orphaned."""

@@ -14,7 +14,7 @@ from kinky import program
 from kinky.accelerator import Accelerator
 from kinky.bootstrap.stores.opening import describe_store
 from kinky.border import run_main
-from kinky.components.inner_cluster import InnerClusterArgs
+from kinky.components.cluster_args import InnerClusterArgs
 from kinky.config.load import load_config
 from kinky.kube.access import HostAccess
 from kinky.nodeimage.build import current_node_image

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, Final
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Generic, TypeVar, cast, get_args
 
 import pulumi
 from pulumi import dynamic
@@ -19,33 +20,82 @@ from kinky.bootstrap.credential import connect_inner
 from kinky.bootstrap.stores.opening import open_store
 from kinky.bootstrap.stores.store import Store
 from kinky.border import border
+from kinky.components.properties import Mark, Properties, describe, find_hints, find_marked, later, parse
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 
-Properties = dict[str, Any]
 
-PROVIDER_KEY: Final = "__provider"
-LIMIT_SUFFIX: Final = "_seconds"
-"""Inputs of this ending say how long to wait, not what for: a change of them alone runs nothing again."""
+@dataclass(frozen=True, kw_only=True)
+class StepInputs:
+    """What each step is given: the host and the cluster. Nothing secret, since Pulumi's state holds it."""
+
+    access: HostAccess
 
 
-class Step(dynamic.ResourceProvider):
-    """What a step does at create, update and delete; a subclass only calls a function of `bootstrap`."""
+@dataclass(frozen=True, kw_only=True)
+class InnerInputs(StepInputs):
+    """What a step is given that asks the inner cluster."""
 
-    identity: ClassVar[tuple[str, ...]] = ("cluster", "namespace")
-    """Inputs that make it another thing when they change, so that the old one is deleted."""
+    server: str
+    """URL of the inner API."""
 
-    def _run(self, inputs: Properties, previous: Properties) -> Properties:
-        """Do the step and return its outputs; `previous` holds the properties of the last run, if there was one."""
+    @property
+    def inner(self) -> tuple[HostAccess, str, str]:
+        """How the inner cluster is reached: the host's access, the cluster's name and the URL of its API."""
+        return self.access, self.access.cluster, self.server
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreInputs(InnerInputs):
+    """What a step is given that asks the secrets store; `server` is empty when the store is not inside."""
+
+    store: Mapping[str, Any]
+    """The store in plain values, as `describe_store` describes it."""
+
+    def open_store(self) -> Store:
+        """Open the store; the inner API is opened only when the store asks for it."""
+        return open_store(self.store, self.access, self.access.cluster, inner=lambda: connect_inner(*self.inner))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoOutputs:
+    """The outputs of a step that has nothing to tell."""
+
+
+In = TypeVar("In", bound=StepInputs)
+Out = TypeVar("Out")
+
+
+class Step(dynamic.ResourceProvider, Generic[In, Out]):
+    """What a step does at create, update and delete; a subclass only calls functions of `bootstrap`."""
+
+    inputs: ClassVar[type[Any]]
+    outputs: ClassVar[type[Any]]
+
+    def __init_subclass__(cls) -> None:
+        """Read the types of the inputs and outputs from the head of the subclass."""
+        super().__init_subclass__()
+        cls.inputs, cls.outputs = get_args(vars(cls)["__orig_bases__"][0])
+
+    def _run(self, inputs: In, previous: Out | None) -> Out:
+        """Do the step and return its outputs; `previous` holds those of the last run, if there was one."""
         raise TypeError(f"{type(self).__name__} does not say what it does")
 
-    def _undo(self, properties: Properties) -> None:
+    def _undo(self, inputs: In, outputs: Out) -> None:
         """Undo the step; most leave nothing that outlives the cluster."""
 
-    def _is_due(self, properties: Properties) -> bool:
+    def _is_due(self, inputs: In, outputs: Out) -> bool:
         """Tell whether the step must run again although no input changed."""
         return False
+
+    def _require_host(self, access: HostAccess, *, is_made: bool) -> None:
+        """Make sure, before anything is written or deleted, that this is the cluster's host.
+
+        Args:
+            is_made: Whether the step has run, and what it made is deleted now.
+        """
+        HostApi.connect(access).require_host()
 
     def configure(self, req: dynamic.ConfigureRequest) -> None:
         """Keep the traceback of an expected failure off the screen: its text says everything."""
@@ -53,108 +103,80 @@ class Step(dynamic.ResourceProvider):
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.DiffResult:
         """Compare the inputs; outputs and waiting limits are no reason for a change."""
-        changed = changed_inputs(_olds, _news)
+        changed = self._find_changed(_olds, _news)
         with self._border("preview", _olds):
-            is_due = self._is_due(_olds)
+            is_due = self._is_due(self._read_inputs(_olds), self._read_outputs(_olds))
         return dynamic.DiffResult(
             changes=bool(changed) or is_due,
-            replaces=[key for key in changed if key in self.identity],
+            replaces=changed if self._place(_olds) != self._place(_news) else [],
             delete_before_replace=True,
         )
 
-    def _require_host(self, properties: Properties) -> None:
-        """Make sure, before anything is written or deleted, that this is the cluster's host."""
-        HostApi.connect(parse_access(properties)).require_host()
-
     def create(self, props: Properties) -> dynamic.CreateResult:
         """Run the step for the first time."""
-        inputs = without_provider(props)
-        with self._border("create", inputs):
-            self._require_host(inputs)
-            identity = "/".join(str(inputs[key]) for key in reversed(self.identity))
-            return dynamic.CreateResult(identity, {**inputs, **self._run(inputs, {})})
+        with self._border("create", props):
+            inputs = self._read_inputs(props)
+            self._require_host(inputs.access, is_made=False)
+            return dynamic.CreateResult(self._place(props), self._tell(props, self._run(inputs, None)))
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.UpdateResult:
         """Run the step again."""
-        inputs = without_provider(_news)
-        with self._border("update", inputs):
-            self._require_host(inputs)
-            return dynamic.UpdateResult({**inputs, **self._run(inputs, without_provider(_olds))})
+        with self._border("update", _news):
+            inputs = self._read_inputs(_news)
+            self._require_host(inputs.access, is_made=False)
+            return dynamic.UpdateResult(self._tell(_news, self._run(inputs, self._read_outputs(_olds))))
 
     def delete(self, _id: str, _props: Properties) -> None:
         """Undo the step."""
         with self._border("delete", _props):
-            self._require_host(_props)
-            self._undo(_props)
+            inputs = self._read_inputs(_props)
+            self._require_host(inputs.access, is_made=True)
+            self._undo(inputs, self._read_outputs(_props))
+
+    def _read_inputs(self, properties: Properties) -> In:
+        return cast(In, parse(self.inputs, properties))
+
+    def _read_outputs(self, properties: Properties) -> Out:
+        return cast(Out, parse(self.outputs, properties))
+
+    def _tell(self, props: Properties, outputs: Out) -> Properties:
+        """Return all that Pulumi remembers: the inputs as they were given, and the outputs."""
+        return {**{name: props[name] for name in find_hints(self.inputs) if name in props}, **describe(outputs)}
+
+    def _find_changed(self, olds: Properties, news: Properties) -> list[str]:
+        """Return the names of the inputs that differ from what the last run was given."""
+        limits = find_marked(self.inputs, Mark.LIMIT)
+        # As they are: in a preview, what is not known yet is no value of the input's type.
+        return [name for name in find_hints(self.inputs) if name not in limits and news.get(name) != olds.get(name)]
+
+    def _place(self, properties: Properties) -> str:
+        """Return what tells this thing from others of its kind: namespace, cluster, and what is marked so."""
+        access = properties["access"]
+        marked = [properties[name] for name in find_marked(self.inputs, Mark.IDENTITY)]
+        return "/".join(map(str, (access["namespace"], access["cluster"], *marked)))
 
     def _border(self, action: str, properties: Properties) -> AbstractContextManager[None]:
         """Keep the texts of libraries' exceptions from Pulumi, which would show them."""
-        place = "/".join(str(properties.get(key, "")) for key in reversed(self.identity))
-        return border(f"step {type(self).__name__.removesuffix('Step')} {place}, {action}")
+        return border(f"step {type(self).__name__.removesuffix('Step')} {self._place(properties)}, {action}")
 
 
-class LiveStep(dynamic.Resource):
-    """A step as a resource; the annotations of a subclass name its outputs."""
+class LiveStep(dynamic.Resource, Generic[In, Out]):
+    """A step as a resource of the program."""
 
-    def __init__(
-        self,
-        step: Step,
-        name: str,
-        inputs: Mapping[str, Any],
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
+    step: ClassVar[type[Step[Any, Any]]]
+    """What it does."""
+    outputs: Out
+    """What it tells: each field is an output (`later`)."""
+
+    def __init_subclass__(cls) -> None:
+        """Give the resource's type the name of the class."""
+        super().__init_subclass__(module="kinky", name=cls.__name__)
+
+    def __init__(self, name: str, inputs: In, opts: pulumi.ResourceOptions) -> None:
         """Register the step with its inputs."""
-        outputs = dict.fromkeys(type(self).__annotations__)
-        super().__init__(step, name, {**outputs, **inputs}, opts)
-
-
-def describe_access(access: HostAccess) -> Properties:
-    """Return the inputs that every step has: the host and the cluster, nothing secret."""
-    return {
-        # Not just `kubeconfig`: that is what a step may return, and an output of the same name would hide the input.
-        "host_kubeconfig": access.kubeconfig,
-        "host_context": access.context or "",
-        "namespace": access.namespace,
-        "cluster": access.cluster,
-    }
-
-
-def parse_access(inputs: Properties) -> HostAccess:
-    """Return the access that `describe_access` described."""
-    return HostAccess(
-        kubeconfig=str(inputs["host_kubeconfig"]),
-        context=str(inputs["host_context"]) or None,
-        namespace=str(inputs["namespace"]),
-        cluster=str(inputs["cluster"]),
-        # The step that finds host_uid and cluster_id does not have them yet.
-        host_uid=str(inputs.get("host_uid", "")),
-        cluster_id=str(inputs.get("cluster_id", "")),
-    )
-
-
-def parse_inner(inputs: Properties) -> tuple[HostAccess, str, str]:
-    """Return how the inner cluster is reached: the host's access, the cluster's name and the URL of its API."""
-    return parse_access(inputs), str(inputs["cluster"]), str(inputs["server"])
-
-
-def parse_store(inputs: Properties) -> Store:
-    """Return the store that the input `store` describes; the inner API is opened only when the store asks for it."""
-    access, cluster, server = parse_inner(inputs)
-    return open_store(inputs["store"], access, cluster, inner=lambda: connect_inner(access, cluster, server))
-
-
-def changed_inputs(olds: Properties, news: Properties) -> list[str]:
-    """Return the names of the inputs that differ from what the last run was given."""
-    return [
-        key
-        for key, value in news.items()
-        if key != PROVIDER_KEY and not key.endswith(LIMIT_SUFFIX) and value != olds.get(key)
-    ]
-
-
-def without_provider(properties: Properties) -> Properties:
-    """Return the properties without Pulumi's record of the class."""
-    return {key: value for key, value in properties.items() if key != PROVIDER_KEY}
+        told = [field.name for field in fields(self.step.outputs)]
+        super().__init__(self.step(), name, {**dict.fromkeys(told), **describe(inputs)}, opts)
+        self.outputs = self.step.outputs(**{name: later(getattr(self, name)) for name in told})
 
 
 def is_unexpected(record: logging.LogRecord) -> bool:

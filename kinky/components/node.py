@@ -10,11 +10,12 @@ import pulumi
 
 from kinky import names
 from kinky.accelerator import Accelerator
-from kinky.components import steps
 from kinky.components.bodies import KubernetesObject, declare
-from kinky.components.live_step import Properties
+from kinky.components.properties import later
+from kinky.components.steps.keys import ClusterKeys, NodeCredentials, NodeCredentialsInputs
 from kinky.components.told import tell_errors
 from kinky.config.model import KinkyConfig
+from kinky.kube.access import HostAccess
 from kinky.manifests import storage, user_data, virtual_machine
 from kinky.manifests.body import Body
 from kinky.render.cloud_config import CloudInitSchemas
@@ -31,16 +32,15 @@ class NodeArgs:
     node: NodeSpec
     nodes: Sequence[NodeSpec]
     """All nodes of the cluster."""
-    access: Properties
-    """Inputs of the live steps, as `describe_access` builds them."""
+    access: HostAccess
     image: str
     """Reference of the node image."""
     accelerator: Accelerator
     cloud_init_schemas: CloudInitSchemas | None
     endpoint_ip: pulumi.Input[str]
-    node_ips: Mapping[str, pulumi.Input[str]]
+    node_ips: Mapping[str, pulumi.Output[str]]
     """S-addresses of all nodes."""
-    keys: steps.ClusterKeys
+    keys: ClusterKeys
 
 
 class Node(pulumi.ComponentResource):
@@ -88,13 +88,12 @@ class Node(pulumi.ComponentResource):
     def _declare_credentials(self, args: NodeArgs) -> pulumi.Input[str]:
         """Return the name of the Secret with the node's credentials; a worker has its own."""
         if args.node.is_control_plane:
-            return args.keys.secret_name
-        inputs = {**args.access, "node": args.node.name, "address": args.node_ips[args.node.name]}
+            return args.keys.outputs.secret_name
+        address = later(args.node_ips[args.node.name])
+        inputs = NodeCredentialsInputs(access=args.access, node=args.node.name, address=address)
         # The certificates are signed by a CA that only the host has, so no data flows from the keys to this step.
         opts = pulumi.ResourceOptions(parent=self, depends_on=[args.keys])
-        return steps.NodeCredentials(
-            steps.NodeCredentialsStep(), f"{args.node.name}-credentials", inputs, opts
-        ).secret_name
+        return NodeCredentials(f"{args.node.name}-credentials", inputs, opts).outputs.secret_name
 
 
 def render_secret(

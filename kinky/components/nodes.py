@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pulumi
 
 from kinky.accelerator import Accelerator
-from kinky.components import steps
-from kinky.components.live_step import Properties
 from kinky.components.network import Network
 from kinky.components.node import Node, NodeArgs
+from kinky.components.steps.keys import ClusterKeys
 from kinky.config.model import KinkyConfig
+from kinky.kube.access import HostAccess
 from kinky.render.cloud_config import CloudInitSchemas
 from kinky.topology.nodes import NodeSpec
 
@@ -23,12 +23,12 @@ class NodesArgs:
 
     config: KinkyConfig
     nodes: Sequence[NodeSpec]
-    access: Properties
+    access: HostAccess
     image: str
     accelerator: Accelerator
     cloud_init_schemas: CloudInitSchemas | None
     network: Network
-    keys: steps.ClusterKeys
+    keys: ClusterKeys
 
 
 class Nodes(pulumi.ComponentResource):

@@ -27,6 +27,17 @@ def declare_host(
     )
 
 
+def build_inside_options(
+    parent: pulumi.Resource, provider: kubernetes.Provider, *, dies_with: pulumi.Resource
+) -> pulumi.ResourceOptions:
+    """Return the options of a component whose objects are in the inner cluster.
+
+    They die with it: `destroy` skips them, so it never needs a living inner API. The engine hands `deleted_with`
+    down to the children.
+    """
+    return pulumi.ResourceOptions(parent=parent, providers=[provider], deleted_with=dies_with)
+
+
 def declare_inner(parent: pulumi.Resource, name: str, role: str, kubeconfig: pulumi.Input[str]) -> kubernetes.Provider:
     """Declare a provider for the inner cluster."""
     return kubernetes.Provider(

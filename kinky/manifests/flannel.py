@@ -13,13 +13,10 @@ from kinky.config.model import KinkyConfig
 from kinky.manifests import images, pods
 from kinky.manifests.body import (
     Body,
-    app_selector,
     build_cluster_role,
     build_cluster_role_binding,
     build_config_map,
     build_service_account,
-    inner_metadata,
-    pod_metadata,
     service_account_subject,
 )
 
@@ -38,7 +35,15 @@ def build_flannel(cfg: KinkyConfig) -> tuple[Body, ...]:
             "kinky:flannel", app=APP, role="kinky:flannel", subject=service_account_subject(APP, namespace)
         ),
         build_config_map(APP, namespace, app=APP, data=data),
-        _daemon_set(cfg, data),
+        pods.build_node_daemon_set(
+            APP,
+            data=data,
+            container=_container(cfg),
+            volumes=[
+                {"name": "run", "hostPath": {"path": "/run/flannel", "type": "DirectoryOrCreate"}},
+                {"name": "lock", "hostPath": {"path": "/run/xtables.lock", "type": "FileOrCreate"}},
+            ],
+        ),
     )
 
 
@@ -55,34 +60,6 @@ def _rules() -> list[Body]:
         {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]},
         {"apiGroups": [""], "resources": ["nodes/status"], "verbs": ["patch"]},
     ]
-
-
-def _daemon_set(cfg: KinkyConfig, data: dict[str, str]) -> Body:
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": inner_metadata(APP, app=APP, namespace=names.NAMESPACE_SYSTEM),
-        "spec": {
-            "selector": {"matchLabels": app_selector(APP)},
-            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
-            "template": {
-                "metadata": pod_metadata(APP, config=data),
-                "spec": {
-                    "hostNetwork": True,
-                    "dnsPolicy": "Default",
-                    "priorityClassName": "system-node-critical",
-                    "serviceAccountName": APP,
-                    "tolerations": list(pods.EVERY_TAINT),
-                    "containers": [_container(cfg)],
-                    "volumes": [
-                        {"name": "run", "hostPath": {"path": "/run/flannel", "type": "DirectoryOrCreate"}},
-                        {"name": "lock", "hostPath": {"path": "/run/xtables.lock", "type": "FileOrCreate"}},
-                        {"name": "config", "configMap": {"name": APP}},
-                    ],
-                },
-            },
-        },
-    }
 
 
 def _container(cfg: KinkyConfig) -> Body:

@@ -10,12 +10,9 @@ from kinky.config.model import KinkyConfig
 from kinky.manifests import images, pods
 from kinky.manifests.body import (
     Body,
-    app_selector,
     build_cluster_role_binding,
     build_config_map,
     build_service_account,
-    inner_metadata,
-    pod_metadata,
     service_account_subject,
 )
 
@@ -37,7 +34,7 @@ def build_kube_proxy(cfg: KinkyConfig) -> tuple[Body, ...]:
             "kinky:kube-proxy", app=APP, role="system:node-proxier", subject=service_account_subject(APP, namespace)
         ),
         build_config_map(APP, namespace, app=APP, data=data),
-        _daemon_set(cfg, data),
+        pods.build_node_daemon_set(APP, data=data, container=_container(cfg), volumes=()),
     )
 
 
@@ -72,8 +69,8 @@ def _kubeconfig(cfg: KinkyConfig) -> Body:
     }
 
 
-def _daemon_set(cfg: KinkyConfig, data: dict[str, str]) -> Body:
-    container = {
+def _container(cfg: KinkyConfig) -> Body:
+    return {
         "name": APP,
         "image": images.kube_proxy(cfg),
         "imagePullPolicy": images.PULL_POLICY,
@@ -84,26 +81,4 @@ def _daemon_set(cfg: KinkyConfig, data: dict[str, str]) -> Body:
         # It sets how long idle connections are tracked.
         "securityContext": {"privileged": True},
         "volumeMounts": [{"name": "config", "mountPath": CONFIG_DIR, "readOnly": True}],
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": inner_metadata(APP, app=APP, namespace=names.NAMESPACE_SYSTEM),
-        "spec": {
-            "selector": {"matchLabels": app_selector(APP)},
-            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
-            "template": {
-                "metadata": pod_metadata(APP, config=data),
-                "spec": {
-                    # With the node's network comes its /etc/hosts, which holds the endpoint's name.
-                    "hostNetwork": True,
-                    "dnsPolicy": "Default",
-                    "priorityClassName": "system-node-critical",
-                    "serviceAccountName": APP,
-                    "tolerations": list(pods.EVERY_TAINT),
-                    "containers": [container],
-                    "volumes": [{"name": "config", "configMap": {"name": APP}}],
-                },
-            },
-        },
     }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from kinky import names
-from kinky.manifests.body import Body
+from kinky.manifests.body import Body, app_selector, inner_metadata, pod_metadata
 
 CONTROL_PLANE_LABEL: Final = "node-role.kubernetes.io/control-plane"
 
@@ -16,6 +17,37 @@ OUR_TAINTS: Final[tuple[Body, ...]] = (
     {"key": names.GATE_TAINT, "operator": "Exists", "effect": "NoSchedule"},
 )
 """For what must go on while no worker is there, and before the gate is open."""
+
+
+def build_node_daemon_set(app: str, *, data: dict[str, str], container: Body, volumes: Sequence[Body]) -> Body:
+    """Return the DaemonSet of a pod that makes its node usable, with its configuration in a volume `config`.
+
+    Args:
+        data: Content of the ConfigMap, which has the application's name; new content starts new pods.
+        volumes: Those besides the configuration.
+    """
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": inner_metadata(app, app=app, namespace=names.NAMESPACE_SYSTEM),
+        "spec": {
+            "selector": {"matchLabels": app_selector(app)},
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
+            "template": {
+                "metadata": pod_metadata(app, config=data),
+                "spec": {
+                    # With the node's network comes its /etc/hosts, which holds the endpoint's name.
+                    "hostNetwork": True,
+                    "dnsPolicy": "Default",
+                    "priorityClassName": "system-node-critical",
+                    "serviceAccountName": app,
+                    "tolerations": list(EVERY_TAINT),
+                    "containers": [container],
+                    "volumes": [*volumes, {"name": "config", "configMap": {"name": app}}],
+                },
+            },
+        },
+    }
 
 
 def prefer_workers() -> Body:

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 RBAC_VERSION: Final = "rbac.authorization.k8s.io/v1"
 
 
+def remote_key(cfg: KinkyConfig, value: str) -> str:
+    """Return the name of the value's Secret, by which an ExternalSecret asks for it."""
+    return names.store_secret(cfg.cluster.name, value)
+
+
+def decoy_key(cfg: KinkyConfig) -> str:
+    """Return the name of a Secret that is not the store's."""
+    return names.store_decoy(cfg.cluster.name)
+
+
 def store_secret_names(cfg: KinkyConfig) -> tuple[str, ...]:
     """Return the names of the Secrets that hold the values of the program, and of one that is never written."""
     return tuple(names.store_secret(cfg.cluster.name, value) for value in (*store_values(cfg), UNKNOWN_VALUE))

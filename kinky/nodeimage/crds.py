@@ -21,7 +21,7 @@ _DEFINITIONS: Final = (
     # Its controller cannot be switched off and ends the program when the kind is not served.
     "generators.external-secrets.io_generatorstates",
 )
-_PROVIDERS: Final = ("fake", "kubernetes", "vault")
+_PROVIDERS: Final = ("kubernetes", "vault")
 """What toolchain/tools.toml leaves in the program."""
 
 

@@ -47,7 +47,6 @@ class Machine:
     console: Path
     accelerator: str = "tcg"
     cpu_model: str = "max"
-    firmware: Path | None = None
     agent: Path | None = None
 
 
@@ -89,8 +88,6 @@ def build_arguments(machine: Machine) -> list[str]:
         arguments += ["-chardev", f"socket,id=agent,path={machine.agent},server=on,wait=off"]
         arguments += ["-device", "virtio-serial-pci"]
         arguments += ["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"]
-    if machine.firmware is not None:
-        arguments += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={machine.firmware}"]
     for number, disk in enumerate(machine.disks):
         snapshot = "off" if disk.keep else "on"
         # Lost writes do not matter: what is measured is processor time, and every disk is thrown away.

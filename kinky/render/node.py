@@ -30,11 +30,10 @@ def render_node(
     nodes: Sequence[NodeSpec],
     addresses: Addresses,
     *,
-    generation: int = 1,
     upstream: CloudInitSchemas | None = None,
 ) -> RenderedNode:
     """Return user-data and network-data of a node; raises KinkyError with the template's file and line."""
-    user = user_data.render_user_data(cfg, node, nodes, addresses, generation=generation, upstream=upstream)
+    user = user_data.render_user_data(cfg, node, nodes, addresses, upstream=upstream)
     network = network_data.render_network_data(node, upstream=upstream)
     digest = names.content_hash(f"{user}\0{network}".encode())
     return RenderedNode(user_data=user, network_data=network, content_hash=digest[: names.HASH_LENGTH])

@@ -58,23 +58,21 @@ def render_user_data(
     nodes: Sequence[NodeSpec],
     addresses: Addresses,
     *,
-    generation: int = 1,
     upstream: CloudInitSchemas | None = None,
 ) -> str:
     """Return the checked cloud-config of a node; raises KinkyError with the template's file and line.
 
     Args:
-        generation: of the key material; it makes the guest restart with new keys.
         upstream: cloud-init's own schemas, when the node image's build has left them.
     """
-    arguments = _build_arguments(cfg, node, nodes, addresses, generation=generation)
+    arguments = _build_arguments(cfg, node, nodes, addresses)
     template = f"{node.role}/{TEMPLATE}"
     text = environment.render(template, dataclasses.asdict(arguments))
     cloud_config.check_cloud_config(text, where=f"templates/{template}", upstream=upstream)
     return text
 
 
-def build_node_facts(cfg: KinkyConfig, node: NodeSpec, addresses: Addresses, *, generation: int) -> dict[str, Any]:
+def build_node_facts(cfg: KinkyConfig, node: NodeSpec, addresses: Addresses) -> dict[str, Any]:
     """Return what /etc/kinky/node.json holds."""
     # The boot waits for the plugin's socket, where there is one.
     kms = {"kmsSocket": cfg.encryption.kms_socket} if node.is_control_plane and cfg.encryption.kms_socket else {}
@@ -87,15 +85,14 @@ def build_node_facts(cfg: KinkyConfig, node: NodeSpec, addresses: Addresses, *, 
         "endpointAddress": addresses.endpoint_ip,
         "endpointName": names.endpoint_host(cfg.cluster.name),
         "kubernetesVersion": cfg.cluster.kubernetes_version,
-        "generation": generation,
         **kms,
     }
 
 
 def _build_arguments(
-    cfg: KinkyConfig, node: NodeSpec, nodes: Sequence[NodeSpec], addresses: Addresses, *, generation: int
+    cfg: KinkyConfig, node: NodeSpec, nodes: Sequence[NodeSpec], addresses: Addresses
 ) -> WorkerArguments | ControlPlaneArguments:
-    facts = json.dumps(build_node_facts(cfg, node, addresses, generation=generation), indent=2) + "\n"
+    facts = json.dumps(build_node_facts(cfg, node, addresses), indent=2) + "\n"
     flags = kubelet.render_kubelet_env(cfg, node, addresses)
     if node.is_control_plane:
         documents = kubeadm.build_kubeadm_documents(cfg, node, nodes, addresses)

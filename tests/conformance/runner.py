@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import yaml
 
 from kinky import process
 from kinky.errors import CommandError
-from kinky.progress import Phase, phase
+from kinky.progress import Phase, phase, repeating
 from tests.conformance.programs import Programs
 from tests.conformance.report import Result, read_results
 from tests.conformance.stand_ins import PREFIX, REGISTRIES
@@ -103,18 +102,11 @@ class Suite:
 @contextmanager
 def _watched(log: Path, running: Phase) -> Iterator[None]:
     """Say every few seconds how many tests have ended; the suite prints a mark for each."""
-    over = threading.Event()
 
     def look() -> None:
-        while not over.wait(LOOK_SECONDS):
-            text = log.read_text(errors="replace")
-            planned = PLANNED.search(text)
-            running.note(f"{text.count('•')} of {planned.group(1) if planned else '?'} tests")
+        text = log.read_text(errors="replace")
+        planned = PLANNED.search(text)
+        running.note(f"{text.count('•')} of {planned.group(1) if planned else '?'} tests")
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
+    with repeating(look, every_seconds=LOOK_SECONDS):
         yield
-    finally:
-        over.set()
-        thread.join()

@@ -12,7 +12,7 @@ import yaml
 from kinky import program
 from kinky.accelerator import Accelerator
 from kinky.bootstrap.stores.opening import describe_store
-from kinky.components.inner_cluster import InnerClusterArgs
+from kinky.components.cluster_args import InnerClusterArgs
 from kinky.config.load import load_config, select_own
 from kinky.kube.access import HostAccess
 from tests.program.recorder import Recorder, record

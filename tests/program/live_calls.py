@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kinky.components.live_step import describe_access
+from kinky.components.live_step import StepInputs
+from kinky.components.properties import describe
 from kinky.kube.access import HostAccess
 
 ACCESS = HostAccess(kubeconfig="/home/me/host.yaml", context=None, namespace="kinky-dev", cluster="dev")
-COMMON = {**describe_access(ACCESS), "host_uid": "", "cluster_id": ""}
+COMMON = describe(StepInputs(access=ACCESS))
 
 
 class Calls:

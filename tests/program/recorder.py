@@ -15,49 +15,87 @@ from unittest.mock import patch
 from pulumi.runtime import mocks, rpc, set_mocks, settings
 from pulumi.runtime.stack import run_in_stack
 
+from kinky.bootstrap.forming import NodesRecord
+from kinky.bootstrap.keys import KeyRecord
+from kinky.bootstrap.store_proof import EvidenceItem
+from kinky.bootstrap.store_values import StoreValueRecord
+from kinky.bootstrap.workload import WorkloadRecord
+from kinky.components.live_step import LiveStep, NoOutputs
+from kinky.components.properties import describe
+from kinky.components.steps.claim import Claim, ClaimOutputs
+from kinky.components.steps.console import ConsoleLogsStopped
+from kinky.components.steps.forming import NodesReady, OutsideReady, OutsideReadyOutputs
+from kinky.components.steps.gate import Gate, GateOpened, GateOpenedOutputs, GateOutputs
+from kinky.components.steps.identity import ClusterIdentity, ClusterIdentityOutputs, HostGuard
+from kinky.components.steps.keys import ClusterKeys, NodeCredentials, NodeCredentialsOutputs
+from kinky.components.steps.store import (
+    StoreCredential,
+    StoreCredentialOutputs,
+    StoreServed,
+    StoreServedOutputs,
+    StoreValue,
+)
+from kinky.components.steps.workload import WorkloadAnswered
+
 FIRST_ADDRESS = ipaddress.ip_address("10.96.10.1")
 ADDRESS_COUNT = 60_000
 KUBECONFIG_TEXT = '{"kind": "Config", "users": [{"name": "operator", "user": {"exec": {"command": "kinky"}}}]}'
 
-STEP_OUTPUTS: Mapping[str, Mapping[str, Any]] = {
-    "ClusterIdentity": {"host_uid": "4f2a", "cluster_id": "c1d2"},
-    "Claim": {"namespace_created": True},
-    "HostGuard": {},
-    "ClusterKeys": {"secret_name": "dev-pki", "fingerprints": {"ca.crt": "00"}},
-    "NodeCredentials": {"not_after": "2027-11-22T00:00:00Z", "generation": 1, "fingerprints": {}},
-    "StoreValue": {"place": "Secret ns/x", "fingerprint": "ab" * 32},
-    "StoreServed": {"key_ids": ["0123"]},
-    "OutsideReady": {
-        "server": "https://127.0.0.1:16500",
-        "kubeconfig": "/state/clusters/dev/kubeconfig.yaml",
-        "kubeconfig_text": KUBECONFIG_TEXT,
-        "cluster_uid": "5f0c",
-        "kubernetes_version": "v1.36.3",
-        "ca_fingerprint": "cd" * 32,
-        "tls_seconds": 100.0,
-        "ready_seconds": 180.0,
-    },
-    "NodesReady": {"nodes": [], "seconds": 20.0},
-    "StoreCredential": {
-        "secret": "kinky-system/host-store-token",
-        "fingerprint": "ef" * 32,
-        "expires_at": "2026-11-29T00:00:00Z",
-        "host_server": "https://10.96.0.1:443",
-        "host_ca_bundle": "Q0E=",
-    },
-    "Gate": {"inner_kubeconfig": KUBECONFIG_TEXT},
-    "GateOpened": {
-        "first_seconds": 5.0,
-        "second_seconds": 6.0,
-        "proved_at": "2026-11-22T00:00:00Z",
-        "opened_at": "2026-11-22T00:00:01Z",
-        "items": [{"item": "G1", "what": "the secrets store is Ready", "seen_at": "2026-11-22T00:00:00Z"}],
-        "workloads_kubeconfig": KUBECONFIG_TEXT,
-    },
-    "ConsoleLogsStopped": {},
-    "WorkloadAnswered": {"node": "dev-worker-0", "secret_fingerprint": "ab" * 32, "seconds": 30.0},
-}
-"""What each live step would answer; the keys are the last part of its type."""
+OUTPUTS: tuple[tuple[type[LiveStep[Any, Any]], Any], ...] = (
+    (ClusterIdentity, ClusterIdentityOutputs(host_uid="4f2a", cluster_id="c1d2")),
+    (Claim, ClaimOutputs(namespace_created=True)),
+    (HostGuard, NoOutputs()),
+    (ClusterKeys, KeyRecord(secret_name="dev-pki", fingerprints={"ca.crt": "00"})),
+    (
+        NodeCredentials,
+        NodeCredentialsOutputs(
+            secret_name="", not_after="2027-11-22T00:00:00Z", fingerprints={}, generation=1, all_secret_names=()
+        ),
+    ),
+    (StoreValue, StoreValueRecord(place="Secret ns/x", fingerprint="ab" * 32)),
+    (StoreServed, StoreServedOutputs(key_ids=("0123",))),
+    (
+        OutsideReady,
+        OutsideReadyOutputs(
+            server="https://127.0.0.1:16500",
+            kubeconfig="/state/clusters/dev/kubeconfig.yaml",
+            kubeconfig_text=KUBECONFIG_TEXT,
+            cluster_uid="5f0c",
+            kubernetes_version="v1.36.3",
+            ca_fingerprint="cd" * 32,
+            tls_seconds=100.0,
+            ready_seconds=180.0,
+        ),
+    ),
+    (NodesReady, NodesRecord(nodes=(), seconds=20.0)),
+    (
+        StoreCredential,
+        StoreCredentialOutputs(
+            secret="kinky-system/host-store-token",
+            fingerprint="ef" * 32,
+            expires_at="2026-11-29T00:00:00Z",
+            host_server="https://10.96.0.1:443",
+            host_ca_bundle="Q0E=",
+        ),
+    ),
+    (Gate, GateOutputs(inner_kubeconfig=KUBECONFIG_TEXT)),
+    (
+        GateOpened,
+        GateOpenedOutputs(
+            first_seconds=5.0,
+            second_seconds=6.0,
+            proved_at="2026-11-22T00:00:00Z",
+            opened_at="2026-11-22T00:00:01Z",
+            items=(EvidenceItem("G1", "the secrets store is Ready", "2026-11-22T00:00:00Z"),),
+            workloads_kubeconfig=KUBECONFIG_TEXT,
+        ),
+    ),
+    (ConsoleLogsStopped, NoOutputs()),
+    (WorkloadAnswered, WorkloadRecord(node="dev-worker-0", secret_fingerprint="ab" * 32, seconds=30.0)),
+)
+"""What each live step would answer."""
+STEP_OUTPUTS: Mapping[str, Mapping[str, Any]] = {step.__name__: describe(told) for step, told in OUTPUTS}
+"""The same by the last part of a step's type, as Pulumi keeps it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,26 +36,32 @@ ROOT = Path(__file__).resolve().parents[2]
 LAUNCHERS = ROOT / "toolchain/python-language-host"
 SECRET = "hunter2-and-hunter3"
 STEP = f'''
-from kinky.components.live_step import Step
+from dataclasses import dataclass
+from kinky.components.live_step import NoOutputs, Step, StepInputs
 from kinky.errors import HostError
 
 
-class LeakingStep(Step):
+@dataclass(frozen=True, kw_only=True)
+class LeakingInputs(StepInputs):
+    kind: str
+
+
+class LeakingStep(Step[LeakingInputs, NoOutputs]):
     def _run(self, inputs, previous):
-        if inputs["kind"] == "ours":
+        if inputs.kind == "ours":
             try:
                 raise ValueError("{SECRET}")
             except ValueError as error:
                 raise HostError("host cluster: ours") from error
         raise ValueError("Invalid header value b'Bearer {SECRET}\\\\n'")
 
-    def _require_host(self, properties):
+    def _require_host(self, access, *, is_made):
         pass
 
-    def _undo(self, properties):
+    def _undo(self, inputs, outputs):
         raise KeyError("{SECRET}")
 
-    def _is_due(self, properties):
+    def _is_due(self, inputs, outputs):
         raise RuntimeError("{SECRET}")
 '''
 PROGRAM = f'''
@@ -124,7 +130,7 @@ def test_fault_02_a_step_leaks_neither_text_nor_traceback_to_pulumi(
     import leaking_step  # type: ignore[import-not-found]
 
     pickled = base64.b64encode(dill.dumps(leaking_step.LeakingStep())).decode()
-    common = {"__provider": pickled, "cluster": "dev", "namespace": "kinky-dev"}
+    common = {"__provider": pickled, "access": {"kubeconfig": "/k", "cluster": "dev", "namespace": "kinky-dev"}}
     assert provider.stdout is not None
     with grpc.insecure_channel(f"127.0.0.1:{int(provider.stdout.readline())}") as channel:
         stub = provider_pb2_grpc.ResourceProviderStub(channel)

@@ -6,21 +6,22 @@ from typing import Any
 
 import pytest
 
-from kinky.components import steps
+from kinky.components.steps import claim as step
+from kinky.components.steps.claim import ClaimStep
 from tests.program.live_calls import COMMON, Calls
 
 
 def claim(monkeypatch: pytest.MonkeyPatch) -> Calls:
     calls = Calls()
     for module, name, answer in (
-        (steps.namespace, "ensure_namespace", True),
-        (steps.namespace, "ensure_ground", None),
-        (steps.namespace, "delete_namespace", None),
-        (steps.record, "ensure_record", None),
-        (steps.record, "delete_record", None),
-        (steps.orphans, "delete_orphans", []),
-        (steps.residue, "wait_residue_gone", None),
-        (steps.residue, "remove_local_state", None),
+        (step.namespace, "ensure_namespace", True),
+        (step.namespace, "ensure_ground", None),
+        (step.namespace, "delete_namespace", None),
+        (step.record, "ensure_record", None),
+        (step.record, "delete_record", None),
+        (step.orphans, "delete_orphans", []),
+        (step.residue, "wait_residue_gone", None),
+        (step.residue, "remove_local_state", None),
     ):
         monkeypatch.setattr(module, name, calls.take(name, returns=answer))
     return calls
@@ -43,28 +44,28 @@ def names_of(calls: Calls) -> list[str]:
 
 def test_the_claim_makes_the_namespace_before_its_marker(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = claim(monkeypatch)
-    assert (steps.ClaimStep().create(dict(CLAIM)).outs or {})["namespace_created"] is True
+    assert (ClaimStep().create(dict(CLAIM)).outs or {})["namespace_created"] is True
     # The label last: the record shows that the cluster is this stack's.
     assert names_of(calls) == ["ensure_namespace", "ensure_record", "ensure_ground"]
 
 
 def test_a_namespace_of_somebody_else_keeps_its_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = claim(monkeypatch)
-    steps.ClaimStep().create({**CLAIM, "create_namespace": False})
+    ClaimStep().create({**CLAIM, "create_namespace": False})
     assert names_of(calls) == ["ensure_record"]
 
 
 def test_a_label_that_was_lost_is_set_again(monkeypatch: pytest.MonkeyPatch) -> None:
     claim(monkeypatch)
-    monkeypatch.setattr(steps.record, "fetch_record", lambda *_arguments: object())
-    monkeypatch.setattr(steps.namespace, "is_ground_wrong", lambda *_arguments: True)
-    assert steps.ClaimStep().diff("id", {**CLAIM, "namespace_created": True}, dict(CLAIM)).changes
-    assert not steps.ClaimStep().diff("id", {**CLAIM, "namespace_created": False}, dict(CLAIM)).changes
+    monkeypatch.setattr(step.record, "fetch_record", lambda *_arguments: object())
+    monkeypatch.setattr(step.namespace, "is_ground_wrong", lambda *_arguments: True)
+    assert ClaimStep().diff("id", {**CLAIM, "namespace_created": True}, dict(CLAIM)).changes
+    assert not ClaimStep().diff("id", {**CLAIM, "namespace_created": False}, dict(CLAIM)).changes
 
 
 def test_the_claim_goes_only_when_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = claim(monkeypatch)
-    steps.ClaimStep().delete("id", {**CLAIM, "namespace_created": True})
+    ClaimStep().delete("id", {**CLAIM, "namespace_created": True})
     assert names_of(calls) == [
         "remove_local_state",
         "delete_orphans",
@@ -81,12 +82,12 @@ def test_the_claim_goes_only_when_nothing_is_left(monkeypatch: pytest.MonkeyPatc
 )
 def test_a_namespace_can_outlive_the_claim(monkeypatch: pytest.MonkeyPatch, kept: dict[str, Any]) -> None:
     calls = claim(monkeypatch)
-    steps.ClaimStep().delete("id", {**CLAIM, **kept})
+    ClaimStep().delete("id", {**CLAIM, **kept})
     assert "delete_namespace" not in names_of(calls)
 
 
 def test_fault_06_another_checkout_or_machine_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     claim(monkeypatch)
-    monkeypatch.setattr(steps.record, "fetch_record", lambda *_arguments: object())
+    monkeypatch.setattr(step.record, "fetch_record", lambda *_arguments: object())
     olds = {**CLAIM, "namespace_created": True}
-    assert not steps.ClaimStep().diff("id", olds, dict(CLAIM)).changes
+    assert not ClaimStep().diff("id", olds, dict(CLAIM)).changes

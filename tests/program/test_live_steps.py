@@ -3,82 +3,131 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import logging
-from dataclasses import dataclass
+import pkgutil
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import dill
 import pytest
 from pulumi.dynamic.dynamic import serialize_provider
 
 from kinky.bootstrap import certificates
-from kinky.components import identity, steps, store_steps
-from kinky.components.live_step import PROVIDER_KEY, Step, describe_access, is_unexpected, parse_access
+from kinky.bootstrap.exposure import PublishSpec
+from kinky.bootstrap.forming import NodesRecord
+from kinky.bootstrap.keys import KeyRecord
+from kinky.bootstrap.node_credentials import NodeCredentialRecord
+from kinky.bootstrap.store_values import StoreValueRecord
+from kinky.components import steps
+from kinky.components.live_step import LiveStep, StepInputs, StoreInputs, is_unexpected
+from kinky.components.properties import Mark, Properties, describe, find_hints, find_marked
+from kinky.components.steps import LIVE_STEPS, forming, keys, store
+from kinky.components.steps.forming import NodesReadyInputs, OutsideReadyInputs
+from kinky.components.steps.keys import ClusterKeysInputs, NodeCredentialsInputs, NodeCredentialsOutputs
+from kinky.components.steps.store import (
+    StoreCredentialInputs,
+    StoreCredentialOutputs,
+    StoreServedOutputs,
+    StoreValueInputs,
+)
 from kinky.errors import HostError, KinkyError
-from tests.program.live_calls import ACCESS, COMMON, Calls
+from tests.program.live_calls import ACCESS, Calls
+from tests.program.recorder import OUTPUTS
 
-STEPS = {
-    found
-    for module in (identity, steps, store_steps)
-    for found in vars(module).values()
-    if isinstance(found, type) and issubclass(found, Step) and found is not Step
-}
-
-
-@dataclass
-class Credentials:
-    secret_name: str
-    not_after: str
+KEYS = ClusterKeysInputs(access=ACCESS, kms_config="")
+MADE_KEYS = KeyRecord("dev-pki", {"sa.pub": "before"})
+SERVER = "https://127.0.0.1:1"
+READY = NodesReadyInputs(access=ACCESS, server=SERVER, addresses={"dev-worker-0": "10.96.0.2"}, limit_seconds=900.0)
+every_step = pytest.mark.parametrize("live_step", LIVE_STEPS, ids=lambda each: each.__name__)
 
 
-def test_access_survives_the_way_to_the_other_process() -> None:
-    assert parse_access(describe_access(ACCESS)) == ACCESS
+def kept(inputs: StepInputs, outputs: object) -> Properties:
+    """Return what the state holds of a step that has run."""
+    return {**describe(inputs), **describe(outputs), "__provider": "the class"}
 
 
-@pytest.mark.parametrize("step", sorted(STEPS, key=str), ids=lambda step: step.__name__)
-def test_a_step_is_stored_by_reference(step: type[Step]) -> None:
+def test_the_registry_holds_each_live_step() -> None:
+    modules = [
+        importlib.import_module(f"{steps.__name__}.{each.name}") for each in pkgutil.iter_modules(steps.__path__)
+    ]
+    found = {
+        each
+        for module in modules
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, LiveStep) and each is not LiveStep
+    }
+    assert found == set(LIVE_STEPS)
+    assert {each for each, _outputs in OUTPUTS} == found, "the recorder answers for each"
+
+
+@every_step
+def test_a_live_step_is_of_one_piece(live_step: type[LiveStep[Any, Any]]) -> None:
+    step = live_step.step
+    assert get_args(live_step.__orig_bases__[0]) == (step.inputs, step.outputs)  # type: ignore[attr-defined]
+    assert step.__name__ == f"{live_step.__name__}Step"
+    # Such an input would look changed at each run, and would be lost to the deletion.
+    assert not find_hints(step.inputs).keys() & find_hints(step.outputs).keys(), "an output hides an input"
+    limits = {name for name in find_hints(step.inputs) if name.endswith("_seconds")}
+    assert limits == set(find_marked(step.inputs, Mark.LIMIT)), "the name and the mark say the same"
+
+
+@every_step
+def test_a_step_is_stored_by_reference(live_step: type[LiveStep[Any, Any]]) -> None:
+    step = live_step.step
     pickled = base64.b64decode(serialize_provider(step()))
     assert step.__module__.encode() in pickled
-    modules = ("identity", "steps", "gate_steps", "store_steps")
-    assert step.__module__ in {f"kinky.components.{module}" for module in modules}
     assert len(pickled) < 200
     assert type(dill.loads(pickled)) is step  # noqa: S301 - our own bytes
     assert step.serialize_as_secret_always
 
 
 def test_the_same_inputs_are_no_change() -> None:
-    step = steps.ClusterKeysStep()
-    olds = {**COMMON, "secret_name": "dev-pki", "fingerprints": {}, PROVIDER_KEY: "old"}
-    assert not step.diff("id", olds, {**COMMON, PROVIDER_KEY: "new"}).changes
+    olds = kept(KEYS, MADE_KEYS)
+    assert not keys.ClusterKeysStep().diff("id", olds, {**describe(KEYS), "__provider": "new"}).changes
 
 
 def test_another_limit_is_no_change() -> None:
-    olds = {**COMMON, "limit_seconds": 900.0, "server": "https://127.0.0.1:1"}
-    assert not steps.NodesReadyStep().diff("id", olds, {**olds, "limit_seconds": 90.0}).changes
+    olds = kept(READY, NodesRecord((), 1.0))
+    assert not forming.NodesReadyStep().diff("id", olds, describe(replace(READY, limit_seconds=90.0))).changes
 
 
 def test_another_node_runs_the_step_again() -> None:
-    olds = {**COMMON, "addresses": {"dev-worker-0": "10.96.0.2"}}
-    result = steps.NodesReadyStep().diff("id", olds, {**olds, "addresses": {}})
+    result = forming.NodesReadyStep().diff(
+        "id", kept(READY, NodesRecord((), 1.0)), describe(replace(READY, addresses={}))
+    )
     assert result.changes
     assert result.replaces == []
 
 
+def test_what_a_preview_does_not_know_yet_is_a_change() -> None:
+    news = {**describe(READY), "server": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"}
+    assert forming.NodesReadyStep().diff("id", kept(READY, NodesRecord((), 1.0)), news).changes
+
+
 def test_another_namespace_is_another_thing() -> None:
-    result = steps.ClusterKeysStep().diff("id", COMMON, {**COMMON, "namespace": "elsewhere"})
+    news = describe(replace(KEYS, access=replace(ACCESS, namespace="elsewhere")))
+    result = keys.ClusterKeysStep().diff("id", kept(KEYS, MADE_KEYS), news)
     assert result.changes
-    assert result.replaces == ["namespace"]
+    assert result.replaces == ["access"]
     assert result.delete_before_replace
+
+
+def test_another_file_with_the_same_host_is_no_other_thing() -> None:
+    news = describe(replace(KEYS, access=replace(ACCESS, kubeconfig="/elsewhere")))
+    result = keys.ClusterKeysStep().diff("id", kept(KEYS, MADE_KEYS), news)
+    assert result.changes
+    assert result.replaces == []
 
 
 def test_a_failing_step_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise HostError("host cluster: cannot create Secret dev-pki")
 
-    monkeypatch.setattr(steps.keys, "ensure_cluster_keys", fail)
+    monkeypatch.setattr(keys.keys, "ensure_cluster_keys", fail)
     with pytest.raises(KinkyError, match="dev-pki"):
-        steps.ClusterKeysStep().create(dict(COMMON))
+        keys.ClusterKeysStep().create(describe(KEYS))
 
 
 def test_an_expected_failure_leaves_no_traceback() -> None:
@@ -89,70 +138,73 @@ def test_an_expected_failure_leaves_no_traceback() -> None:
     assert is_unexpected(tell(RuntimeError("a bug")))
 
 
-WORKER = {**COMMON, "node": "dev-worker-0", "address": "10.96.0.2"}
-ISSUED = {
-    **WORKER,
-    "secret_name": "credentials-1",
-    "all_secret_names": ["credentials-1"],
-    "not_after": "2026-01-01T00:00:00Z",
-    "generation": 1,
-}
+WORKER = NodeCredentialsInputs(access=ACCESS, node="dev-worker-0", address="10.96.0.2")
+ISSUED = NodeCredentialsOutputs(
+    secret_name="credentials-1",
+    all_secret_names=("credentials-1",),
+    not_after="2026-01-01T00:00:00Z",
+    fingerprints={},
+    generation=1,
+)
 
 
 def on_host(monkeypatch: pytest.MonkeyPatch, years: dict[int, str]) -> None:
     """Have the host hold certificates of these generations, valid until these years; 2026 is nearly over."""
 
-    def ensure(*_: Any, generation: int) -> Credentials:
-        return Credentials(f"credentials-{generation}", f"{years[generation]}-01-01T00:00:00Z")
+    def ensure(*_: Any, generation: int) -> NodeCredentialRecord:
+        return NodeCredentialRecord(f"credentials-{generation}", f"{years[generation]}-01-01T00:00:00Z")
 
-    monkeypatch.setattr(steps.node_credentials, "is_renewal_due", lambda not_after: not_after.startswith("2026"))
-    monkeypatch.setattr(steps.node_credentials, "ensure_node_credentials", ensure)
+    monkeypatch.setattr(keys.node_credentials, "is_renewal_due", lambda not_after: not_after.startswith("2026"))
+    monkeypatch.setattr(keys.node_credentials, "ensure_node_credentials", ensure)
 
 
 def test_credentials_are_renewed_at_half_of_their_life(monkeypatch: pytest.MonkeyPatch) -> None:
     on_host(monkeypatch, {1: "2026", 2: "2028"})
-    step = steps.NodeCredentialsStep()
-    assert step.diff("id", ISSUED, WORKER).changes
-    outs = step.update("id", ISSUED, WORKER).outs or {}
+    step = keys.NodeCredentialsStep()
+    assert step.diff("id", kept(WORKER, ISSUED), describe(WORKER)).changes
+    outs = step.update("id", kept(WORKER, ISSUED), describe(WORKER)).outs or {}
     assert outs["generation"] == 2
     assert outs["all_secret_names"] == ["credentials-1", "credentials-2"]
-    assert not step.diff("id", outs, WORKER).changes
+    assert not step.diff("id", outs, describe(WORKER)).changes
 
 
 def test_credentials_that_a_rotation_has_replaced_keep_their_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the VM would be given a new Secret, and have to restart, for certificates that are new."""
     on_host(monkeypatch, {1: "2028"})
-    outs = steps.NodeCredentialsStep().update("id", ISSUED, WORKER).outs or {}
+    outs = keys.NodeCredentialsStep().update("id", kept(WORKER, ISSUED), describe(WORKER)).outs or {}
     assert (outs["secret_name"], outs["generation"]) == ("credentials-1", 1)
     assert outs["all_secret_names"] == ["credentials-1"]
-    assert not steps.NodeCredentialsStep().diff("id", outs, WORKER).changes
+    assert not keys.NodeCredentialsStep().diff("id", outs, describe(WORKER)).changes
 
 
 def test_what_a_rotation_replaces_is_no_change() -> None:
     """Its fingerprints and times are outputs; only what a step was asked for is compared."""
-    keys = {**COMMON, "secret_name": "dev-pki", "fingerprints": {"sa.pub": "before"}}
-    assert not steps.ClusterKeysStep().diff("id", keys, dict(COMMON)).changes
-    issued = {**ISSUED, "not_after": "2099-01-01T00:00:00Z", "fingerprints": {"kubelet-client.crt": "before"}}
-    assert not steps.NodeCredentialsStep().diff("id", issued, WORKER).changes
-    asked = {**COMMON, "server": "https://127.0.0.1:1", "hours": 24}
-    token = {**asked, "expires_at": "2099-01-01T00:00:00Z", "fingerprint": "before"}
-    assert not steps.StoreCredentialStep().diff("id", token, asked).changes
+    assert not keys.ClusterKeysStep().diff("id", kept(KEYS, MADE_KEYS), describe(KEYS)).changes
+    issued = replace(ISSUED, not_after="2099-01-01T00:00:00Z", fingerprints={"kubelet-client.crt": "before"})
+    assert not keys.NodeCredentialsStep().diff("id", kept(WORKER, issued), describe(WORKER)).changes
+    token = kept(ASKED, replace(TOKEN, expires_at="2099-01-01T00:00:00Z"))
+    assert not store.StoreCredentialStep().diff("id", token, describe(ASKED)).changes
+
+
+ASKED = StoreCredentialInputs(access=ACCESS, server=SERVER, hours=2)
+TOKEN = StoreCredentialOutputs(
+    secret="kinky-system/host-store-token", fingerprint="before", expires_at="x", host_server="", host_ca_bundle=""
+)
 
 
 def test_a_token_is_renewed_at_half_of_its_life(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        steps.secrets_store, "is_token_renewal_due", lambda expires, hours: (expires, hours) == ("x", 2)
+        store.secrets_store, "is_token_renewal_due", lambda expires, hours: (expires, hours) == ("x", 2)
     )
-    olds = {**COMMON, "server": "https://127.0.0.1:1", "hours": 2, "expires_at": "x"}
-    news = {key: value for key, value in olds.items() if key != "expires_at"}
-    assert steps.StoreCredentialStep().diff("id", olds, news).changes
-    assert not steps.StoreCredentialStep().diff("id", {**olds, "expires_at": "later"}, news).changes
+    step, news = store.StoreCredentialStep(), describe(ASKED)
+    assert step.diff("id", kept(ASKED, TOKEN), news).changes
+    assert not step.diff("id", kept(ASKED, replace(TOKEN, expires_at="later")), news).changes
 
 
 def test_the_kubeconfig_text_is_what_the_file_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "kubeconfig.yaml"
     path.write_text("{}")
-    record = steps.forming.OutsideRecord(
+    record = forming.forming.OutsideRecord(
         server="https://127.0.0.1:1",
         kubeconfig=str(path),
         cluster_uid="u",
@@ -162,27 +214,25 @@ def test_the_kubeconfig_text_is_what_the_file_holds(monkeypatch: pytest.MonkeyPa
         ready_seconds=2.0,
     )
     calls = Calls()
-    monkeypatch.setattr(steps.forming, "prove_outside", calls.take("prove", returns=record))
-    inputs = {
-        **COMMON,
-        "control_planes": ["dev-control-plane-0"],
-        "stack": "organization/kinky/dev",
-        "mode": "forward",
-        # Numbers come back from the engine as floats.
-        "local_port": 16443.0,
-        "node_port": 0.0,
-        "kinky_command": "/bin/kinky",
-        "limit_seconds": 900.0,
-    }
-    outs = steps.OutsideReadyStep().create(inputs).outs or {}
+    monkeypatch.setattr(forming.forming, "prove_outside", calls.take("prove", returns=record))
+    inputs = OutsideReadyInputs(
+        access=ACCESS,
+        control_planes=("dev-control-plane-0",),
+        stack="organization/kinky/dev",
+        publish=PublishSpec("forward", local_port=16443),
+        kinky_command="/bin/kinky",
+        ca_file="/home/me/ca.crt",
+        limit_seconds=900.0,
+    )
+    outs = forming.OutsideReadyStep().create(describe(inputs)).outs or {}
     assert outs["kubeconfig_text"] == "{}"
-    publish = calls.made[0][1][3]
-    assert publish.local_port == 16443
-    assert isinstance(publish.local_port, int)
-    assert publish.node_port is None
+    assert calls.made[0][1][:4] == (ACCESS, "dev", inputs.control_planes, inputs.publish)
 
 
-VAULT = {**COMMON, "server": "", "store": {"kind": "vault", "vault": {"address": "https://vault.example:8200"}}}
+VAULT = StoreInputs(
+    access=ACCESS, server="", store={"kind": "vault", "vault": {"address": "https://vault.example:8200"}}
+)
+SERVED = StoreServedOutputs(key_ids=("0123",))
 
 
 @dataclass
@@ -205,20 +255,20 @@ def test_a_server_is_told_the_public_keys_that_the_host_holds_and_nothing_of_it_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls = Calls()
-    monkeypatch.setattr(store_steps, "parse_store", lambda _inputs: ServedStore(Server(calls)))
+    monkeypatch.setattr(StoreInputs, "open_store", lambda _inputs: ServedStore(Server(calls)))
     key = certificates.derive_public_key(certificates.make_key())
-    monkeypatch.setattr(store_steps, "fetch_public_keys", lambda _api, _cluster: [key])
-    step = store_steps.StoreServedStep()
-    outs = step.create(dict(VAULT)).outs or {}
-    assert outs == {**VAULT, "key_ids": [certificates.build_key_id(key)]}
-    assert not step.diff("id", outs, dict(VAULT)).changes, "a rotated key is no change"
+    monkeypatch.setattr(store, "fetch_public_keys", lambda _api, _cluster: [key])
+    step = store.StoreServedStep()
+    outs = step.create(describe(VAULT)).outs or {}
+    assert outs == {**describe(VAULT), "key_ids": [certificates.build_key_id(key)]}
+    assert not step.diff("id", outs, describe(VAULT)).changes, "a rotated key is no change"
     step.delete("id", outs)
     assert calls.made == [("set_up", ([key],)), ("tear_down", ())]
 
 
 def test_another_address_is_told_too() -> None:
-    moved = {**VAULT, "store": {"kind": "vault", "vault": {"address": "https://other.example:8200"}}}
-    result = store_steps.StoreServedStep().diff("id", VAULT, moved)
+    moved = replace(VAULT, store={"kind": "vault", "vault": {"address": "https://other.example:8200"}})
+    result = store.StoreServedStep().diff("id", kept(VAULT, SERVED), describe(moved))
     assert result.changes
     assert result.replaces == [], "a replacement would remove the operator's values"
 
@@ -232,5 +282,7 @@ def test_a_value_on_a_server_goes_with_the_server_s_step(monkeypatch: pytest.Mon
         "cluster": "dev",
         "token_minutes": 10.0,
     }
-    inputs = {**VAULT, "store": {"kind": "vault", "vault": target}, "value": "message", "key": "message"}
-    steps.StoreValueStep().delete("id", inputs)
+    inputs = StoreValueInputs(
+        access=ACCESS, server="", store={"kind": "vault", "vault": target}, value="message", key="message"
+    )
+    store.StoreValueStep().delete("id", kept(inputs, StoreValueRecord("", "")))

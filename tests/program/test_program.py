@@ -7,7 +7,7 @@ import json
 import pulumi
 import pytest
 
-from kinky.components.inner_cluster import InnerClusterArgs
+from kinky.components.cluster_args import InnerClusterArgs
 from kinky.manifests.host_names import list_host_names
 from kinky.topology.nodes import build_nodes, control_planes, workers
 from tests.program.recorder import (
@@ -256,7 +256,7 @@ def test_console_logs_end_once_the_gate_is_open_and_only_if_asked(declare: Decla
 
 
 def test_the_kms_s_settings_reach_the_step_that_makes_the_keys(declare: Declare) -> None:
-    assert "kms_config" not in declare().one("ClusterKeys").inputs
+    assert declare().one("ClusterKeys").inputs["kms_config"] == ""
     asked = {"provider": "kms", "kmsSocket": "/run/kms/plugin.sock"}
     assert "unix:///run/kms/plugin.sock" in declare(encryption=asked).one("ClusterKeys").inputs["kms_config"]
 

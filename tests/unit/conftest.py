@@ -1,4 +1,4 @@
-"""Fixtures of several unit tests: time that passes only when somebody sleeps, and a host that answers from memory."""
+"""Fixtures of several unit tests: time that passes only when somebody sleeps, and two APIs that answer from memory."""
 
 from pathlib import Path
 
@@ -21,4 +21,11 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeConnection:
     connection = FakeConnection()
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
     monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
+    return connection
+
+
+@pytest.fixture
+def inner(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
+    connection = FakeConnection(target='inner cluster "dev"')
+    monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: connection)
     return connection

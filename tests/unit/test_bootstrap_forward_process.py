@@ -16,7 +16,8 @@ from kinky.bootstrap import forward, forward_daemon
 from kinky.border import run_main
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
-from tests.unit.fake_forward_host import FakeHost, Guest, Loop, Pod, free_port
+from tests.unit.fake_forward_guest import Guest, Loop
+from tests.unit.fake_forward_host import FakeHost, Pod, free_port
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 LEAK = "Authorization: Bearer very-secret-token"

@@ -36,13 +36,6 @@ from tests.unit.fake_wall import (
 
 
 @pytest.fixture
-def inner(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
-    connection = FakeConnection(target='inner cluster "dev"')
-    monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: connection)
-    return connection
-
-
-@pytest.fixture
 def wall(inner: FakeConnection) -> Wall:
     return Wall(inner)
 

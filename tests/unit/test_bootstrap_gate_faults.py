@@ -27,13 +27,6 @@ from tests.unit.fake_wall import (
 
 
 @pytest.fixture
-def inner(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
-    connection = FakeConnection(target='inner cluster "dev"')
-    monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: connection)
-    return connection
-
-
-@pytest.fixture
 def operator(host: FakeConnection, inner: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> Operator:
     return start_walled(host, Wall(inner), monkeypatch)
 

@@ -45,13 +45,6 @@ def host(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnectio
     return host
 
 
-@pytest.fixture
-def inner(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
-    connection = FakeConnection(target='inner cluster "dev"')
-    monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: connection)
-    return connection
-
-
 def issue_token(asked: dict[str, dict[str, int]]) -> Reply:
     expires = datetime.now(UTC) + timedelta(seconds=asked["spec"]["expirationSeconds"])
     status = f'{{"status": {{"token": "{TOKEN}", "expirationTimestamp": "{format_time(expires)}"}}}}'

@@ -34,13 +34,6 @@ def host(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnectio
     return host
 
 
-@pytest.fixture
-def inner(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
-    connection = FakeConnection(target='inner cluster "dev"')
-    monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: connection)
-    return connection
-
-
 def prove(*, limit_seconds: float = 5.0) -> workload.WorkloadRecord:
     return workload.prove_workload(
         ACCESS,

@@ -11,7 +11,9 @@ from kinky import names, paths
 from kinky.bootstrap import keys, node_credentials, orphans, record, residue
 from kinky.bootstrap.credential import fetch_exec_credential
 from kinky.bootstrap.rotation.journal import Journal
-from kinky.components import identity, steps
+from kinky.components.properties import Properties, describe
+from kinky.components.steps import identity
+from kinky.components.steps.claim import ClaimInputs, ClaimOutputs, ClaimStep
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
@@ -89,61 +91,70 @@ def test_fault_00_nothing_is_touched_where_the_cluster_is_not_ours(
     assert writes(kept) == []
 
 
-def properties(**more: object) -> dict[str, object]:
-    known = {"host_uid": OURS.host_uid, "cluster_id": OURS.cluster_id}
-    access = {"host_kubeconfig": "/k", "host_context": "", "namespace": "ns", "cluster": "dev"}
-    return {**access, **known, **more}
+def asked(**changed: str) -> Properties:
+    """Return what the step of the identity is asked for, which names no identity."""
+    return {"access": describe(replace(OURS, host_uid="", cluster_id="", **changed))}
+
+
+MADE: Properties = {**asked(), "host_uid": OURS.host_uid, "cluster_id": OURS.cluster_id}
 
 
 def test_fault_00_the_guard_stops_a_destroy_that_pulumi_runs_by_itself(host: FakeConnection) -> None:
     add_host(host, uid="other-host", cluster_id="other-cluster")
     with pytest.raises(HostError, match="is not the host"):
-        identity.HostGuardStep().delete("id", properties())
+        identity.HostGuardStep().delete("id", {"access": describe(OURS)})
     host.objects["/api/v1/namespaces/kube-system"]["metadata"]["uid"] = "our-host"
     host.objects[f"{NS}/configmaps/dev-record"]["data"]["clusterId"] = "our-cluster"
-    identity.HostGuardStep().delete("id", properties())
+    identity.HostGuardStep().delete("id", {"access": describe(OURS)})
 
 
 def test_fault_00_the_claim_deletes_no_namespace_of_another_host(host: FakeConnection) -> None:
     add_host(host, uid="other-host", cluster_id="other-cluster")
-    made = properties(namespace_created=True, residue_seconds=1.0, retained=[], stack=STACK, settings="{}")
+    inputs = ClaimInputs(
+        access=OURS,
+        stack=STACK,
+        settings="{}",
+        create_namespace=True,
+        namespace_body={},
+        residue_seconds=1.0,
+        retained=(),
+    )
     with pytest.raises(HostError, match="is not the host"):
-        steps.ClaimStep().delete("id", made)
+        ClaimStep().delete("id", describe(inputs) | describe(ClaimOutputs(namespace_created=True)))
     assert writes(host) == []
 
 
 def test_fault_00_each_preview_compares_the_host_with_the_state(host: FakeConnection) -> None:
     add_host(host, uid="other-host", cluster_id="our-cluster")
     with pytest.raises(HostError, match="is not the host"):
-        identity.ClusterIdentityStep().diff("id", properties(), properties())
+        identity.ClusterIdentityStep().diff("id", MADE, asked())
     host.objects["/api/v1/namespaces/kube-system"]["metadata"]["uid"] = "our-host"
-    assert not identity.ClusterIdentityStep().diff("id", properties(), properties()).changes
+    assert not identity.ClusterIdentityStep().diff("id", MADE, asked()).changes
 
 
 def test_fault_00_a_refresh_on_another_host_fails(host: FakeConnection) -> None:
     add_host(host, uid="other-host", cluster_id="our-cluster")
     with pytest.raises(HostError, match="is not the host"):
-        identity.ClusterIdentityStep().read("id", properties())
+        identity.ClusterIdentityStep().read("id", MADE)
     host.objects["/api/v1/namespaces/kube-system"]["metadata"]["uid"] = "our-host"
-    assert identity.ClusterIdentityStep().read("id", properties()).outs == properties()
+    assert identity.ClusterIdentityStep().read("id", MADE).outs == MADE
 
 
 @pytest.mark.parametrize(("key", "setting"), [("cluster", "cluster.name"), ("namespace", "host.namespace")])
 def test_fault_00_another_name_does_not_replace_the_cluster(host: FakeConnection, key: str, setting: str) -> None:
     add_host(host, uid="our-host", cluster_id="our-cluster")
     with pytest.raises(HostError, match=f"{setting} = other: the stack's cluster was made with"):
-        identity.ClusterIdentityStep().diff("id", properties(), properties(**{key: "other"}))
+        identity.ClusterIdentityStep().diff("id", MADE, asked(**{key: "other"}))
 
 
 def test_fault_00_the_identity_is_known_before_anything_is_made_and_stays(host: FakeConnection) -> None:
     host.add("/api/v1/namespaces", "kube-system", metadata={"uid": "our-host"})
     step = identity.ClusterIdentityStep()
-    inputs = {key: value for key, value in properties().items() if key not in ("host_uid", "cluster_id")}
-    made = step.create(dict(inputs)).outs or {}
+    made = step.create(asked()).outs or {}
     assert made["host_uid"] == "our-host"
     assert len(made["cluster_id"]) == 32
     assert writes(host) == []
-    again = step.update("id", made, {**inputs, "host_kubeconfig": "/elsewhere"}).outs or {}
+    again = step.update("id", made, asked(kubeconfig="/elsewhere")).outs or {}
     assert (again["host_uid"], again["cluster_id"]) == (made["host_uid"], made["cluster_id"])
 
 
@@ -219,9 +230,9 @@ def test_fault_00_the_files_of_this_machine_are_those_of_one_cluster(host: FakeC
 def test_fault_06_the_state_decides_and_not_the_checkout(host: FakeConnection) -> None:
     step = identity.ClusterIdentityStep()
     add_host(host, uid="our-host", cluster_id="our-cluster")
-    assert not step.diff("id", properties(), properties()).changes
+    assert not step.diff("id", MADE, asked()).changes
     with pytest.raises(HostError, match="already holds a cluster dev of another stack: organization/kinky/dev") as told:
-        step.check({}, properties())
+        step.check({}, asked())
     assert "kinky up --take-over" in str(told.value)
 
 
@@ -233,7 +244,7 @@ def test_fault_06_a_lost_state_is_taken_over_and_the_old_one_has_no_say(
     with pytest.raises(HostError, match="of another stack"):
         record.ensure_record(new, STACK, {})
     monkeypatch.setenv(record.TAKE_OVER, "dev")
-    assert identity.ClusterIdentityStep().check({}, properties()).failures == []
+    assert identity.ClusterIdentityStep().check({}, asked()).failures == []
     record.ensure_record(new, STACK, {}, take_over=record.is_taken_over("dev"))
     HostApi.connect(new).require_host()
     with pytest.raises(HostError, match="holds another inner cluster dev"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import base64
 import io
-import json
 import os
 import stat
 import subprocess
@@ -15,99 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import requests
-import urllib3
-import yaml
 
 from kinky import border, paths
-from kinky.cli import main, passphrase, stack_engine
+from kinky.cli import main, passphrase
 from kinky.cli.secrets import read_value
-from kinky.embedded import archive
 from kinky.errors import HostError, KinkyError
 from kinky.retry import Pending, wait_until
-from kinky.scan.clean import clean, clean_urls
-from kinky.scan.secret import KnownSecret, SecretClass
 from kinky.vault.token import find_tokens, read_token
+from tests.unit.foreign_errors import FOREIGN, PEM, SECRET, bad_json, bad_key
 
 ROOT = Path(__file__).resolve().parents[2]
-SECRET = "hunter2-and-hunter3"
-PEM = "-----BEGIN PRIVATE KEY-----\n" + "A" * 64 + "\n-----END PRIVATE KEY-----"
-
-
-def bad_header() -> None:
-    requests.get("http://127.0.0.1:1", headers={"Authorization": f"Bearer {SECRET}\n"}, timeout=1)
-
-
-def bad_header_of_urllib3() -> None:
-    import http.client
-
-    connection = http.client.HTTPConnection("127.0.0.1:1")
-    connection.putrequest("GET", "/")
-    connection.putheader("Authorization", f"Bearer {SECRET}\n")
-
-
-def bad_yaml() -> None:
-    yaml.safe_load(f"password: {SECRET}\n\tx")
-
-
-def bad_json() -> None:
-    try:
-        json.loads(f'{{"password": "{SECRET}"')
-    except ValueError as error:
-        raise ValueError(f"cannot parse {{'password': '{SECRET}'}}") from error
-
-
-def bad_environment() -> None:
-    subprocess.run(["true"], env={"PASS": f"{SECRET}\0"}, check=True)
-
-
-def bad_command() -> None:
-    subprocess.run(["sh", "-c", "exit 3", SECRET], check=True)
-
-
-def bad_url() -> None:
-    urllib3.util.parse_url(f"https://me:{SECRET}@host:port")
-
-
-def bad_key() -> None:
-    raise KeyError(SECRET)
-
-
-def bad_letters() -> None:
-    f"{SECRET}ł".encode("latin-1")
-
-
-def bad_group() -> None:
-    raise ExceptionGroup(SECRET, [ValueError(SECRET), TypeError(SECRET)])
-
-
-def bad_note() -> None:
-    error = RuntimeError(SECRET)
-    error.add_note(SECRET)
-    raise error
-
-
-def bad_library_error() -> None:
-    class ProxyError(OSError):
-        """Like those of requests: a text where others have a number."""
-
-    raise ProxyError(f"http://me:{SECRET}@proxy")
-
-
-FOREIGN = [
-    bad_header,
-    bad_header_of_urllib3,
-    bad_yaml,
-    bad_json,
-    bad_environment,
-    bad_command,
-    bad_url,
-    bad_key,
-    bad_letters,
-    bad_group,
-    bad_note,
-    bad_library_error,
-]
 
 
 @pytest.fixture
@@ -305,56 +221,6 @@ def test_fault_02_what_a_wait_tolerates_is_told_without_its_text() -> None:
 
     wait_until(check, what="it", deadline_seconds=5, every_seconds=0.01, on_change=seen.append, tolerate=(ValueError,))
     assert seen == ["ValueError"]
-
-
-def test_fault_02_a_proxy_with_a_password_is_not_told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("https_proxy", f"http://me:{SECRET}@127.0.0.1:port")
-    assert not archive.unpack({"url": "https://example.invalid/x", "sha256": "", "members": {}}, Path())
-    assert SECRET not in capsys.readouterr().err
-
-
-def test_fault_02_what_pulumi_says_of_a_backend_is_told_without_its_password() -> None:
-    error = stack_engine.EngineError.__new__(stack_engine.EngineError)
-    Exception.__init__(error, f"could not open postgres://me:{SECRET}@127.0.0.1/db")
-    told = stack_engine._unseen("stack select", error)
-    assert told == "\ncould not open postgres://[taken out]@127.0.0.1/db"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"Authorization: Bearer {SECRET}",
-        f"Authorization: Basic {SECRET}",
-        f"postgres://me:{SECRET}@host/db",
-        f"password={SECRET}&x=1",
-        "hvs.CAESIJrandomrandomrandom",
-        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.signature",
-        PEM,
-        PEM.replace("-----END PRIVATE KEY-----", ""),
-    ],
-)
-def test_fault_02_what_looks_like_a_secret_is_taken_out(text: str) -> None:
-    cleaned = clean(f"before {text}")
-    assert cleaned.startswith("before ")
-    assert "[taken out]" in cleaned
-    for part in (SECRET, "CAESI", "eyJ", "signature", "AAAA"):
-        assert part not in cleaned
-
-
-def test_fault_02_a_known_secret_is_taken_out_in_every_encoding() -> None:
-    known = KnownSecret(SecretClass.STORE_VALUE, "x", SECRET.encode())
-    for form in (SECRET, SECRET.encode().hex(), json.dumps({"a": SECRET}), base64.b64encode(SECRET.encode()).decode()):
-        cleaned = clean(f"text {form}", [known])
-        assert form not in cleaned
-        assert "text" in cleaned
-
-
-def test_fault_02_plain_text_stays_as_it_is() -> None:
-    text = "secretsStore.vault.token: unknown key; see https://example.com/x@y and /home/me/.vault-token"
-    assert clean(text) == text
-    assert clean_urls("https://host/a:b@c") == "https://host/a:b@c"
 
 
 def test_fault_02_the_border_costs_no_start(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from tests.unit.scan import test_every_kind as every_kind
 from tests.unit.scan import test_s2_self_test as self_test
 from tests.unit.scan.machine import Machine
 from tests.unit.scan.test_every_kind import machine  # noqa: F401 - a fixture
-from tests.unit.test_bootstrap_store import host, inner, operator  # noqa: F401 - fixtures
+from tests.unit.test_bootstrap_store import host, operator  # noqa: F401 - fixtures
 
 FAILED: Final = (AssertionError, pytest.fail.Exception)
 """How a test fails: its own assertion, or pytest's when nothing was raised."""

@@ -16,7 +16,7 @@ HEAVY = ("aiohttp", "hvac", "jinja2", "jsonschema", "kubernetes", "pulumi_kubern
         # `kinky credential`, which kubectl and each provider of the inner cluster start.
         ("kinky.cli.access, kinky.bootstrap.credential", ()),
         # The server of the live steps.
-        ("kinky.components.steps, kinky.components.store_steps, kinky.components.console", ()),
+        ("kinky.components.steps", ()),
         # The program reads a configuration and renders templates.
         ("kinky.program", ("jinja2", "jsonschema", "pydantic")),
         # `kinky up` and `preview` read a configuration.

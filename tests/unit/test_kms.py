@@ -138,7 +138,7 @@ def test_a_control_plane_gets_the_socket_s_folder_and_waits_for_it() -> None:
     assert server["extraVolumes"] == [
         {"name": "kms", "hostPath": "/run/kms", "mountPath": "/run/kms", "readOnly": True, "pathType": "Directory"}
     ]
-    facts = [build_node_facts(cfg, node, addresses, generation=1).get("kmsSocket") for node in nodes]
+    facts = [build_node_facts(cfg, node, addresses).get("kmsSocket") for node in nodes]
     assert facts == [SOCKET, None], "a worker has no API server"
 
 

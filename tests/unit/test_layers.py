@@ -1,4 +1,4 @@
-"""The architecture, checked by reading the source: who may import whom, where each third-party package lives, sizes."""
+"""The architecture, checked by reading the source: who may import whom, where packages live, sizes, also of tests."""
 
 import ast
 import sys
@@ -64,6 +64,7 @@ FUNCTION_LINES = 50
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 every_module = pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 
 
@@ -136,7 +137,7 @@ def test_a_package_is_imported_only_at_its_home(module: Path) -> None:
     assert not faults
 
 
-@every_module
+@pytest.mark.parametrize("module", [*MODULES, *TESTS], ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_is_short_and_so_are_its_functions(module: Path) -> None:
     lines = len(module.read_text().splitlines())
     assert lines <= MODULE_LINES, f"{lines} lines"

@@ -105,7 +105,7 @@ def test_definitions_keep_what_the_program_serves() -> None:
     assert kept["name"] == "v1"
     spec = kept["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     assert spec["description"] == {"type": "string"}
-    assert sorted(spec["provider"]["properties"]) == ["fake", "kubernetes", "vault"]
+    assert sorted(spec["provider"]["properties"]) == ["kubernetes", "vault"]
 
 
 def test_without_an_image_the_message_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

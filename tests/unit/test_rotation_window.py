@@ -18,7 +18,8 @@ from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from kinky.retry import Pending
 from tests.unit.fake_api import FakeConnection
-from tests.unit.fake_forward_host import FakeHost, Guest, Loop, Pod
+from tests.unit.fake_forward_guest import Guest, Loop
+from tests.unit.fake_forward_host import FakeHost, Pod
 
 PODS = "/api/v1/namespaces/ns/pods"
 NODE = "dev-control-plane-1"

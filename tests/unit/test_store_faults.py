@@ -19,7 +19,7 @@ from kinky.components.secrets_store import PROOF_LIMIT_SECONDS
 from kinky.errors import HostError, WaitError
 from kinky.kube import resources
 from tests.unit.fake_store import CANARIES, INNER_SECRETS, STORE, STORES, Operator, build_token, set_store
-from tests.unit.test_bootstrap_store import ACCESS, host, inner, operator, prove  # noqa: F401 - fixtures
+from tests.unit.test_bootstrap_store import ACCESS, host, operator, prove  # noqa: F401 - fixtures
 
 HINT = "hint: kubectl describe clustersecretstore kinky; kubectl logs -n kinky-system deploy/external-secrets"
 RENEW = "hint: pulumi up renews it"

@@ -11,6 +11,8 @@ from kinky import names
 from kinky.manifests.body import Body, Late, build_namespace
 from kinky.manifests.external_secrets import build_token_right
 from kinky.manifests.store_reader import build_reader
+from kinky.manifests.store_reader import decoy_key as decoy_key
+from kinky.manifests.store_reader import remote_key as remote_key
 from kinky.topology.addresses import api_ip
 
 if TYPE_CHECKING:
@@ -32,16 +34,6 @@ def has_token() -> bool:
 def has_server() -> bool:
     """The inner cluster's own rules say who may read."""
     return False
-
-
-def remote_key(cfg: KinkyConfig, value: str) -> str:
-    """Return the name of the value's Secret."""
-    return names.store_secret(cfg.cluster.name, value)
-
-
-def decoy_key(cfg: KinkyConfig) -> str:
-    """Return the name of a Secret that is not the store's."""
-    return names.store_decoy(cfg.cluster.name)
 
 
 def build_source(cfg: KinkyConfig) -> tuple[Body, ...]:

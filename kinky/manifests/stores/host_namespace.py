@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from kinky import names
 from kinky.manifests.body import Body, Late
 from kinky.manifests.store_reader import build_reader
+from kinky.manifests.store_reader import decoy_key as decoy_key
+from kinky.manifests.store_reader import remote_key as remote_key
 
 if TYPE_CHECKING:
     from kinky.config.model import KinkyConfig
@@ -29,16 +31,6 @@ def has_token() -> bool:
 def has_server() -> bool:
     """The host's own rules say who may read."""
     return False
-
-
-def remote_key(cfg: KinkyConfig, value: str) -> str:
-    """Return the name of the value's Secret."""
-    return names.store_secret(cfg.cluster.name, value)
-
-
-def decoy_key(cfg: KinkyConfig) -> str:
-    """Return the name of a Secret that is not the store's."""
-    return names.store_decoy(cfg.cluster.name)
 
 
 def build_source(cfg: KinkyConfig) -> tuple[Body, ...]:

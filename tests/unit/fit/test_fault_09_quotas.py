@@ -1,7 +1,6 @@
 """Quotas count what the API counts, by scope, kind and StorageClass, and nothing else."""
 
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,16 +11,11 @@ from kubernetes.utils.quantity import parse_quantity as parse_as_library
 from kinky.kube.quantities import parse_quantity
 from kinky.kube.records import QuotaStatus
 from tests.unit.fake_api import FakeConnection
-from tests.unit.fitting_host import build_host, fits, make_config, refuse
+from tests.unit.fitting_host import fits, make_config, refuse
 
 QUOTAS = "/api/v1/namespaces/ns/resourcequotas"
 FORBIDDEN = {"reason": "Forbidden"}
 LABELS = {"kinky.dev/cluster": "dev", "app.kubernetes.io/managed-by": "kinky"}
-
-
-@pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeConnection:
-    return build_host(monkeypatch, tmp_path)
 
 
 def add_quota(host: FakeConnection, hard: dict[str, str], **spec: Any) -> None:

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +9,7 @@ import pytest
 from kinky.bootstrap import fit
 from kinky.kube.quantities import parse_quantity
 from tests.unit.fake_api import FakeConnection
-from tests.unit.fitting_host import ACCESS, add_kubevirt, add_node, build_host, make_config, refuse
-
-
-@pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeConnection:
-    return build_host(monkeypatch, tmp_path)
+from tests.unit.fitting_host import ACCESS, add_kubevirt, add_node, make_config, refuse
 
 
 def test_a_host_that_fits(host: FakeConnection) -> None:

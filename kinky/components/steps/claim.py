@@ -1,0 +1,77 @@
+"""The claim of a cluster's name on the host: made before all else, gone when nothing else is left."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from kinky import names
+from kinky.bootstrap import namespace, orphans, record, residue
+from kinky.components.live_step import LiveStep, Step, StepInputs
+from kinky.components.properties import Limit
+from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
+from kinky.manifests.body import Body
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimInputs(StepInputs):
+    """Which cluster it is, and what must go before its record."""
+
+    stack: str
+    """Organization, project and stack."""
+    settings: str
+    """Those that cannot change, as JSON: the engine would make each number a float."""
+    create_namespace: bool
+    namespace_body: Body
+    residue_seconds: Limit
+    retained: tuple[str, ...]
+    """Kinds and names of the objects that stay."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimOutputs:
+    """What was made besides the record."""
+
+    namespace_created: bool
+
+
+class ClaimStep(Step[ClaimInputs, ClaimOutputs]):
+    """Take the cluster's name on the host; give it back when nothing else is left."""
+
+    def _run(self, inputs: ClaimInputs, previous: ClaimOutputs | None) -> ClaimOutputs:
+        access = inputs.access
+        created = inputs.create_namespace and namespace.ensure_namespace(access, inputs.namespace_body)
+        record.ensure_record(
+            access, inputs.stack, json.loads(inputs.settings), take_over=record.is_taken_over(access.cluster)
+        )
+        if created:
+            # After the record: it shows that the cluster is this stack's.
+            namespace.ensure_ground(access, inputs.namespace_body)
+        return ClaimOutputs(namespace_created=created)
+
+    def _undo(self, inputs: ClaimInputs, outputs: ClaimOutputs) -> None:
+        access = inputs.access
+        residue.remove_local_state(access.cluster)
+        ignore = [f"ConfigMap/{names.cluster_record(access.cluster)}", *inputs.retained]
+        orphans.delete_orphans(access, ignore=ignore)
+        residue.wait_residue_gone(access, limit_seconds=inputs.residue_seconds, ignore=ignore)
+        record.delete_record(access)
+        if outputs.namespace_created and not inputs.retained:
+            namespace.delete_namespace(access, limit_seconds=inputs.residue_seconds)
+
+    def _require_host(self, access: HostAccess, *, is_made: bool) -> None:
+        # Before a run there may be no record, and a cluster to be taken over still has the old one.
+        HostApi.connect(access).require_host(is_recorded=is_made)
+
+    def _is_due(self, inputs: ClaimInputs, outputs: ClaimOutputs) -> bool:
+        access = inputs.access
+        if record.fetch_record(HostApi.connect(access), access.cluster) is None:
+            return True
+        return outputs.namespace_created and namespace.is_ground_wrong(access, inputs.namespace_body)
+
+
+class Claim(LiveStep[ClaimInputs, ClaimOutputs]):
+    """The cluster's record and the residue guard: created first, deleted last, when no other object is left."""
+
+    step = ClaimStep

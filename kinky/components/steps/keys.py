@@ -1,0 +1,96 @@
+"""The keys of a cluster and the certificates of its workers: in Secrets of the host, known here by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kinky.bootstrap import keys, node_credentials
+from kinky.bootstrap.keys import KeyRecord
+from kinky.bootstrap.node_credentials import NodeCredentialRecord
+from kinky.components.live_step import LiveStep, Step, StepInputs
+from kinky.components.properties import Identity
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterKeysInputs(StepInputs):
+    """How the cluster encrypts."""
+
+    kms_config: str
+    """The API server's encryption configuration if a KMS encrypts, else empty; it holds no key."""
+
+
+class ClusterKeysStep(Step[ClusterKeysInputs, KeyRecord]):
+    """Make the cluster's keys once, straight into a host Secret."""
+
+    def _run(self, inputs: ClusterKeysInputs, previous: KeyRecord | None) -> KeyRecord:
+        return keys.ensure_cluster_keys(inputs.access, inputs.access.cluster, kms_config=inputs.kms_config)
+
+    def _undo(self, inputs: ClusterKeysInputs, outputs: KeyRecord) -> None:
+        keys.delete_key_secret(inputs.access, outputs.secret_name)
+
+
+class ClusterKeys(LiveStep[ClusterKeysInputs, KeyRecord]):
+    """The certificate authorities and the encryption key, in a host Secret of this name."""
+
+    step = ClusterKeysStep
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeCredentialsInputs(StepInputs):
+    """Whose certificates they are."""
+
+    node: Identity
+    address: str
+    """The node's S-address."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeCredentialsOutputs(NodeCredentialRecord):
+    """The certificates in use, and all Secrets that were made for the node."""
+
+    generation: int
+    all_secret_names: tuple[str, ...]
+
+
+class NodeCredentialsStep(Step[NodeCredentialsInputs, NodeCredentialsOutputs]):
+    """Sign a worker's kubelet certificates; again, under another name, at half of their life."""
+
+    def _run(self, inputs: NodeCredentialsInputs, previous: NodeCredentialsOutputs | None) -> NodeCredentialsOutputs:
+        generation = previous.generation if previous and _is_old(previous) else 1
+        record = _ensure(inputs, generation)
+        # The record of the last run may be older than the certificates: a rotation replaces them under their name.
+        if _is_old(record):
+            generation += 1
+            record = _ensure(inputs, generation)
+        # A running VM keeps the old Secret until it restarts, so both stay until the node goes.
+        known = previous.all_secret_names if previous else ()
+        return NodeCredentialsOutputs(
+            secret_name=record.secret_name,
+            not_after=record.not_after,
+            fingerprints=record.fingerprints,
+            generation=generation,
+            all_secret_names=tuple(dict.fromkeys((*known, record.secret_name))),
+        )
+
+    def _undo(self, inputs: NodeCredentialsInputs, outputs: NodeCredentialsOutputs) -> None:
+        for secret_name in outputs.all_secret_names:
+            keys.delete_key_secret(inputs.access, secret_name)
+
+    def _is_due(self, inputs: NodeCredentialsInputs, outputs: NodeCredentialsOutputs) -> bool:
+        return _is_old(outputs)
+
+
+class NodeCredentials(LiveStep[NodeCredentialsInputs, NodeCredentialsOutputs]):
+    """A worker's kubelet certificates, in a host Secret of this name."""
+
+    step = NodeCredentialsStep
+
+
+def _ensure(inputs: NodeCredentialsInputs, generation: int) -> NodeCredentialRecord:
+    return node_credentials.ensure_node_credentials(
+        inputs.access, inputs.access.cluster, inputs.node, inputs.address, generation=generation
+    )
+
+
+def _is_old(record: NodeCredentialRecord) -> bool:
+    return node_credentials.is_renewal_due(record.not_after)
