@@ -7,7 +7,7 @@ from typing import Final
 
 from kinky import names
 from kinky.config.model import KinkyConfig
-from kinky.manifests import images, pods
+from kinky.manifests import pods
 from kinky.manifests.body import (
     Body,
     app_selector,
@@ -75,8 +75,8 @@ def _kubeconfig(cfg: KinkyConfig) -> Body:
 def _daemon_set(cfg: KinkyConfig, data: dict[str, str]) -> Body:
     container = {
         "name": APP,
-        "image": images.kube_proxy(cfg),
-        "imagePullPolicy": images.PULL_POLICY,
+        "image": cfg.release.system_images["kube-proxy"],
+        "imagePullPolicy": pods.PULL_POLICY,
         "command": ["kube-proxy"],
         "args": [f"--config={CONFIG_DIR}/config.conf", "--hostname-override=$(NODE_NAME)"],
         "env": [pods.from_field("NODE_NAME", "spec.nodeName")],

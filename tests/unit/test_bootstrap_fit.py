@@ -250,8 +250,17 @@ def test_image_of_another_version(host: FakeConnection) -> None:
     fit.check_fit(make_config(), ACCESS, stack="me", image_kubernetes_version="v1.36.3")
     assert (
         "the node image was built for Kubernetes v1.35.0, cluster.kubernetesVersion is v1.36.3\n"
-        "hint: kinky image build makes an image for the wanted version"
+        "hint: kinky image build --release v1.36 makes an image for it"
     ) in refuse(make_config(), image_kubernetes_version="v1.35.0")
+
+
+def test_image_without_an_addon_of_the_release(host: FakeConnection) -> None:
+    cfg = make_config()
+    coredns = cfg.release.system_images["coredns"]
+    holds = set(cfg.release.system_images.values())
+    fit.check_fit(cfg, ACCESS, stack="me", image_kubernetes_version="v1.36.3", image_holds=holds)
+    message = refuse(cfg, image_kubernetes_version="v1.36.3", image_holds=holds - {coredns})
+    assert f"the node image does not hold {coredns}\n" in message
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from kinky.cli import main
 from kinky.errors import KinkyError
 from kinky.nodeimage import build, containerdisk, index
 from kinky.nodeimage.record import PLACE, build_record, parse_record
+from kinky.releases import default_release
 from tests.unit.documents import PLAIN_KUBECONFIG
 
 BUILT = "kinky.internal/node:v1.36.3-0123456789ab"
@@ -87,7 +88,7 @@ def test_fault_19_a_machine_on_which_nothing_was_built_learns_the_image(
     assert found == parse_record(make_record())
     assert found.definitions[0]["metadata"] == {"name": "x"} and found.cloud_init_schemas.network_data == {"b": 2}
     with pytest.raises(KinkyError):
-        build.current_node_image()
+        build.current_node_image(default_release())
 
 
 @pytest.mark.parametrize("layers", ["", "gz"])
