@@ -1,6 +1,6 @@
 """A stack of another release than the default one beside a stack of the default one, on one host.
 
-Skipped where no image of that release was built: `make image RELEASE=v1.35` takes as long as building Kubernetes does.
+Skipped where the programs of that release were not built, which takes as long as building Kubernetes does.
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from kinky import paths
+from kinky import process
+from kinky.embedded.toolchain import load_tools
+from kinky.nodeimage.build import current_node_image
 from kinky.releases import list_releases
-from tests.e2e.person import Person, borrow, is_ready
+from tests.e2e.person import KINKY, Person, borrow, is_ready
 
 OTHER = next(release for release in list_releases() if not release.default)
 pytestmark = [
     pytest.mark.host,
     pytest.mark.skipif(
-        not paths.current_node_image(OTHER.name).exists(),
-        reason=f"no node image of release {OTHER.name}: make image RELEASE={OTHER.name}",
+        not load_tools(OTHER)["kubernetes"].cache.exists(),
+        reason=f"no programs of release {OTHER.name}: make image RELEASE={OTHER.name}",
     ),
 ]
 
@@ -26,6 +28,16 @@ STACK = "local-other"
 """Git knows no stack file of this name, nor of the next."""
 NEIGHBOUR = "local-default"
 CHOICES = {"kinky:cluster": {"name": STACK, "kubernetesVersion": OTHER.kubernetes_version, "ephemeral": True}}
+IMAGE_SECONDS = 900.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def image(embedded_host: None) -> None:
+    """The node image of the release, on the host; nothing is built where its inputs did not change."""
+    process.run([KINKY, "image", "build", "--release", OTHER.name], reason="test", timeout_seconds=IMAGE_SECONDS)
+    # `host up` would also remove images that the other files have loaded and no object names yet.
+    archive = current_node_image(OTHER).archive
+    process.run([KINKY, "host", "load", archive], reason="test", timeout_seconds=IMAGE_SECONDS)
 
 
 @pytest.fixture(scope="module")
