@@ -76,7 +76,7 @@ def load_tools(release: Release | None = None) -> dict[str, Tool]:
     """Reads toolchain/tools.toml; the result maps a tool's name to its table.
 
     Args:
-        release: Whose versions the tools have, here and in all functions below; None means the default release.
+        release: Whose versions the tools have, here and below; None means the default release.
     """
     pins = (release or default_release()).tools
     return {name: _tool(name, entry, pins.get(name)) for name, entry in _tables().items()}
@@ -129,9 +129,9 @@ def module_path(name: str, *, release: Release | None = None) -> Path:
     return gobuild.module_folder(load_tools(release)[name], go=go_path())
 
 
-def ensure_tools(programs: Iterable[str], *, release: Release | None = None) -> dict[str, Path]:
-    """Makes every named program available; the result maps name to path."""
-    return {program: tool_path(program, release=release) for program in programs}
+def ensure_tools(programs: Iterable[str]) -> dict[str, Path]:
+    """Makes every named program of the default release available; the result maps name to path."""
+    return {program: tool_path(program) for program in programs}
 
 
 def list_tools(release: Release | None = None) -> list[ResolvedTool]:
