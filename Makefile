@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 STACK ?= dev
+RELEASE ?=
 ACCELERATOR ?=
 ifneq ($(filter-out auto kvm emulation container,$(ACCELERATOR)),)
 $(error ACCELERATOR = $(ACCELERATOR): must be auto, kvm, emulation or container)
@@ -28,13 +29,13 @@ check: ## look at the inner cluster from outside, through its exported kubeconfi
 down: venv ## destroy the stacks of the embedded host, stop it, remove its data (root)
 	$(KINKY) down
 
-host: image ## the embedded host with the node image on it, without a stack (root)
+host: image ## the embedded host with the node images on it, without a stack (root)
 	$(KINKY) host up $(if $(filter kvm emulation,$(ACCELERATOR)),--accelerator $(ACCELERATOR))
 
-image: packages venv ## the programs that KinKy uses, and the node image (root; NODE_FILES=DIR adds your files to it)
+image: packages venv ## the programs that KinKy uses, and the node image (root; RELEASE=v1.35, NODE_FILES=DIR adds your files)
 	@setup/go
-	$(KINKY) tools --ensure >/dev/null
-	$(KINKY) image build $(if $(NODE_FILES),--add "$(NODE_FILES)") >/dev/null
+	$(KINKY) tools --ensure $(if $(RELEASE),--release $(RELEASE)) >/dev/null
+	$(KINKY) image build $(if $(RELEASE),--release $(RELEASE)) $(if $(NODE_FILES),--add "$(NODE_FILES)") >/dev/null
 
 test: venv ## unit, program, golden and configuration tests; no root, under five minutes
 	$(PYTEST) -n auto

@@ -54,8 +54,6 @@ CONTAINER_LAUNCHER: Final = "container-launcher"
 """Program and image in a launcher pod whose guest is a container."""
 IMAGE_PREFIX: Final = "kinky.internal"
 """Not a host name: images are never pulled, so nothing may ever resolve it."""
-KUBERNETES_VERSION: Final = "v1.36.3"
-"""What toolchain/tools.toml builds, the node image carries and the embedded host runs."""
 ENDPOINT_PORT: Final = 6443
 HASH_LENGTH: Final = 8
 FINGERPRINT_LENGTH: Final = 12
@@ -173,7 +171,7 @@ def network_policy(cluster: str) -> str:
 
 
 def image_reference(kubernetes_version: str, content_hash: str) -> str:
-    """Return the reference of a node image, such as `kinky.internal/node:v1.36.3-0123456789ab`."""
+    """Return the reference of a node image, such as `kinky.internal/node:VERSION-0123456789ab`."""
     return f"{IMAGE_PREFIX}/node:{kubernetes_version}-{content_hash[:12]}"
 
 

@@ -49,6 +49,11 @@ def node_image_dir() -> Path:
     return cache_dir() / "node-image"
 
 
+def current_node_image(release: str) -> Path:
+    """Return the path of the record of the image of a release that was built last, whether or not it exists."""
+    return node_image_dir() / f"current-{release}.json"
+
+
 def host_dir() -> Path:
     """Return the private directory of the embedded host."""
     return _private(state_dir() / "host")

@@ -59,9 +59,15 @@ def prepare(raw: Mapping[str, object], *, source: str, stack: str) -> InnerClust
     refuse([*check_archive(config, base=base), *check_authority(config, base=base)], source=source)
     check_templates()
     access = find_host(config)
-    reference = config.image.reference or current_node_image().reference
+    reference = config.image.reference or current_node_image(config.release).reference
     image = find_record(reference, archive=find_archive(config, base=base))
-    fit = check_fit(config, access, stack=stack, image_kubernetes_version=image.kubernetes_version)
+    fit = check_fit(
+        config,
+        access,
+        stack=stack,
+        image_kubernetes_version=image.kubernetes_version,
+        image_holds=image.images,
+    )
     store = describe_store(config)
     for warning in (*fit.warnings, *warn_config(config), *check_store(store, access, config.cluster.name)):
         pulumi.log.warn(warning)

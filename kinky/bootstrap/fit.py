@@ -4,7 +4,7 @@ All problems are told together, each with what was seen. What cannot be read is 
 with rights in one namespace must not be refused for not seeing the nodes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from kinky.accelerator import Accelerator
@@ -49,13 +49,19 @@ class HostFit:
 
 
 def check_fit(
-    cfg: KinkyConfig, access: HostAccess, *, stack: str, image_kubernetes_version: str | None = None
+    cfg: KinkyConfig,
+    access: HostAccess,
+    *,
+    stack: str,
+    image_kubernetes_version: str | None = None,
+    image_holds: Collection[str] | None = None,
 ) -> HostFit:
     """Read the host and compare it with the configuration; touches nothing.
 
     Args:
         stack: Organization, project and stack, as Pulumi names them.
         image_kubernetes_version: What the chosen node image was built for, when that is known.
+        image_holds: The system images in it, when they are known.
 
     Raises:
         HostError: with all problems.
@@ -63,7 +69,8 @@ def check_fit(
     findings = Findings()
     findings.warnings += [UNATTESTED] if cfg.host.encryption_at_rest == "unknown" else []
     findings.refuse(
-        _check_image(cfg, image_kubernetes_version), "kinky image build makes an image for the wanted version"
+        _check_image(cfg, image_kubernetes_version, image_holds),
+        f"kinky image build --release {cfg.release.name} makes an image for it",
     )
     api = HostApi.connect(access)
     fit = _read_host(cfg, api, stack, findings) if _is_answering(api, findings) else None
@@ -77,12 +84,14 @@ def check_fit(
     return fit
 
 
-def _check_image(cfg: KinkyConfig, built_for: str | None) -> list[str]:
-    """Compare the version of the node image at hand, if it is known, with the one that is asked for."""
+def _check_image(cfg: KinkyConfig, built_for: str | None, holds: Collection[str] | None) -> list[str]:
+    """Compare the node image at hand, as far as it is known, with the release of the cluster."""
     wanted = cfg.cluster.kubernetes_version
-    if built_for in (None, wanted):
-        return []
-    return [f"the node image was built for Kubernetes {built_for}, cluster.kubernetesVersion is {wanted}"]
+    if built_for not in (None, wanted):
+        return [f"the node image was built for Kubernetes {built_for}, cluster.kubernetesVersion is {wanted}"]
+    # An older KinKy may have built it, for the same Kubernetes with other addons; no registry serves what is missing.
+    missing = sorted(set(cfg.release.system_images.values()).difference(holds)) if holds is not None else []
+    return [f"the node image does not hold {', '.join(missing)}"] if missing else []
 
 
 def _is_answering(api: HostApi, findings: Findings) -> bool:

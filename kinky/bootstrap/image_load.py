@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kinky import names, process
+from kinky.config.model import KinkyConfig
 from kinky.kube import resources
 from kinky.kube.connection import ApiError
 from kinky.kube.inner import InnerApi
@@ -20,8 +21,9 @@ START_SECONDS = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Loading:
-    """What is loaded, and by which kubectl; its kubeconfig names no key."""
+    """What is loaded into which cluster, and by which kubectl; its kubeconfig names no key."""
 
+    config: KinkyConfig
     archive: Path
     kubectl: Path
     kubeconfig: Path
@@ -44,7 +46,7 @@ def load_images(inner: InnerApi, nodes: Sequence[str], loading: Loading) -> None
 
 
 def _load(inner: InnerApi, node: str, loading: Loading) -> None:
-    with _loader(inner, node) as pod, loading.archive.open("rb") as archive:
+    with _loader(inner, loading.config, node) as pod, loading.archive.open("rb") as archive:
         process.run(
             [
                 *(loading.kubectl, "--kubeconfig", loading.kubeconfig, "--namespace", names.NAMESPACE_KINKY),
@@ -59,9 +61,9 @@ def _load(inner: InnerApi, node: str, loading: Loading) -> None:
 
 
 @contextmanager
-def _loader(inner: InnerApi, node: str) -> Iterator[str]:
+def _loader(inner: InnerApi, config: KinkyConfig, node: str) -> Iterator[str]:
     """Run the pod on the node and yield its name; another one of that name is of a `kinky load` that was killed."""
-    body = image_loader.build_loader(node)
+    body = image_loader.build_loader(config, node)
     name = str(body["metadata"]["name"])
     _remove(inner, name)
     inner.create(resources.PODS, body, namespace=names.NAMESPACE_KINKY)

@@ -22,6 +22,7 @@ from kinky.errors import ConfigError
 from kinky.nodeimage import floor
 from kinky.nodeimage.build import current_node_image
 from kinky.progress import note, phase
+from kinky.releases import Release
 
 VM: Final = "vm"
 """The ground of the host's VMs, whichever accelerator they have."""
@@ -105,7 +106,7 @@ def _measure_grounds(arguments: argparse.Namespace, stack_file: StackFile) -> di
 
     status = host.status()
     found: dict[str, Any] = {}
-    for ground in build_grounds(status.accelerator):
+    for ground in build_grounds(status.accelerator, stack_file.config.release):
         is_container = ground.accelerator is Accelerator.CONTAINER
         if arguments.ground not in (None, Accelerator.CONTAINER.value if is_container else VM):
             continue
@@ -119,15 +120,15 @@ def _measure_grounds(arguments: argparse.Namespace, stack_file: StackFile) -> di
     return found
 
 
-def build_grounds(accelerator: Accelerator) -> list[Ground]:
-    """Return the grounds of a host whose VMs have this accelerator."""
+def build_grounds(accelerator: Accelerator, release: Release) -> list[Ground]:
+    """Return the grounds of a host whose VMs have this accelerator, for nodes of a release."""
 
     def start_machines(nodes: Sequence[floor.FloorNode], folder: Path) -> AbstractContextManager[floor.Floor]:
         kind = "kvm" if accelerator is Accelerator.KVM else "tcg"
-        return floor.running(current_node_image(), nodes, folder=folder, accelerator=kind)
+        return floor.running(current_node_image(release), nodes, folder=folder, accelerator=kind)
 
     def start_containers(nodes: Sequence[floor.FloorNode], folder: Path) -> AbstractContextManager[floor.Floor]:
-        return bench_containers.running(current_node_image(), nodes, folder=folder)
+        return bench_containers.running(current_node_image(release), nodes, folder=folder)
 
     return [
         Ground(accelerator=accelerator, setting="auto", start_floor=start_machines, quick=False),

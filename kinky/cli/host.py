@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kinky.cli import options
+from kinky.errors import KinkyError
 from kinky.given_paths import resolve_given
 
 
@@ -36,7 +37,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     logs.add_argument("component", help="such as kubelet, etcd or kube-apiserver")
     options.set_run(logs, run_logs)
     load = actions.add_parser("load", help="import image archives (docker-archive), without a registry")
-    load.add_argument("archive", nargs="*", type=resolve_given, help="the archives (default: the current node image)")
+    load.add_argument("archive", nargs="*", type=resolve_given, help="the archives (default: the current node images)")
     options.set_run(load, run_load)
     return parser
 
@@ -87,10 +88,12 @@ def run_logs(arguments: argparse.Namespace) -> int:
 
 
 def run_load(arguments: argparse.Namespace) -> int:
-    """Import the archives that were named, or the node image that was built last."""
-    from kinky.embedded import host
-    from kinky.nodeimage.build import current_node_image
+    """Import the archives that were named, or the node image that was built last of each release."""
+    from kinky.embedded import host, store
 
-    for archive in arguments.archive or [current_node_image().archive]:
+    archives = arguments.archive or list(store.current_node_images().values())
+    if not archives:
+        raise KinkyError("no node image was built on this machine", hint="kinky image build, or name an archive")
+    for archive in archives:
         host.load(archive)
     return 0

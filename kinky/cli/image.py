@@ -1,9 +1,10 @@
-"""`kinky image`: the node image that all nodes boot from."""
+"""`kinky image`: the node images, one for each release; all nodes of a cluster boot from one."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+from functools import partial
 
 from kinky.cli import options
 from kinky.errors import KinkyError
@@ -12,7 +13,9 @@ from kinky.given_paths import resolve_given
 
 def build_parser(command: str) -> argparse.ArgumentParser:
     """Return the parser of `kinky image`."""
-    parser = options.command_parser(command, description="The node image: one immutable disk for all nodes.")
+    parser = options.command_parser(
+        command, description="The node image: one immutable disk for all nodes of a release of Kubernetes."
+    )
     actions = parser.add_subparsers(required=True, metavar="ACTION", parser_class=argparse.ArgumentParser)
     build = actions.add_parser("build", help="build it; nothing to do when its inputs did not change. Needs root.")
     build.add_argument(
@@ -21,8 +24,10 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         metavar="DIR",
         help="also put the files of this folder into it, with the layout of /",
     )
+    options.add_release(build, what="the release of Kubernetes that it is for")
     options.set_run(build, run_build)
-    show = actions.add_parser("show", help="print what was built last")
+    show = actions.add_parser("show", help="print what was built last for a release")
+    options.add_release(show, what="the release of Kubernetes that it is for")
     options.add_json(show)
     options.set_run(show, run_show)
     add = actions.add_parser("add", help="add an image that was built elsewhere, or has another name in a registry")
@@ -43,16 +48,25 @@ def run_build(arguments: argparse.Namespace) -> int:
     """Build the image and print its reference."""
     from kinky.embedded.toolchain import module_path, tool_path
     from kinky.nodeimage.build import build_node_image
+    from kinky.releases import find_release
 
-    print(build_node_image(tool_path, modules=module_path, added=arguments.add).reference)
+    release = find_release(arguments.release)
+    image = build_node_image(
+        release,
+        tools=partial(tool_path, release=release),
+        modules=partial(module_path, release=release),
+        added=arguments.add,
+    )
+    print(image.reference)
     return 0
 
 
 def run_show(arguments: argparse.Namespace) -> int:
-    """Print the record of the current image."""
+    """Print the record of a release's current image."""
     from kinky.nodeimage.build import current_node_image
+    from kinky.releases import find_release
 
-    image = current_node_image()
+    image = current_node_image(find_release(arguments.release))
     if arguments.json:
         # The paths are properties, which asdict leaves out.
         print(options.to_json({**dataclasses.asdict(image), "archive": image.archive, "disk": image.disk}))

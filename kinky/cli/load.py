@@ -52,6 +52,7 @@ def run_load(arguments: argparse.Namespace) -> int:
         raise KinkyError(f"no such node: {', '.join(unknown)}", hint=f"nodes of the cluster: {', '.join(there)}")
     for archive in arguments.archive:
         loading = Loading(
+            config=stack_file.config,
             archive=archive,
             kubectl=toolchain.tool_path("kubectl"),
             kubeconfig=paths.stack_dir(stack_file.cluster) / KUBECONFIG_FILE,

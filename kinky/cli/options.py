@@ -26,6 +26,11 @@ def add_stack(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_release(parser: argparse.ArgumentParser, *, what: str) -> None:
+    """Add --release, a name for `releases.find_release`."""
+    parser.add_argument("--release", metavar="NAME", help=f"{what}, such as v1.35 (default: the default release)")
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add --json."""
     parser.add_argument("--json", action="store_true", help="print JSON on standard output")

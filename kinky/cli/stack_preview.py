@@ -19,6 +19,7 @@ from kinky.config.load import load_config
 from kinky.kube.access import HostAccess
 from kinky.nodeimage.build import current_node_image
 from kinky.nodeimage.index import find_record
+from kinky.releases import default_release
 from kinky.render.cloud_config import CloudInitSchemas
 
 IMAGE = "kinky.internal/node:bench"
@@ -84,7 +85,7 @@ def measure(vms: int, *, cloud_init_schemas: CloudInitSchemas | None = None) -> 
 
 def main() -> int:
     """Print the seconds for a number of VMs, the first argument."""
-    schemas = find_record(current_node_image().reference).cloud_init_schemas
+    schemas = find_record(current_node_image(default_release()).reference).cloud_init_schemas
     print(round(measure(int(sys.argv[1]), cloud_init_schemas=schemas), 2))
     return 0
 

@@ -15,6 +15,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--ensure", nargs="*", metavar="NAME", help="make these programs available first (default: all of them)"
     )
+    options.add_release(parser, what="the release of Kubernetes whose programs they are")
     options.add_json(parser)
     options.set_run(parser, run_tools)
     return parser
@@ -23,15 +24,17 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 def run_tools(arguments: argparse.Namespace) -> int:
     """Print the table; with --ensure, make what is missing and print only what was asked for."""
     from kinky.embedded import toolchain
+    from kinky.releases import find_release
 
+    release = find_release(arguments.release)
     wanted = arguments.ensure
     if wanted is not None:
-        for name in wanted or [row.name for row in toolchain.list_tools()]:
+        for name in wanted or [row.name for row in toolchain.list_tools(release)]:
             # Looked up again each time: one build makes several programs.
-            if not any(row.name == name and row.path for row in toolchain.list_tools()):
+            if not any(row.name == name and row.path for row in toolchain.list_tools(release)):
                 with phase(f"making {name}"):
-                    toolchain.tool_path(name)
-    rows = [row for row in toolchain.list_tools() if not wanted or row.name in wanted]
+                    toolchain.tool_path(name, release=release)
+    rows = [row for row in toolchain.list_tools(release) if not wanted or row.name in wanted]
     if arguments.json:
         print(options.to_json([dataclasses.asdict(row) for row in rows]))
         return 0

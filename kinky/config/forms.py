@@ -105,7 +105,7 @@ def _check_image(text: str) -> Faults:
         yield from _check_digest(digest)
     registry, slash, path = rest.partition("/")
     if not slash:
-        yield "has no registry; write it first, as in registry.example/kinky/node:v1.36.3"
+        yield "has no registry; write it first, as in registry.example/kinky/node:v1"
     host, colon, port = registry.partition(":")
     yield from _REGISTRY.check(host)
     if colon and slash and not (port.isascii() and port.isdigit()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,12 +14,14 @@ from kinky.config.values import (
     AnnotationKey,
     AnnotationValue,
     Cidr,
+    ControlPlaneCount,
     Cores,
     CpuModel,
     DiskGib,
     EmptyOrLabel,
     FilePath,
     ImageReference,
+    KubernetesVersion,
     Label,
     LabelKey,
     LabelValue,
@@ -38,24 +40,7 @@ from kinky.config.values import (
     expand_ports,
     within,
 )
-
-KUBERNETES_VERSIONS: Final = (names.KUBERNETES_VERSION,)
-"""The versions that a node image can be built for; an image holds the system images of exactly one of them."""
-
-ControlPlaneCount = Annotated[
-    int,
-    Rule(
-        lambda count: None if count in (1, 3) else "must be 1 or 3, because etcd needs an odd number to keep a quorum",
-        {"enum": [1, 3]},
-    ),
-]
-KubernetesVersion = Annotated[
-    str,
-    Rule(
-        lambda version: None if version in KUBERNETES_VERSIONS else f"must be one of: {', '.join(KUBERNETES_VERSIONS)}",
-        {"enum": list(KUBERNETES_VERSIONS)},
-    ),
-]
+from kinky.releases import Release, default_release, find_by_kubernetes
 
 
 class Cluster(Section):
@@ -64,9 +49,9 @@ class Cluster(Section):
     name: Annotated[Name, never("the name of each object of the cluster contains it")]
     """Name of the inner cluster; the first part of every object's name on the host."""
     kubernetes_version: Annotated[KubernetesVersion, never("the nodes of a cluster are not upgraded yet")] = (
-        names.KUBERNETES_VERSION
+        default_release().kubernetes_version
     )
-    """Kubernetes of the inner cluster; the node image must be built for the same version."""
+    """Kubernetes of the inner cluster; each version has its own node image (`make image RELEASE=v1.35`)."""
     domain: Annotated[Subdomain, never("certificates and running pods contain names with it")] = "cluster.local"
     """DNS domain of the inner cluster's Services."""
     ephemeral: Annotated[bool, never("etcd's data would stay on the old disk")] = False
@@ -103,7 +88,7 @@ class Image(Section):
     """The node image."""
 
     reference: Annotated[ImageReference | None, AT_RESTART] = None
-    """Image of the nodes' root disk; `null` means the newest built one, which only the embedded host has."""
+    """Image of the nodes' root disk; `null`: the one built last for this version, which only the embedded host has."""
     archive: Annotated[Text | None, FREELY] = None
     """Path of an archive of that image: KinKy reads the image's record from it and checks its Kubernetes version."""
     pull_policy: Annotated[Literal["Always", "IfNotPresent", "Never"], AT_RESTART] = "IfNotPresent"
@@ -276,6 +261,11 @@ class KinkyConfig(Section):
         if names.is_dns_label(name) and not host.get("namespace"):
             return raw | {"host": host | {"namespace": f"kinky-{name}"[: names.DNS_LABEL_LIMIT].rstrip("-")}}
         return raw
+
+    @property
+    def release(self) -> Release:
+        """Return which versions go together in this cluster."""
+        return find_by_kubernetes(self.cluster.kubernetes_version)
 
     @property
     def local_port(self) -> int:

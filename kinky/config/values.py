@@ -15,6 +15,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from kinky import names
 from kinky.config import forms
 from kinky.config.spelling import Fault, spelled
+from kinky.releases import list_releases
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 OBJECT_NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
@@ -193,3 +194,19 @@ CpuModel = Annotated[str, matching(re.compile(LABEL_NAME), forms.find_cpu_model_
 """KubeVirt finds the model by a node's label, so it has the form of a label."""
 Cores = Annotated[int, within(1, 256)]
 DiskGib = Annotated[int, within(1, 65536)]
+ControlPlaneCount = Annotated[
+    int,
+    Rule(
+        lambda count: None if count in (1, 3) else "must be 1 or 3, because etcd needs an odd number to keep a quorum",
+        {"enum": [1, 3]},
+    ),
+]
+KUBERNETES_VERSIONS = tuple(release.kubernetes_version for release in list_releases())
+"""The versions that a node image can be built for; an image holds the system images of exactly one of them."""
+KubernetesVersion = Annotated[
+    str,
+    Rule(
+        lambda version: None if version in KUBERNETES_VERSIONS else f"must be one of: {', '.join(KUBERNETES_VERSIONS)}",
+        {"enum": list(KUBERNETES_VERSIONS)},
+    ),
+]

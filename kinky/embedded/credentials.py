@@ -8,10 +8,11 @@ import shutil
 import time
 from pathlib import Path
 
-from kinky import names, process
+from kinky import process
 from kinky.embedded import layout
 from kinky.embedded.layout import Layout
 from kinky.embedded.toolchain import tool_path
+from kinky.releases import default_release
 
 RENEW_AFTER_DAYS = 300
 """kubeadm signs for a year; a host that is started within the last two months of it gets new ones first."""
@@ -32,7 +33,7 @@ def build_kubeadm(place: Layout) -> list[dict[str, object]]:
             "apiVersion": "kubeadm.k8s.io/v1beta4",
             "kind": "ClusterConfiguration",
             "clusterName": layout.NODE_NAME,
-            "kubernetesVersion": names.KUBERNETES_VERSION,
+            "kubernetesVersion": default_release().kubernetes_version,
             "certificatesDir": str(place.pki),
             "controlPlaneEndpoint": f"{layout.NODE_ADDRESS}:{layout.API_PORT}",
             "networking": {"serviceSubnet": layout.SERVICE_CIDR, "podSubnet": layout.POD_CIDR},

@@ -154,15 +154,15 @@ def _complete(place: Layout, record: Record, wanted: str) -> None:
     verdict = accelerator.decide(place, record, wanted=wanted)
     machine.write_record(place, replace(record, accelerator=verdict.accelerator))
     container_guests.offer(place)
-    node_image = store.ensure_node_image(record)
+    node_images = store.ensure_node_images(record)
     kubevirt.deploy(place, accelerator=verdict.accelerator, since=since)
-    if node_image is not None:
+    if node_images:
         # Each takes more than a gigabyte; one that a VM or a pod names could not be had again.
         kinds = "virtualmachines,virtualmachineinstances,pods"
         objects = cluster.kubectl(
             place.kubeconfig, "get", kinds, "-A", "-o", "json", reason="see which images are used"
         )
-        store.remove_unused_node_images(record, current=node_image, objects=objects)
+        store.remove_unused_node_images(record, current=node_images, objects=objects)
     note(f"embedded host ready: export KUBECONFIG={place.kubeconfig}")
 
 

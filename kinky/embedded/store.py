@@ -89,38 +89,38 @@ def read_references(archive: Path) -> tuple[str, ...]:
     return found
 
 
-def current_node_image() -> tuple[str, Path] | None:
-    """Return reference and archive of the node image that was built last, or None."""
-    record = paths.node_image_dir() / "current.json"
-    if not record.is_file():
-        return None
-    entries = json.loads(record.read_text())
-    archive = record.parent / entries["directory"] / "image.tar"
-    return (str(entries["reference"]), archive) if archive.is_file() else None
+def current_node_images() -> dict[str, Path]:
+    """Return the archive of the node image that was built last of each release, by the image's reference."""
+    found = {}
+    for record in sorted(paths.node_image_dir().glob(paths.current_node_image("*").name)):
+        entries = json.loads(record.read_text())
+        archive = record.parent / entries["directory"] / "image.tar"
+        if archive.is_file():
+            found[str(entries["reference"])] = archive
+    return found
 
 
-def ensure_node_image(record: Record) -> str | None:
-    """Import the current node image if there is one and the host lacks it; return its reference."""
-    found = current_node_image()
-    if found is None:
-        return None
-    reference, archive = found
-    if reference not in list_images(record):
-        import_archive(record, archive, [reference])
-    return reference
+def ensure_node_images(record: Record) -> tuple[str, ...]:
+    """Import the current node image of each release unless the host has it; return their references."""
+    current = current_node_images()
+    present = list_images(record) if current else frozenset()
+    for reference, archive in current.items():
+        if reference not in present:
+            import_archive(record, archive, [reference])
+    return tuple(current)
 
 
-def remove_unused_node_images(record: Record, *, current: str, objects: str) -> None:
-    """Remove node images that are neither the current one nor named in the text of the host's objects."""
-    repository = current.rpartition(":")[0]
-    for reference in unused_images(list_images(record), repository=repository, current=current, objects=objects):
+def remove_unused_node_images(record: Record, *, current: Sequence[str], objects: str) -> None:
+    """Remove node images that are neither current ones nor named in the text of the host's objects."""
+    for reference in unused_images(list_images(record), current=current, objects=objects):
         ctr(record, "images", "remove", reference, reason="remove a node image that nothing uses")
 
 
-def unused_images(present: Iterable[str], *, repository: str, current: str, objects: str) -> list[str]:
-    """Return the images of the repository that are not the current one and are not named in the objects."""
+def unused_images(present: Iterable[str], *, current: Sequence[str], objects: str) -> list[str]:
+    """Return the images of the current ones' repositories that are not current and are not named in the objects."""
+    repositories = {reference.rpartition(":")[0] for reference in current}
     return sorted(
         reference
         for reference in present
-        if reference.startswith(f"{repository}:") and reference != current and reference not in objects
+        if reference.rpartition(":")[0] in repositories and reference not in current and reference not in objects
     )

@@ -21,11 +21,12 @@ from kinky import paths, process
 from kinky.embedded import archive, gobuild
 from kinky.errors import CommandError, KinkyError
 from kinky.file_lock import file_lock
+from kinky.releases import Pin, Release, default_release
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """One table of toolchain/tools.toml; the field names are its keys."""
+    """One table of toolchain/tools.toml, with the version that a release says; the field names are its keys."""
 
     name: str
     version: str
@@ -71,51 +72,72 @@ class ResolvedTool:
     path: Path | None
 
 
+def load_tools(release: Release | None = None) -> dict[str, Tool]:
+    """Reads toolchain/tools.toml; the result maps a tool's name to its table.
+
+    Args:
+        release: Whose versions the tools have, here and below; None means the default release.
+    """
+    pins = (release or default_release()).tools
+    return {name: _tool(name, entry, pins.get(name)) for name, entry in _tables().items()}
+
+
 @functools.cache
-def load_tools() -> dict[str, Tool]:
-    """Reads toolchain/tools.toml; the result maps a tool's name to its table."""
-    folder = paths.project_root() / "toolchain"
-    table = tomllib.loads((folder / "tools.toml").read_text())
-    return {name: _tool(name, entry, folder / name) for name, entry in table.items()}
+def _tables() -> Mapping[str, Mapping[str, Any]]:
+    return tomllib.loads((_folder() / "tools.toml").read_text())
 
 
-def _tool(name: str, entry: Mapping[str, Any], directory: Path) -> Tool:
-    lists = {key: tuple(entry[key]) for key in ("ldflags", "stage") if key in entry}
-    return Tool(name=name, directory=directory, **{**entry, **lists})
+def _folder() -> Path:
+    return paths.project_root() / "toolchain"
 
 
-def _owner(program: str) -> Tool:
-    for tool in load_tools().values():
+def _tool(name: str, entry: Mapping[str, Any], pin: Pin | None) -> Tool:
+    pin = pin or Pin(version=entry["version"], sum=entry.get("sum", ""))
+    major, minor, *_ = pin.version.removeprefix("v").split(".")
+    facts = {
+        **entry,
+        "version": pin.version,
+        "sum": pin.sum,
+        "ldflags": tuple(
+            flag.format(version=pin.version, major=major, minor=minor) for flag in entry.get("ldflags", ())
+        ),
+        "stage": tuple(entry.get("stage", ())),
+    }
+    return Tool(name=name, directory=_folder() / (pin.folder or name), **facts)
+
+
+def _owner(program: str, release: Release | None) -> Tool:
+    for tool in load_tools(release).values():
         if program in tool.programs:
             return tool
     raise KinkyError(f"unknown program: {program}", hint="toolchain/tools.toml lists what can be resolved")
 
 
-def tool_path(program: str) -> Path:
+def tool_path(program: str, *, release: Release | None = None) -> Path:
     """Path of a program, made first if need be; `go` is what makes the others, and has to be there.
 
     Raises KinkyError if no source works; the message says what each one answered.
     """
     if program == "go":
         return go_path()
-    tool = _owner(program)
+    tool = _owner(program, release)
     return _find(tool, program) or ensure_tool(tool) / program
 
 
-def module_path(name: str) -> Path:
+def module_path(name: str, *, release: Release | None = None) -> Path:
     """Folder with the source of a tool's module, of the pinned sum; fetched first if need be."""
-    return gobuild.module_folder(load_tools()[name], go=go_path())
+    return gobuild.module_folder(load_tools(release)[name], go=go_path())
 
 
 def ensure_tools(programs: Iterable[str]) -> dict[str, Path]:
-    """Makes every named program available; the result maps name to path."""
+    """Makes every named program of the default release available; the result maps name to path."""
     return {program: tool_path(program) for program in programs}
 
 
-def list_tools() -> list[ResolvedTool]:
+def list_tools(release: Release | None = None) -> list[ResolvedTool]:
     """Every program with its version, source (PATH, archive, build, script or missing) and path; builds nothing."""
     rows = []
-    for tool in load_tools().values():
+    for tool in load_tools(release).values():
         for program in tool.programs:
             found = _find(tool, program)
             rows.append(ResolvedTool(name=program, version=tool.version, source=_source(tool, found), path=found))

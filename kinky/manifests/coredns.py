@@ -6,7 +6,7 @@ from typing import Final
 
 from kinky import names
 from kinky.config.model import KinkyConfig
-from kinky.manifests import images, pods
+from kinky.manifests import pods
 from kinky.manifests.body import (
     Body,
     app_selector,
@@ -106,7 +106,7 @@ def _deployment(cfg: KinkyConfig, data: dict[str, str]) -> Body:
                     "tolerations": list(pods.OUR_TAINTS),
                     "affinity": pods.prefer_workers(),
                     "topologySpreadConstraints": pods.spread(app_selector(APP)),
-                    "containers": [_container()],
+                    "containers": [_container(cfg)],
                     "volumes": [{"name": "config", "configMap": {"name": APP}}],
                 },
             },
@@ -114,11 +114,11 @@ def _deployment(cfg: KinkyConfig, data: dict[str, str]) -> Body:
     }
 
 
-def _container() -> Body:
+def _container(cfg: KinkyConfig) -> Body:
     return {
         "name": APP,
-        "image": images.COREDNS,
-        "imagePullPolicy": images.PULL_POLICY,
+        "image": cfg.release.system_images["coredns"],
+        "imagePullPolicy": pods.PULL_POLICY,
         "args": ["-conf", "/etc/coredns/Corefile"],
         "ports": [
             {"name": "dns", "containerPort": 53, "protocol": "UDP"},

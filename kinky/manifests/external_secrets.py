@@ -1,7 +1,7 @@
 """External Secrets in its smallest form: one controller, no webhook, no certificate controller.
 
 A webhook that refuses when it is down would be a dependency lock, and the gate proves more than validation could.
-The custom resource definitions come with the node image. Flags are those of version 0.20.4.
+The custom resource definitions come with the node image. Flags are those of External Secrets 0.20.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kinky import names
-from kinky.manifests import images, pods
+from kinky.manifests import pods
 from kinky.manifests.body import (
     Body,
     app_selector,
@@ -59,7 +59,7 @@ def build_external_secrets(cfg: KinkyConfig) -> tuple[Body, ...]:
         ),
         build_cluster_role(WRITE_ROLE, app=APP, rules=[_secrets("create", "update", "patch", "delete")]),
         build_write_right(namespace),
-        _deployment(),
+        _deployment(cfg),
     )
 
 
@@ -113,7 +113,7 @@ def _secrets(*verbs: str) -> Body:
     return {"apiGroups": [""], "resources": ["secrets"], "verbs": list(verbs)}
 
 
-def _deployment() -> Body:
+def _deployment(cfg: KinkyConfig) -> Body:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -131,18 +131,18 @@ def _deployment() -> Body:
                     "securityContext": pods.unprivileged_user(),
                     "tolerations": list(pods.OUR_TAINTS),
                     "affinity": pods.prefer_workers(),
-                    "containers": [_container()],
+                    "containers": [_container(cfg)],
                 },
             },
         },
     }
 
 
-def _container() -> Body:
+def _container(cfg: KinkyConfig) -> Body:
     return {
         "name": APP,
-        "image": images.EXTERNAL_SECRETS,
-        "imagePullPolicy": images.PULL_POLICY,
+        "image": cfg.release.system_images["external-secrets"],
+        "imagePullPolicy": pods.PULL_POLICY,
         "args": list(ARGUMENTS),
         "readinessProbe": pods.http_probe("/healthz", HEALTH_PORT, period_seconds=10, failures=6),
         "livenessProbe": pods.http_probe("/healthz", HEALTH_PORT, period_seconds=60, failures=5, delay_seconds=120),

@@ -10,7 +10,7 @@ from typing import Final
 
 from kinky import names
 from kinky.config.model import KinkyConfig
-from kinky.manifests import images, pods
+from kinky.manifests import pods
 from kinky.manifests.body import (
     Body,
     build_cluster_role,
@@ -65,8 +65,8 @@ def _rules() -> list[Body]:
 def _container(cfg: KinkyConfig) -> Body:
     return {
         "name": APP,
-        "image": images.FLANNEL,
-        "imagePullPolicy": images.PULL_POLICY,
+        "image": cfg.release.system_images["flannel"],
+        "imagePullPolicy": pods.PULL_POLICY,
         "command": ["/flanneld"],
         # Packets leave from eth0 but peers know the node by its S-address.
         "args": ["--kube-subnet-mgr", "--ip-masq", "--iface=eth0", "--public-ip=$(NODE_IP)"],

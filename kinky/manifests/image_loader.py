@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from kinky import names
-from kinky.manifests import images, pods
+from kinky.config.model import KinkyConfig
+from kinky.manifests import pods
 from kinky.manifests.body import Body, inner_metadata
 
 APP: Final = "kinky-load"
@@ -17,7 +18,7 @@ LIFE_SECONDS: Final = 3600
 """It ends by itself when nobody removes it: who holds the socket is root on the node."""
 
 
-def build_loader(node: str) -> Body:
+def build_loader(cfg: KinkyConfig, node: str) -> Body:
     """Return the pod of one node; its namespace is no workload's, so it starts before the gate is open."""
     mounts = {CTR: "File", SOCKET: "Socket"}
     return {
@@ -34,8 +35,8 @@ def build_loader(node: str) -> Body:
             "containers": [
                 {
                     "name": CONTAINER,
-                    "image": images.PAUSE,
-                    "imagePullPolicy": images.PULL_POLICY,
+                    "image": cfg.release.system_images["pause"],
+                    "imagePullPolicy": pods.PULL_POLICY,
                     "securityContext": {**pods.restricted(), "runAsUser": 0},
                     "volumeMounts": [{"name": f"path-{index}", "mountPath": path} for index, path in enumerate(mounts)],
                 }

@@ -7,7 +7,7 @@ from typing import Final
 
 from kinky import names
 from kinky.config.model import KinkyConfig
-from kinky.manifests import images, pods
+from kinky.manifests import pods
 from kinky.manifests.body import (
     Body,
     build_cluster_role_binding,
@@ -72,8 +72,8 @@ def _kubeconfig(cfg: KinkyConfig) -> Body:
 def _container(cfg: KinkyConfig) -> Body:
     return {
         "name": APP,
-        "image": images.kube_proxy(cfg),
-        "imagePullPolicy": images.PULL_POLICY,
+        "image": cfg.release.system_images["kube-proxy"],
+        "imagePullPolicy": pods.PULL_POLICY,
         "command": ["kube-proxy"],
         "args": [f"--config={CONFIG_DIR}/config.conf", "--hostname-override=$(NODE_NAME)"],
         "env": [pods.from_field("NODE_NAME", "spec.nodeName")],

@@ -10,6 +10,9 @@ from kinky.manifests.body import Body, app_selector, inner_metadata, pod_metadat
 
 CONTROL_PLANE_LABEL: Final = "node-role.kubernetes.io/control-plane"
 
+PULL_POLICY: Final = "Never"
+"""A system image that a node lacks must fail at once: no registry serves these names."""
+
 EVERY_TAINT: Final[tuple[Body, ...]] = ({"operator": "Exists"},)
 """For what makes a node usable in the first place."""
 OUR_TAINTS: Final[tuple[Body, ...]] = (

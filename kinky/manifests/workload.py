@@ -6,7 +6,7 @@ from typing import Final
 
 from kinky import names
 from kinky.config.model import KinkyConfig
-from kinky.manifests import images, pods
+from kinky.manifests import pods
 from kinky.manifests.body import (
     Body,
     app_selector,
@@ -68,8 +68,8 @@ def _deployment(cfg: KinkyConfig) -> Body:
 def _container(cfg: KinkyConfig) -> Body:
     return {
         "name": APP,
-        "image": images.WEB,
-        "imagePullPolicy": images.PULL_POLICY,
+        "image": cfg.release.system_images["web"],
+        "imagePullPolicy": pods.PULL_POLICY,
         "env": [pods.variable("GREETING", cfg.workload.greeting), pods.from_field("NODE_NAME", "spec.nodeName")],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "readinessProbe": pods.http_probe("/healthz", PORT, period_seconds=5, failures=6),

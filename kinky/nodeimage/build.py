@@ -15,6 +15,7 @@ from kinky.errors import KinkyError
 from kinky.file_lock import file_lock
 from kinky.nodeimage import containerdisk, crds, debian, disk, index, preload, recipe, rootfs
 from kinky.nodeimage.record import build_record
+from kinky.releases import Release
 
 _NOT_BUILDING = ("floor.py", "index.py", "qemu.py", "segment.py")
 """Modules that use an image; a change in them does not change the image."""
@@ -51,12 +52,14 @@ class NodeImage:
         return self.directory / "record.json"
 
 
-def build_node_image(tools: recipe.Tools, *, modules: recipe.Tools, added: Path | None = None) -> NodeImage:
-    """Build the node image, or return the one that the same inputs have given before.
+def build_node_image(
+    release: Release, *, tools: recipe.Tools, modules: recipe.Tools, added: Path | None = None
+) -> NodeImage:
+    """Build the node image of a release, or return the one that the same inputs have given before.
 
     Args:
-        tools: Finds a program by its name.
-        modules: Finds the source folder of a tool by the tool's name.
+        tools: Finds a program of the release by its name.
+        modules: Finds the source folder of a tool of the release by the tool's name.
         added: A folder whose files and symbolic links come into the root file system as well.
 
     Raises:
@@ -71,34 +74,38 @@ def build_node_image(tools: recipe.Tools, *, modules: recipe.Tools, added: Path 
     recipe_dir = recipe.recipe_dir()
     with progress.phase("fetch the node's Debian packages"):
         base = debian.ensure_base(debian.parse_package_list((recipe_dir / "packages-rootfs.txt").read_text()))
-    content_hash = recipe.content_hash(_inputs(base, tools, added))
+    content_hash = recipe.content_hash(_inputs(release, base, tools, added))
     wanted = paths.node_image_dir() / content_hash[:16]
     with file_lock(paths.node_image_dir() / "build.lock"):
         if not (wanted / "image.json").exists():
             _check_space(wanted.parent)
             with debian.rename_when_done(wanted) as folder:
-                _build(folder, base=base, tools=tools, modules=modules, added=added, content_hash=content_hash)
-        image = _make_current(wanted)
+                _build(folder, release, base=base, tools=tools, modules=modules, added=added, content_hash=content_hash)
+        image = _make_current(wanted, release)
         index.save_record(image.reference, image.record.read_bytes())
         return image
 
 
-def current_node_image() -> NodeImage:
-    """Return the image that was built last.
+def current_node_image(release: Release) -> NodeImage:
+    """Return the image of a release that was built last.
 
     Raises:
         KinkyError: None was built.
     """
-    record = paths.node_image_dir() / "current.json"
+    record = paths.current_node_image(release.name)
     if not record.exists():
-        raise KinkyError(f"no node image: {record} is absent", hint="kinky image build")
+        raise KinkyError(
+            f"no node image of release {release.name} (Kubernetes {release.kubernetes_version}): {record} is absent",
+            hint=f"kinky image build --release {release.name}; kinky host up gives it to the embedded host",
+        )
     return _parse(json.loads(record.read_text()), beside=record)
 
 
-def _inputs(base: Path, tools: recipe.Tools, added: Path | None) -> dict[str, str]:
+def _inputs(release: Release, base: Path, tools: recipe.Tools, added: Path | None) -> dict[str, str]:
     parts = {f"program {name}": recipe.hash_file(tools(name)) for name in recipe.tool_names()}
     parts["recipe"] = recipe.hash_tree(recipe.recipe_dir())
     parts["build"] = recipe.hash_tree(Path(__file__).parent, without=_NOT_BUILDING)
+    parts["images"] = " ".join(sorted(release.system_images.values()))
     parts["packages"] = recipe.hash_file(base / "versions.txt")
     if added is not None:
         parts["added"] = recipe.hash_tree(added)
@@ -107,6 +114,7 @@ def _inputs(base: Path, tools: recipe.Tools, added: Path | None) -> dict[str, st
 
 def _build(
     folder: Path,
+    release: Release,
     *,
     base: Path,
     tools: recipe.Tools,
@@ -117,19 +125,19 @@ def _build(
     scratch = folder / "scratch"
     scratch.mkdir()
     root = scratch / "root"
-    reference = names.image_reference(names.KUBERNETES_VERSION, content_hash)
+    reference = names.image_reference(release.kubernetes_version, content_hash)
     with progress.phase("make the node's root file system"):
-        rootfs.build_rootfs(root, base=base / "root.tar", tools=tools, added=added)
+        rootfs.build_rootfs(root, release, base=base / "root.tar", tools=tools, added=added)
         (root / "usr/lib/kinky/image-id").write_text(f"{reference}\n")
     with progress.phase("unpack the system images into it"):
-        images = preload.preload_images(root, tools=tools, scratch=scratch)
+        preload.preload_images(root, references=release.system_images, tools=tools, scratch=scratch)
     with progress.phase("write the bootable disk"):
         disk.build_disk(root, target=folder / "disk.qcow2", seed=content_hash, scratch=scratch)
     described = {
         "reference": reference,
-        "kubernetesVersion": names.KUBERNETES_VERSION,
+        "kubernetesVersion": release.kubernetes_version,
         "contentHash": content_hash,
-        "images": list(images),
+        "images": list(release.system_images.values()),
     }
     parts = scratch / "parts"
     parts.mkdir()
@@ -144,7 +152,7 @@ def _build(
             disk=folder / "disk.qcow2",
             record=record,
             reference=reference,
-            version=names.KUBERNETES_VERSION,
+            version=release.kubernetes_version,
             content_hash=content_hash,
         )
     shutil.rmtree(scratch)
@@ -152,9 +160,9 @@ def _build(
     (folder / "image.json").write_text(json.dumps(described, indent=2) + "\n")
 
 
-def _make_current(folder: Path) -> NodeImage:
+def _make_current(folder: Path, release: Release) -> NodeImage:
     record = json.loads((folder / "image.json").read_text()) | {"directory": folder.name}
-    target = folder.parent / "current.json"
+    target = paths.current_node_image(release.name)
     scratch = target.with_suffix(".partial")
     scratch.write_text(json.dumps(record, indent=2) + "\n")
     scratch.replace(target)

@@ -50,10 +50,18 @@ def build_config(*, diff_ids: list[str], config: Mapping[str, Any]) -> bytes:
     return json.dumps(document, sort_keys=True).encode()
 
 
-def write_archive(target: Path, images: Iterable[SystemImage], *, programs: Mapping[str, Path], root: Path) -> None:
+def write_archive(
+    target: Path,
+    images: Iterable[SystemImage],
+    *,
+    references: Mapping[str, str],
+    programs: Mapping[str, Path],
+    root: Path,
+) -> None:
     """Write all images into one docker-archive.
 
     Args:
+        references: What each image is called in the archive, by its short name.
         programs: Where each image's program is, by the program's name.
         root: Root file system that extra programs, their libraries and certificates are taken from.
     """
@@ -71,7 +79,7 @@ def write_archive(target: Path, images: Iterable[SystemImage], *, programs: Mapp
                 member = tarfile.TarInfo(name)
                 member.size = len(body)
                 archive.addfile(member, io.BytesIO(body))
-            manifest.append({"Config": names[0], "RepoTags": [image.reference], "Layers": [names[1]]})
+            manifest.append({"Config": names[0], "RepoTags": [references[image.name]], "Layers": [names[1]]})
         body = json.dumps(manifest).encode()
         member = tarfile.TarInfo("manifest.json")
         member.size = len(body)

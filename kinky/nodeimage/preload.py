@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from kinky import process
@@ -20,14 +21,14 @@ _LAYER_BYTES = 1 << 20
 """Manifests and configurations are far smaller; every layer is larger."""
 
 
-def preload_images(root: Path, *, tools: recipe.Tools, scratch: Path) -> tuple[str, ...]:
-    """Unpack all system images below the root's /var/lib/kinky and return their names.
+def preload_images(root: Path, *, references: Mapping[str, str], tools: recipe.Tools, scratch: Path) -> None:
+    """Unpack all system images below the root's /var/lib/kinky, under the references that a release gives them.
 
     Databases land in `preload` (copied to the data disk at boot), snapshots in `snapshots` (used where they are).
     """
     programs = {image.program: _program(image, tools, scratch=scratch) for image in recipe.SYSTEM_IMAGES}
     archive = scratch / "images.tar"
-    images.write_archive(archive, recipe.SYSTEM_IMAGES, programs=programs, root=root)
+    images.write_archive(archive, recipe.SYSTEM_IMAGES, references=references, programs=programs, root=root)
     store = root / "var/lib/kinky/preload"
     daemon = scratch / "containerd"
     daemon.mkdir()
@@ -42,7 +43,6 @@ def preload_images(root: Path, *, tools: recipe.Tools, scratch: Path) -> tuple[s
     )
     _split(store, root / "var/lib/kinky/snapshots")
     archive.unlink()
-    return tuple(image.reference for image in recipe.SYSTEM_IMAGES)
 
 
 def _program(image: recipe.SystemImage, tools: recipe.Tools, *, scratch: Path) -> Path:

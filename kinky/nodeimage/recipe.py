@@ -1,4 +1,4 @@
-"""What goes into the node image: versions, programs, system images, and the hash that names the result."""
+"""What goes into the node image: programs, system images, and the hash that names the result; versions: a release."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kinky import names, paths
+from kinky import paths
 
 Tools = Callable[[str], Path]
 """Finds a program by name, such as the toolchain's `tool_path`."""
@@ -23,14 +23,13 @@ _IP6TABLES = ("/usr/sbin/ip6tables", "/usr/sbin/ip6tables-save", "/usr/sbin/ip6t
 
 @dataclass(frozen=True, kw_only=True)
 class SystemImage:
-    """A container image that the node image carries unpacked.
+    """A container image that the node image carries unpacked; the release says its reference.
 
     `program` is a tool's name; `path` is where it lands in the image; `entrypoint` is empty where the pod names the
     command; `extras` are programs of the root file system that come along with the libraries they need.
     """
 
     name: str
-    version: str
     program: str
     path: str
     entrypoint: tuple[str, ...] = ()
@@ -38,33 +37,23 @@ class SystemImage:
     certificates: bool = False
     user: str = "0:0"
 
-    @property
-    def reference(self) -> str:
-        """Return the full image name, such as `kinky.internal/pause:3.10.2`."""
-        return f"{names.IMAGE_PREFIX}/{self.name}:{self.version}"
-
 
 def _kubernetes(name: str, extras: tuple[str, ...] = ()) -> SystemImage:
     # kubeadm's manifests name the program as command, found on the image's PATH.
-    return SystemImage(
-        name=name, version=names.KUBERNETES_VERSION, program=name, path=f"/usr/local/bin/{name}", extras=extras
-    )
+    return SystemImage(name=name, program=name, path=f"/usr/local/bin/{name}", extras=extras)
 
 
 SYSTEM_IMAGES = (
-    SystemImage(
-        name="pause", version="3.10.2", program="pause", path="/pause", entrypoint=("/pause",), user="65535:65535"
-    ),
+    SystemImage(name="pause", program="pause", path="/pause", entrypoint=("/pause",), user="65535:65535"),
     _kubernetes("kube-apiserver"),
     _kubernetes("kube-controller-manager"),
     _kubernetes("kube-scheduler"),
     # conntrack entries are changed through netlink; only rules need a program.
     _kubernetes("kube-proxy", extras=NFT),
-    SystemImage(name="etcd", version="3.6.8", program="etcd", path="/usr/local/bin/etcd"),
-    SystemImage(name="coredns", version="v1.14.2", program="coredns", path="/coredns", entrypoint=("/coredns",)),
+    SystemImage(name="etcd", program="etcd", path="/usr/local/bin/etcd"),
+    SystemImage(name="coredns", program="coredns", path="/coredns", entrypoint=("/coredns",)),
     SystemImage(
         name="flannel",
-        version="v0.28.10",
         program="flanneld",
         path="/flanneld",
         entrypoint=("/flanneld",),
@@ -73,14 +62,13 @@ SYSTEM_IMAGES = (
     ),
     SystemImage(
         name="external-secrets",
-        version="v0.20.4",
         program="external-secrets",
         path="/bin/external-secrets",
         entrypoint=("/bin/external-secrets",),
         certificates=True,
         user="65534:65534",
     ),
-    SystemImage(name="web", version="v1", program="web", path="/web", entrypoint=("/web",), user="65534:65534"),
+    SystemImage(name="web", program="web", path="/web", entrypoint=("/web",), user="65534:65534"),
 )
 
 

@@ -6,8 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
-from kinky import names, process
+from kinky import process
 from kinky.nodeimage import recipe
+from kinky.releases import Release
 
 _EMPTIED = (
     "boot", "tmp", "var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/doc", "usr/share/man", "usr/share/info",
@@ -24,6 +25,8 @@ _PYTHON_REMOVED = (
     "jsonschema", "jsonschema_specifications", "referencing", "rpds", "attr", "attrs", "requests",
     "urllib3", "chardet", "charset_normalizer", "idna", "certifi",
 )  # fmt: skip
+PAUSE_MARK = "@PAUSE@"
+"""In containerd's configuration, for the reference that the release gives."""
 _GENERATORS_KEPT = ("systemd-fstab-generator",)
 _RULES_KEPT = (
     "50-udev-default.rules", "60-block.rules", "60-persistent-storage.rules", "60-serial.rules",
@@ -37,10 +40,10 @@ _FOLDERS = (
 )  # fmt: skip
 
 
-def build_rootfs(root: Path, *, base: Path, tools: recipe.Tools, added: Path | None) -> None:
+def build_rootfs(root: Path, release: Release, *, base: Path, tools: recipe.Tools, added: Path | None) -> None:
     """Unpack the base into `root` and make it a node: programs, guest files, units, unpacked kernel modules.
 
-    What lies below `added` comes last, so that an operator's file replaces one of ours.
+    The files below `added` come last, so that an admin's file replaces one of ours.
     """
     root.mkdir(parents=True)
     process.run(["tar", "-C", root, "--xattrs", "--numeric-owner", "-xpf", base], reason="unpack the base system")
@@ -54,12 +57,20 @@ def build_rootfs(root: Path, *, base: Path, tools: recipe.Tools, added: Path | N
         shutil.copy(tools(program), root / "usr/bin" / program)
         (root / "usr/bin" / program).chmod(0o755)
     copy_files(recipe.recipe_dir() / "files", root)
+    _write_versions(root, release)
     _set_units(root)
     for folder in _FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
     if added is not None:
         copy_files(added, root)
     _settle(root)
+
+
+def _write_versions(root: Path, release: Release) -> None:
+    """Tell containerd the image of each pod's sandbox, and the guest scripts the version of Kubernetes."""
+    config = root / "etc/containerd/config.toml"
+    config.write_text(config.read_text().replace(PAUSE_MARK, release.system_images["pause"]))
+    (root / "usr/lib/kinky/kubernetes-version").write_text(f"{release.kubernetes_version}\n")
 
 
 def kernel_release(root: Path) -> str:
@@ -137,10 +148,9 @@ def _listed(name: str) -> list[str]:
 
 
 def _settle(root: Path) -> None:
-    """Leave nothing for systemd to bring up to date at boot, and write what the guest scripts read."""
+    """Leave nothing for systemd to bring up to date at boot."""
     (root / "etc/fstab").write_text("# The initrd mounts the root; kinky-data mounts the rest.\n")
     (root / "etc/resolv.conf").write_text("")
-    (root / "usr/lib/kinky/kubernetes-version").write_text(f"{names.KUBERNETES_VERSION}\n")
     for name in ("etc/.updated", "var/.updated"):
         (root / name).touch()
     newest = (root / "usr").stat().st_mtime

@@ -1,7 +1,7 @@
 """The kubeadm documents of a control plane: given authorities, static etcd, the same phases at every boot.
 
 All control planes get the same ClusterConfiguration, so it is also what `kubeadm upgrade` would read.
-Field names are those of kubeadm.k8s.io/v1beta4 in Kubernetes 1.36.3.
+Field names are those of kubeadm.k8s.io/v1beta4, the same in all releases.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from kinky.topology.addresses import Addresses
 from kinky.topology.nodes import NodeSpec, control_planes
 
 API_VERSION: Final = "kubeadm.k8s.io/v1beta4"
-ETCD_IMAGE_TAG: Final = "3.6.8"
 ETCD_DATA_DIR: Final = "/var/lib/etcd/data"
 ETCD_CLIENT_PORT: Final = 2379
 ETCD_PEER_PORT: Final = 2380
@@ -123,7 +122,7 @@ def _local_etcd(cfg: KinkyConfig, planes: Sequence[NodeSpec], addresses: Address
     members = [f"{plane.name}=https://{addresses.node_ips[plane.name]}:{ETCD_PEER_PORT}" for plane in planes]
     return {
         "dataDir": ETCD_DATA_DIR,
-        "imageTag": ETCD_IMAGE_TAG,
+        "imageTag": cfg.release.etcd_tag,
         # advertise-client-urls must stay kubeadm's: it would be copied into the API server's --etcd-servers.
         "extraArgs": _arguments(
             {

@@ -1,4 +1,4 @@
-"""The suite and the programs of its images, built from the pinned Kubernetes module; the first time takes minutes."""
+"""The suite and the programs of its images, for the default release only; the first build takes minutes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kinky import names
 from kinky.embedded.toolchain import Tool, ensure_tool, load_tools, module_path
+from kinky.releases import default_release
 
 DIRECTORY: Final = Path(__file__).parent / "suite"
 IMAGES: Final = "k8s.io/kubernetes/test/images"
@@ -51,7 +51,7 @@ def _describe(name: str, programs: dict[str, str], *, tests: bool) -> Tool:
     ldflags = load_tools()["kubernetes"].ldflags
     return Tool(
         name=name,
-        version=names.KUBERNETES_VERSION,
+        version=default_release().kubernetes_version,
         directory=DIRECTORY,
         programs=programs,
         ldflags=ldflags,

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from kinky import names, paths
 from kinky.bootstrap import forward
-from kinky.manifests import images, kube_proxy
+from kinky.manifests import kube_proxy, pods
+from kinky.releases import default_release
 from kinky.retry import pause
 from tests.e2e.person import Person, wait_for
 from tests.e2e.services import select
@@ -39,8 +40,8 @@ POD: Final[dict[str, Any]] = {
         "containers": [
             {
                 "name": "c",
-                "image": images.WEB,
-                "imagePullPolicy": images.PULL_POLICY,
+                "image": default_release().system_images["web"],
+                "imagePullPolicy": pods.PULL_POLICY,
                 "command": [SHELL, "sh", "-c", f"while :; do {SHELL} date; {SHELL} sleep 2; done"],
                 "volumeMounts": [{"name": "shell", "mountPath": SHELL, "readOnly": True}],
             }

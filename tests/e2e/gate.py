@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from kinky import names, process
 from kinky.errors import CommandError
-from kinky.manifests import images
+from kinky.releases import default_release
 from tests.e2e.person import Person, wait_for
 
 NAMESPACE: Final = "default"
 DENIED: Final = "the gate is closed"
 POD: Final[Mapping[str, Any]] = {
-    "containers": [{"name": "c", "image": images.WEB, "imagePullPolicy": "Never"}],
+    "containers": [{"name": "c", "image": default_release().system_images["web"], "imagePullPolicy": "Never"}],
     "automountServiceAccountToken": False,
     "terminationGracePeriodSeconds": 0,
 }

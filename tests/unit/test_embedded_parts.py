@@ -214,9 +214,9 @@ def test_archive_without_images_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_only_node_images_that_nothing_names_are_removed() -> None:
-    present = ["x/node:1", "x/node:2", "x/node:3", "x/kubevirt/virt-api:1", "sha256:0"]
+    present = ["x/node:1", "x/node:2", "x/node:3", "x/node:4", "x/kubevirt/virt-api:1", "sha256:0"]
     objects = '{"image": "x/node:2"}'
-    assert store.unused_images(present, repository="x/node", current="x/node:3", objects=objects) == ["x/node:1"]
+    assert store.unused_images(present, current=["x/node:3", "x/node:4"], objects=objects) == ["x/node:1"]
 
 
 def test_package_list_gives_a_reason_for_each() -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from kinky.embedded import archive, gobuild, toolchain
 from kinky.errors import KinkyError
+from kinky.releases import Release, list_releases
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> toolchain.Tool:
         directory=tmp_path / "recipe",
         reports={"sample": ["version"]},
     )
-    monkeypatch.setattr(toolchain, "load_tools", lambda: {"sample": made})
+    monkeypatch.setattr(toolchain, "load_tools", lambda _release=None: {"sample": made})
     monkeypatch.setattr(toolchain, "go_path", lambda: Path("/nowhere/go"))
     toolchain._reported.cache_clear()
     return made
@@ -157,8 +158,9 @@ def test_archive_that_breaks_off_leaves_the_build_to_try(
     assert not archive.unpack({"url": "https://a.test/sample", "sha256": "00", "members": {}}, tmp_path)
 
 
-def test_every_table_names_a_recipe_that_is_there() -> None:
-    for tool in toolchain.load_tools().values():
+@pytest.mark.parametrize("release", list_releases(), ids=lambda release: release.name)
+def test_every_table_names_a_recipe_that_is_there(release: Release) -> None:
+    for tool in toolchain.load_tools(release).values():
         assert tool.script or (tool.directory / "go.mod").exists(), tool.name
         assert tool.programs, tool.name
         assert set(tool.reports) <= set(tool.programs), tool.name

@@ -16,6 +16,7 @@ from kinky import border, paths, process
 from kinky.embedded import accelerator, gobuild, kubevirt, kubevirt_images, rootfs, toolchain
 from kinky.file_lock import file_lock
 from kinky.nodeimage import build, debian
+from kinky.releases import Release, default_release
 
 ROOT = Path(__file__).resolve().parents[2]
 CLOSED = (0o000, 0o027, 0o077)
@@ -103,7 +104,7 @@ def fill_trial(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def fill_node_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def make(folder: Path, **_: object) -> None:
+    def make(folder: Path, _release: Release, **_: object) -> None:
         # The root file system of the guests is made here: its folders must not be closed either.
         write(folder / "root/etc/kinky/file")
         facts = '"reference": "r.test/n:v", "kubernetesVersion": "v", "contentHash": "c", "images": []'
@@ -116,7 +117,7 @@ def fill_node_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(build, "_inputs", lambda *_: {})
     monkeypatch.setattr(build, "_check_space", lambda _folder: None)
     monkeypatch.setattr(build, "_build", make)
-    build.build_node_image(lambda name: Path(name), modules=lambda name: Path(name))
+    build.build_node_image(default_release(), tools=lambda name: Path(name), modules=lambda name: Path(name))
 
 
 FILLERS = [fill_tools, fill_debian, fill_base_layer, fill_bundle, fill_manifest, fill_trial, fill_node_image]
@@ -232,20 +233,22 @@ def test_fault_13_make_makes_the_environment_for_all() -> None:
     assert [line.split()[0] for line in closed] == ["$(PYTHON)", "setup/launcher"]
 
 
+CURRENT = f"current-{default_release().name}.json"
 CLOSED_CACHE = """
 import os, sys
 from kinky.border import run_main
 from kinky.nodeimage.build import current_node_image
+from kinky.releases import default_release
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
-sys.exit(run_main("a test", lambda: print(current_node_image()) or 0))
+sys.exit(run_main("a test", lambda: print(current_node_image(default_release())) or 0))
 """
 
 
 def test_fault_13_who_may_not_read_the_cache_is_told_whose_it_is(tmp_path_factory: pytest.TempPathFactory) -> None:
     base = tmp_path_factory.mktemp("closed")
     (base / "cache/node-image").mkdir(parents=True)
-    (base / "cache/node-image/current.json").write_text("{}")
+    (base / "cache/node-image" / CURRENT).write_text("{}")
     (base / "cache/node-image").chmod(0o750 if os.geteuid() == 0 else 0o000)
     for part in (base, *base.parents):
         # Only what is below may be in the way.
@@ -258,7 +261,7 @@ def test_fault_13_who_may_not_read_the_cache_is_told_whose_it_is(tmp_path_factor
     closed = base / "cache/node-image"
     assert done.returncode == 1
     assert done.stderr.count("\n") == 2
-    assert done.stderr.startswith(f"cannot use {closed}/current.json: Permission denied; {closed} belongs to ")
+    assert done.stderr.startswith(f"cannot use {closed}/{CURRENT}: Permission denied; {closed} belongs to ")
     assert f"mode {mode(closed):04o}, and you are " in done.stderr
     assert f"\nhint: let its owner run: chmod -R a+rX {closed}; or set KINKY_CACHE_DIR" in done.stderr
     closed.chmod(0o755)

@@ -18,9 +18,11 @@ from kinky.cli import main
 from kinky.errors import KinkyError
 from kinky.nodeimage import build, containerdisk, index
 from kinky.nodeimage.record import PLACE, build_record, parse_record
+from kinky.releases import default_release
 from tests.unit.documents import PLAIN_KUBECONFIG
 
-BUILT = "kinky.internal/node:v1.36.3-0123456789ab"
+VERSION = default_release().kubernetes_version
+BUILT = f"kinky.internal/node:{VERSION}-0123456789ab"
 PUSHED = "registry.example/kinky/node:v1"
 STACK = "organization/kinky/dev"
 
@@ -28,7 +30,7 @@ STACK = "organization/kinky/dev"
 def make_record(content_hash: str = "ab" * 32) -> bytes:
     held: dict[str, Any] = {
         "reference": BUILT,
-        "kubernetesVersion": "v1.36.3",
+        "kubernetesVersion": VERSION,
         "contentHash": content_hash,
         "images": ["kinky.internal/pause:3"],
         "definitions": [{"kind": "CustomResourceDefinition", "metadata": {"name": "x"}}],
@@ -52,7 +54,7 @@ def write(target: Path, *, record: bytes | None = None) -> Path:
         disk=disk,
         record=record or make_record(),
         reference=BUILT,
-        version="v1.36.3",
+        version=VERSION,
         content_hash=str(json.loads(record or make_record())["contentHash"]),
     )
     return target
@@ -87,7 +89,7 @@ def test_fault_19_a_machine_on_which_nothing_was_built_learns_the_image(
     assert found == parse_record(make_record())
     assert found.definitions[0]["metadata"] == {"name": "x"} and found.cloud_init_schemas.network_data == {"b": 2}
     with pytest.raises(KinkyError):
-        build.current_node_image()
+        build.current_node_image(default_release())
 
 
 @pytest.mark.parametrize("layers", ["", "gz"])
@@ -233,7 +235,7 @@ def test_fault_19_the_program_takes_the_configured_image_not_the_one_that_was_bu
     index.add_archive(archive, reference=PUSHED)
     with pytest.raises(KinkyError, match="far enough"):
         program.prepare(raw, source="test", stack=STACK)
-    assert seen == ["v1.36.3", "v1.36.3"]
+    assert seen == [VERSION] * 2
 
 
 def test_fault_19_the_record_holds_what_the_build_left(tmp_path: Path) -> None:
@@ -243,7 +245,7 @@ def test_fault_19_the_record_holds_what_the_build_left(tmp_path: Path) -> None:
         ("network-data-schema", '{"n": 2}'),
     ):
         (tmp_path / f"{name}.json").write_text(text)
-    image = {"reference": BUILT, "kubernetesVersion": "v1.36.3", "contentHash": "ab", "images": ["x"]}
+    image = {"reference": BUILT, "kubernetesVersion": VERSION, "contentHash": "ab", "images": ["x"]}
     record = parse_record(build_record(image, parts=tmp_path))
     assert (record.definitions, record.images) == ([{"kind": "CustomResourceDefinition"}], ("x",))
     assert record.cloud_init_schemas.cloud_config == {"c": 1}
@@ -261,4 +263,4 @@ def test_list_prints_what_is_known(archive: Path, capsys: pytest.CaptureFixture[
     assert main.main(["image", "list"]) == 0
     index.add_archive(archive)
     assert main.main(["image", "list"]) == 0
-    assert capsys.readouterr().out.split() == [BUILT, "v1.36.3", "ab" * 32]
+    assert capsys.readouterr().out.split() == [BUILT, VERSION, "ab" * 32]

@@ -16,6 +16,7 @@ from kinky.embedded import kubevirt, kubevirt_images, rootfs, store
 from kinky.embedded.layout import Layout
 from kinky.embedded.machine import Record
 from kinky.nodeimage import build
+from kinky.releases import default_release
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = {"reference": "kinky.internal/node:v1", "kubernetesVersion": "v1", "contentHash": "0123", "images": ["pause"]}
@@ -27,7 +28,7 @@ def make_image() -> Path:
     (folder / "image.json").write_text(json.dumps(RECORD))
     for name in ("disk.qcow2", "image.tar", "record.json"):
         (folder / name).write_text(name)
-    build._make_current(folder)
+    build._make_current(folder, default_release())
     return folder
 
 
@@ -43,16 +44,16 @@ def test_fault_22_the_node_image_is_found_where_the_cache_is_now(
 ) -> None:
     make_image()
     old = move_cache(monkeypatch, tmp_path / "elsewhere")
-    image = build.current_node_image()
+    image = build.current_node_image(default_release())
     assert image.directory == tmp_path / "elsewhere/node-image/0123456789abcdef"
     assert image.record.is_file()
-    assert store.current_node_image() == (RECORD["reference"], image.archive)
+    assert store.current_node_images() == {RECORD["reference"]: image.archive}
     assert not old.exists()
 
 
 def test_fault_22_no_record_of_an_image_names_a_place() -> None:
     folder = make_image()
-    for record in (folder / "image.json", folder.parent / "current.json"):
+    for record in (folder / "image.json", paths.current_node_image(default_release().name)):
         assert str(paths.cache_dir()) not in record.read_text()
 
 
@@ -135,7 +136,10 @@ def test_fault_22_a_user_without_root_reads_a_cache_that_root_filled_and_moved(
     make_image()
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     move_cache(monkeypatch, elsewhere / "cache")
-    program = "from kinky.nodeimage.build import current_node_image; print(current_node_image().directory)"
+    program = (
+        "from kinky.nodeimage.build import current_node_image; from kinky.releases import default_release; "
+        "print(current_node_image(default_release()).directory)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, env={**os.environ}, capture_output=True, text=True, check=True
     )

@@ -28,6 +28,7 @@ LAYERS = (
         "proxies",
         "retry",
     },
+    {"releases"},
     {"config"},
     {"topology", "kube", "vault"},
     {"render", "manifests"},

@@ -19,7 +19,13 @@ def test_an_image_with_nft_has_the_names_of_protocols(tmp_path: Path, monkeypatc
         (tmp_path / name).write_text(name)
     (image,) = (image for image in recipe.SYSTEM_IMAGES if image.name == "kube-proxy")
     target = tmp_path / "images.tar"
-    images.write_archive(target, [image], programs={image.program: tmp_path / "kube-proxy"}, root=tmp_path)
+    images.write_archive(
+        target,
+        [image],
+        references={"kube-proxy": "kinky.internal/kube-proxy:v1"},
+        programs={image.program: tmp_path / "kube-proxy"},
+        root=tmp_path,
+    )
     with tarfile.open(target) as archive:
         layer = archive.extractfile("kube-proxy.tar")
         assert layer is not None

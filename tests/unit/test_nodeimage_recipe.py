@@ -15,6 +15,9 @@ from kinky.cli.stack_file import read_stack_file
 from kinky.errors import KinkyError
 from kinky.manifests import kube_proxy
 from kinky.nodeimage import boot, build, crds, debian, recipe, rootfs
+from kinky.releases import default_release, find_release
+
+RELEASE = default_release()
 
 
 def test_content_hash_ignores_order_and_sees_each_value() -> None:
@@ -43,16 +46,14 @@ def test_every_package_has_a_reason(name: str) -> None:
     assert all(re.fullmatch(r"[a-z0-9.+-]+\s+# .{5,}", line) for line in lines)
 
 
-def test_system_images_are_distinct_and_share_the_prefix() -> None:
-    references = [image.reference for image in recipe.SYSTEM_IMAGES]
-    assert len(set(references)) == len(references)
-    assert all(reference.startswith("kinky.internal/") for reference in references)
-
-
-def test_runtime_pins_the_pause_image_that_is_preloaded() -> None:
-    config = (recipe.recipe_dir() / "files/etc/containerd/config.toml").read_text()
-    (pause,) = (image.reference for image in recipe.SYSTEM_IMAGES if image.name == "pause")
-    assert f'sandbox = "{pause}"' in config
+def test_runtime_pins_the_pause_image_that_is_preloaded(tmp_path: Path) -> None:
+    rootfs.copy_files(recipe.recipe_dir() / "files", tmp_path)
+    rootfs._write_versions(tmp_path, RELEASE)
+    config = tomllib.loads((tmp_path / "etc/containerd/config.toml").read_text())
+    pinned = config["plugins"]["io.containerd.cri.v1.images"]["pinned_images"]["sandbox"]
+    assert pinned == RELEASE.system_images["pause"]
+    assert rootfs.PAUSE_MARK not in (tmp_path / "etc/containerd/config.toml").read_text()
+    assert (tmp_path / "usr/lib/kinky/kubernetes-version").read_text() == f"{RELEASE.kubernetes_version}\n"
 
 
 def test_a_guest_without_rights_over_the_kernel_starts_pods_and_services() -> None:
@@ -110,8 +111,9 @@ def test_definitions_keep_what_the_program_serves() -> None:
 
 def test_without_an_image_the_message_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KINKY_CACHE_DIR", str(tmp_path))
-    with pytest.raises(build.KinkyError, match=r"no node image: .*current\.json is absent"):
-        build.current_node_image()
+    with pytest.raises(build.KinkyError, match=r"no node image of release v1\.35 \(Kubernetes v1\.35\.") as error:
+        build.current_node_image(find_release("v1.35"))
+    assert "kinky image build --release v1.35" in str(error.value)
 
 
 def test_files_of_an_operator_replace_ours_and_keep_links_and_programs(tmp_path: Path) -> None:
@@ -143,4 +145,6 @@ def test_nothing_to_add_is_named_before_anything_is_built(
         added.write_text("x")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(KinkyError, match=f"^cannot add files to the node image: {added} is not a folder with files"):
-        build.build_node_image(lambda name: tmp_path / name, modules=lambda name: tmp_path / name, added=added)
+        build.build_node_image(
+            RELEASE, tools=lambda name: tmp_path / name, modules=lambda name: tmp_path / name, added=added
+        )

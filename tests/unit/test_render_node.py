@@ -64,7 +64,7 @@ def test_a_control_plane_gets_its_files_byte_for_byte() -> None:
         "address": "10.96.0.100",
         "endpointAddress": "10.96.0.50",
         "endpointName": "api.t.kinky.internal",
-        "kubernetesVersion": "v1.36.3",
+        "kubernetesVersion": cfg.cluster.kubernetes_version,
     }
 
 
@@ -143,7 +143,7 @@ def test_etcd_is_bootstrapped_statically_over_all_control_planes() -> None:
     )
     assert given["peer-skip-client-san-verification"] == "true"
     assert "advertise-client-urls" not in given
-    assert local["dataDir"] == "/var/lib/etcd/data" and local["imageTag"] == "3.6.8"
+    assert local["dataDir"] == "/var/lib/etcd/data" and local["imageTag"] == config().release.etcd_tag
 
 
 def test_certificates_hold_every_way_to_the_api() -> None:

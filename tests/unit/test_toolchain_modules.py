@@ -10,6 +10,7 @@ from kinky import paths
 from kinky.config.load import load_config
 from kinky.embedded import toolchain
 from kinky.manifests import coredns
+from kinky.releases import list_releases
 
 EVERYWHERE = ("golang.org/x/net", "golang.org/x/sys", "golang.org/x/text", "google.golang.org/protobuf")
 CLIENTS = (
@@ -23,10 +24,16 @@ CLIENTS = (
 )
 
 
-def versions(tool: str) -> dict[str, str]:
-    text = (paths.project_root() / "toolchain" / tool / "go.mod").read_text()
+def versions(folder: str) -> dict[str, str]:
+    text = (paths.project_root() / "toolchain" / folder / "go.mod").read_text()
     found = dict(re.findall(r"(?m)^(?:require )?\t?([\w./~-]+) (v\S+)(?: // indirect)?$", text))
     return found | dict(re.findall(r"(?m)^\t([\w./~-]+) => \S+ (v\S+)$", text))
+
+
+def list_folders() -> list[str]:
+    """Return the folders of all tools in all releases, as they are called below toolchain/."""
+    tools = [tool for release in list_releases() for tool in toolchain.load_tools(release).values() if not tool.script]
+    return sorted({str(tool.directory.relative_to(paths.project_root() / "toolchain")) for tool in tools})
 
 
 def differing(tools: list[str], modules: tuple[str, ...]) -> dict[str, dict[str, str]]:
@@ -36,11 +43,10 @@ def differing(tools: list[str], modules: tuple[str, ...]) -> dict[str, dict[str,
 
 
 def test_all_tools_share_what_the_go_project_publishes() -> None:
-    tools = [name for name, tool in toolchain.load_tools().items() if not tool.script]
-    assert not differing(tools, EVERYWHERE)
+    assert not differing(list_folders(), EVERYWHERE)
 
 
-@pytest.mark.parametrize("tools", [["kubernetes", "coredns", "flannel"], ["kubevirt", "pulumi-kubernetes"]])
+@pytest.mark.parametrize("tools", [["kubernetes/v1.36", "coredns", "flannel"], ["kubevirt", "pulumi-kubernetes"]])
 def test_users_of_the_kubernetes_client_share_it(tools: list[str]) -> None:
     assert not differing(tools, CLIENTS)
     assert all("k8s.io/client-go" in versions(tool) for tool in tools)

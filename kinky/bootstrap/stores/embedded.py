@@ -2,7 +2,7 @@
 
 Which token External Secrets holds nobody outside of its pod can see. What can be seen is proved: the store names
 nothing but the ServiceAccount, no token without an end exists for it, and one that is asked for as External Secrets
-asks for it (version 0.20.4) expires in time.
+asks for it (version 0.20) expires in time.
 """
 
 from collections.abc import Callable

@@ -8,6 +8,7 @@ import pytest
 
 from kinky.accelerator import Accelerator
 from kinky.nodeimage.build import current_node_image
+from kinky.releases import default_release
 from kinky.topology.nodes import build_nodes, control_planes
 from tests.e2e.account import Account, lend_account
 from tests.e2e.person import ALWAYS_THERE, DESTROY_SECONDS, UP_SECONDS, Person
@@ -29,7 +30,7 @@ def account(admin: Person) -> Iterator[Account]:
     sections = {
         "cluster": {"name": STACK, "ephemeral": True},
         "host": {"namespace": STACK, "embedded": True, "accelerator": Accelerator.CONTAINER.value},
-        "image": {"reference": current_node_image().reference},
+        "image": {"reference": current_node_image(default_release()).reference},
         # Kubernetes, Go and the proof that the workload answers have to take it as it is.
         "workload": {"greeting": "costs $$5 $(KUBERNETES_SERVICE_HOST)"},
     }

@@ -21,7 +21,7 @@ def test_show_names_the_files_in_both_forms(
         images=("kinky.internal/pause:1",),
         directory=Path("/images/abc"),
     )
-    monkeypatch.setattr(build, "current_node_image", lambda: image)
+    monkeypatch.setattr(build, "current_node_image", lambda _release: image)
     assert main.main(["image", "show"]) == 0
     table = capsys.readouterr().out
     assert main.main(["image", "show", "--json"]) == 0

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from kinky.cli.main import main
-from kinky.manifests import image_loader, images
-from kinky.nodeimage.recipe import SYSTEM_IMAGES
+from kinky.config.load import load_config
+from kinky.manifests import image_loader
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no tar"])
@@ -24,8 +24,10 @@ def test_what_is_no_archive_is_refused_before_the_stack_is_read(
 
 
 def test_the_pod_sees_containerd_and_its_client_and_nothing_else() -> None:
-    body = image_loader.build_loader("t-worker-0")
+    config = load_config({"cluster": {"name": "t"}, "host": {"embedded": True}}, source="test")
+    body = image_loader.build_loader(config, "t-worker-0")
     assert body["spec"]["nodeName"] == "t-worker-0"
     paths = {volume["hostPath"]["path"] for volume in body["spec"]["volumes"]}
     assert paths == {"/usr/bin/ctr", "/run/containerd/containerd.sock"}
-    assert images.PAUSE in {image.reference for image in SYSTEM_IMAGES}
+    (container,) = body["spec"]["containers"]
+    assert container["image"] == config.release.system_images["pause"]

@@ -8,6 +8,9 @@ from pathlib import Path
 from kinky.config.archive import VERSION_LABEL, check_archive
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
+from kinky.releases import default_release
+
+DEFAULT = default_release().kubernetes_version
 
 
 def config(archive: str) -> KinkyConfig:
@@ -38,7 +41,7 @@ def test_no_archive_no_problem(tmp_path: Path) -> None:
 
 
 def test_the_right_version(tmp_path: Path) -> None:
-    write(tmp_path / "image.tar", image({VERSION_LABEL: "v1.36.3"}))
+    write(tmp_path / "image.tar", image({VERSION_LABEL: DEFAULT}))
     assert messages(tmp_path) == []
 
 
@@ -49,7 +52,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_another_version(tmp_path: Path) -> None:
     write(tmp_path / "image.tar", image({VERSION_LABEL: "v1.35.1"}))
     assert messages(tmp_path) == [
-        'image.archive = "image.tar": holds Kubernetes v1.35.1, but cluster.kubernetesVersion is v1.36.3'
+        f'image.archive = "image.tar": holds Kubernetes v1.35.1, but cluster.kubernetesVersion is {DEFAULT}'
     ]
 
 

@@ -20,7 +20,7 @@ TOLD = {
     "ImageReference": {
         "r.local/Org/node:v1": 'a part of the path must be in lower case: "O" at place 9',
         "R.local/org/node:v1": 'the registry must be in lower case: "R" at place 1',
-        "node": "has no registry; write it first, as in registry.example/kinky/node:v1.36.3",
+        "node": "has no registry; write it first, as in registry.example/kinky/node:v1",
         "node image": 'has a space at place 5; allowed are letters, digits, ".", "_", "-", "/", ":" and "@"',
         "https://r.local/org/node": "must not begin with https://; an image begins with its registry",
         "r.local/org/node:": "the tag is missing",
@@ -171,7 +171,9 @@ def test_fault_18_each_form_is_in_these_tables() -> None:
     texts = {
         name
         for name, found in vars(values).items()
-        if get_args(found)[:1] == (str,) and any(isinstance(part, values.Rule) for part in get_args(found))
+        if get_args(found)[:1] == (str,)
+        # A choice among a few words has no form.
+        and any(isinstance(part, values.Rule) and "enum" not in part.schema for part in get_args(found))
     }
     assert texts == set(VALID)
     assert texts - {"EmptyOrLabel"} == set(TOLD)

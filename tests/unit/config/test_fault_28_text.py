@@ -36,6 +36,7 @@ from kinky.kube.access import resolve_access
 from kinky.kube.host import HostApi
 from kinky.manifests.services import build_endpoint_service
 from kinky.manifests.workload import build_workload
+from kinky.releases import default_release
 
 BASE: dict[str, Any] = {
     "cluster": {"name": "dev"},
@@ -205,7 +206,7 @@ def follow_archive(text: str, folder: Path) -> str:
     file = folder / text.replace("/", "")
     files = {
         "manifest.json": [{"Config": "c.json", "Layers": []}],
-        "c.json": {"config": {"Labels": {VERSION_LABEL: "v1.36.3"}}},
+        "c.json": {"config": {"Labels": {VERSION_LABEL: default_release().kubernetes_version}}},
     }
     with tarfile.open(file, "w") as archive:
         for name, content in files.items():

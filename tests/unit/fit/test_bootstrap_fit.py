@@ -8,6 +8,7 @@ import pytest
 
 from kinky.bootstrap import fit
 from kinky.kube.quantities import parse_quantity
+from kinky.releases import default_release
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fitting_host import ACCESS, add_kubevirt, add_node, make_config, refuse
 
@@ -241,11 +242,22 @@ def test_all_problems_are_told_together(host: FakeConnection) -> None:
 
 
 def test_image_of_another_version(host: FakeConnection) -> None:
-    fit.check_fit(make_config(), ACCESS, stack="me", image_kubernetes_version="v1.36.3")
+    release = default_release()
+    fit.check_fit(make_config(), ACCESS, stack="me", image_kubernetes_version=release.kubernetes_version)
     assert (
-        "the node image was built for Kubernetes v1.35.0, cluster.kubernetesVersion is v1.36.3\n"
-        "hint: kinky image build makes an image for the wanted version"
+        "the node image was built for Kubernetes v1.35.0, "
+        f"cluster.kubernetesVersion is {release.kubernetes_version}\n"
+        f"hint: kinky image build --release {release.name} makes an image for it"
     ) in refuse(make_config(), image_kubernetes_version="v1.35.0")
+
+
+def test_image_without_an_addon_of_the_release(host: FakeConnection) -> None:
+    cfg = make_config()
+    coredns = cfg.release.system_images["coredns"]
+    holds = set(cfg.release.system_images.values())
+    fit.check_fit(cfg, ACCESS, stack="me", image_holds=holds)
+    message = refuse(cfg, image_holds=holds - {coredns})
+    assert f"the node image does not hold {coredns}\n" in message
 
 
 @pytest.mark.parametrize(
