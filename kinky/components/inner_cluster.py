@@ -15,6 +15,7 @@ from kinky.accelerator import Accelerator
 from kinky.bootstrap.encryption_config import render_kms_config
 from kinky.components import console, gate_steps, steps
 from kinky.components.addons import Addons, AddonsArgs, NodeNetwork, NodeNetworkArgs
+from kinky.components.applied import declare_applied
 from kinky.components.identity import declare_guard, declare_identity
 from kinky.components.network import Network, NetworkArgs
 from kinky.components.nodes import Nodes, NodesArgs
@@ -85,6 +86,7 @@ class InnerCluster(pulumi.ComponentResource):
         keys = self._declare_keys(claim)
         nodes = self._declare_nodes(host, network, keys)
         outside = self._declare_outside(nodes)
+        declare_applied(self, name, self._access, args.config, image=args.image, nodes=nodes, outside=outside)
 
         # The one way to a provider for the inside leads through the closed gate, so nothing is written before it.
         closed = self._declare_gate(outside)

@@ -68,7 +68,7 @@ class Node(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _declare_user_data(self, args: NodeArgs) -> KubernetesObject:
-        """Declare the Secret whose name follows from its content, so that new content rolls the VM."""
+        """Declare the Secret whose name follows from its content, so the node takes new content when it restarts."""
         known = {node.name for node in args.nodes if node.is_control_plane} | {args.node.name}
         resolved: pulumi.Output[Mapping[str, str]] = pulumi.Output.all(
             **{names.endpoint_service(args.config.cluster.name): args.endpoint_ip},

@@ -82,8 +82,11 @@ class ClusterKeysStep(Step):
     """Make the cluster's keys once, straight into a host Secret."""
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
-        kms = str(inputs.get("kms_config", ""))
-        return asdict(keys.ensure_cluster_keys(parse_access(inputs), inputs["cluster"], kms_config=kms))
+        access, kms = parse_access(inputs), str(inputs.get("kms_config", ""))
+        made = keys.ensure_cluster_keys(access, inputs["cluster"], kms_config=kms)
+        # From now on a look at the inner API finds the CA without a right on Secrets.
+        record.note_ca_bundle(access, keys.fetch_ca_bundle(HostApi.connect(access), inputs["cluster"]))
+        return asdict(made)
 
     def _undo(self, properties: Properties) -> None:
         keys.delete_key_secret(parse_access(properties), properties["secret_name"])

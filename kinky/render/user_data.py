@@ -76,8 +76,10 @@ def render_user_data(
 
 def build_node_facts(cfg: KinkyConfig, node: NodeSpec, addresses: Addresses, *, generation: int) -> dict[str, Any]:
     """Return what /etc/kinky/node.json holds."""
-    # The boot waits for the plugin's socket, where there is one.
-    kms = {"kmsSocket": cfg.encryption.kms_socket} if node.is_control_plane and cfg.encryption.kms_socket else {}
+    # The boot waits for the plugin's socket, where there is one. The limit is here so that another one gives the
+    # user-data another name: the running node then shows that it waits for a restart.
+    asked = {"kmsSocket": cfg.encryption.kms_socket, "kmsTimeoutSeconds": cfg.encryption.kms_timeout_seconds}
+    kms = {key: value for key, value in asked.items() if node.is_control_plane and value}
     return {
         "cluster": cfg.cluster.name,
         "node": node.name,

@@ -54,6 +54,7 @@ STEP_OUTPUTS: Mapping[str, Mapping[str, Any]] = {
         "items": [{"item": "G1", "what": "the secrets store is Ready", "seen_at": "2026-11-22T00:00:00Z"}],
         "workloads_kubeconfig": KUBECONFIG_TEXT,
     },
+    "ConfigurationApplied": {"applied_at": "2026-11-22T00:00:00Z"},
     "ConsoleLogsStopped": {},
     "WorkloadAnswered": {"node": "dev-worker-0", "secret_fingerprint": "ab" * 32, "seconds": 30.0},
 }

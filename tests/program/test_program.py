@@ -7,6 +7,7 @@ import json
 import pulumi
 import pytest
 
+from kinky import program
 from kinky.components.inner_cluster import InnerClusterArgs
 from kinky.manifests.host_names import list_host_names
 from kinky.topology.nodes import build_nodes, control_planes, workers
@@ -278,3 +279,28 @@ def test_fault_03_each_name_on_the_host_begins_with_the_clusters(
     assert all(name.startswith(f"{cfg.cluster.name}-") for _kind, name in made | list_host_names(cfg))
     known = {(kind, name) for kind, name in made if not name.rpartition("-user-data-")[0]}
     assert known <= list_host_names(cfg), "a name that fit does not look for"
+
+
+def test_the_record_gets_the_applied_configuration_once_the_api_answers(
+    recorded: Recorder, stack_args: InnerClusterArgs
+) -> None:
+    step, cluster = recorded.one("ConfigurationApplied"), stack_args.config.cluster.name
+    assert {f"{cluster}-outside", *(item.name for item in recorded.of("VirtualMachine"))} <= recorded.before(step)
+    assert step.inputs["cluster_uid"] == "5f0c"
+    settings = json.loads(step.inputs["settings"])
+    assert settings["image.reference"] == stack_args.image
+    assert settings["controlPlane.memoryMib"] == stack_args.config.control_plane.memory_mib
+
+
+@pytest.mark.parametrize("preview", [True, False])
+def test_a_preview_lists_the_nodes_that_wait_for_a_restart(
+    stack_args: InnerClusterArgs, monkeypatch: pytest.MonkeyPatch, preview: bool
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(program, "read_stack_config", dict)
+    monkeypatch.setattr(program, "describe_stack", lambda: stack_args.stack)
+    monkeypatch.setattr(program, "prepare", lambda *_arguments, **_named: stack_args)
+    monkeypatch.setattr(program, "describe_pending", lambda _access: ["restart pending: dev-worker-0 (cores 1 -> 2)"])
+    monkeypatch.setattr(pulumi.log, "warn", told.append)
+    record(program.main, preview=preview)
+    assert told == (["restart pending: dev-worker-0 (cores 1 -> 2)"] if preview else [])

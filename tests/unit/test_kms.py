@@ -95,7 +95,8 @@ def test_fit_tells_another_provider_before_anything_is_touched(host: FakeConnect
     keys.ensure_cluster_keys(ACCESS, "dev")
     asked = config()
     record.ensure_record(ACCESS, "organization/kinky/dev", {"encryption.provider": "secretbox"})
-    found = check_record(asked, HostApi.connect(ACCESS), "organization/kinky/dev")
+    api = HostApi.connect(ACCESS)
+    found = check_record(asked, api, "organization/kinky/dev", record.fetch_record(api, "dev"))
     told = [line for lines, _hint in found for line in lines]
     assert told == [
         'encryption.provider = "kms": the cluster was made with "secretbox"; this needs a new cluster: '
