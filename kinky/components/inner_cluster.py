@@ -195,7 +195,7 @@ class InnerCluster(pulumi.ComponentResource):
         inputs = {
             **self._access,
             "server": outside.server,
-            "addresses": network.node_ips,
+            "addresses": {name: ips[0] for name, ips in network.node_ips.items()},
             "limit_seconds": self._args.config.timeouts.seconds(NODES_LIMIT_SECONDS),
         }
         return steps.NodesReady(steps.NodesReadyStep(), f"{self._name}-ready", inputs, self._after(node_network))

@@ -178,7 +178,7 @@ class Host(mocks.Mocks):
         if kind == "Service":
             # By name and not by order, in which the engine gives no promise.
             offset = int(digest(args.name), 16) % ADDRESS_COUNT
-            outputs["spec"] = {**outputs["spec"], "clusterIP": str(FIRST_ADDRESS + offset)}
+            outputs["spec"] = {**outputs["spec"], "clusterIPs": [str(FIRST_ADDRESS + offset)]}
         if args.typ.startswith("pulumi-python:"):
             outputs |= STEP_OUTPUTS[kind]
         if kind == "NodeCredentials":

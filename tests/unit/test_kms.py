@@ -134,7 +134,7 @@ def test_g6_counts_what_the_kms_has_encrypted(counts: dict[str, int], expected: 
 def test_a_control_plane_gets_the_socket_s_folder_and_waits_for_it() -> None:
     cfg = config()
     nodes = build_nodes(cfg)
-    addresses = Addresses(endpoint_ip="10.96.0.9", node_ips={node.name: "10.96.0.8" for node in nodes})
+    addresses = Addresses.parse(endpoint=["10.96.0.9"], nodes={node.name: ["10.96.0.8"] for node in nodes})
     server = build_kubeadm_documents(cfg, nodes[0], nodes, addresses)[1]["apiServer"]
     assert server["extraVolumes"] == [
         {"name": "kms", "hostPath": "/run/kms", "mountPath": "/run/kms", "readOnly": True, "pathType": "Directory"}

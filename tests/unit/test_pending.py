@@ -30,7 +30,7 @@ WAITING = sorted(format_key(each.key) for each in list_settings(load(VAULT)) if 
 def build_spec(cfg: KinkyConfig, node: NodeSpec) -> dict[str, Any]:
     """Build the spec that a VM of this configuration has in its template."""
     nodes = build_nodes(cfg)
-    addresses = Addresses(endpoint_ip="10.96.0.2", node_ips={each.name: f"10.96.1.{each.index}" for each in nodes})
+    addresses = Addresses.parse(endpoint=["10.96.0.2"], nodes={each.name: ["10.96.1.1"] for each in nodes})
     content = render_node(cfg, node, nodes, addresses, upstream=None).content_hash
     body = build_virtual_machine(
         cfg,
