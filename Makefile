@@ -37,8 +37,8 @@ image: packages venv ## the programs that KinKy uses, and the node image (root; 
 	$(KINKY) tools --ensure $(if $(RELEASE),--release $(RELEASE)) >/dev/null
 	$(KINKY) image build $(if $(RELEASE),--release $(RELEASE)) $(if $(NODE_FILES),--add "$(NODE_FILES)") >/dev/null
 
-test: venv ## unit, program, golden and configuration tests; no root, under five minutes
-	$(PYTEST) -n auto
+test: venv ## unit, program, golden and configuration tests, and those with an API server; no root
+	$(PYTEST) -n auto --dist loadgroup --durations 10
 
 e2e: image ## the main job in virtual machines, all the rest on container guests; nothing left (root; E2E=tests/e2e/vm)
 ifdef E2E

@@ -15,6 +15,7 @@ from kinky import paths
 from kinky.bootstrap.credential import connect_inner
 from kinky.bootstrap.fit import check_fit
 from kinky.bootstrap.forward import CA_FILE
+from kinky.bootstrap.pending import describe_pending
 from kinky.bootstrap.record import fetch_record
 from kinky.bootstrap.stores.opening import Description, describe_store, open_store
 from kinky.components.cluster_args import InnerClusterArgs
@@ -40,7 +41,12 @@ def main() -> None:
     """Run the program of one stack, with each failure told by its text alone."""
     with told_by_pulumi("the Pulumi program of a stack"):
         source = f"stacks/Pulumi.{pulumi.get_stack()}.yaml"
-        declare(prepare(read_stack_config(), source=source, stack=describe_stack()))
+        args = prepare(read_stack_config(), source=source, stack=describe_stack())
+        if pulumi.runtime.is_dry_run():
+            # An `up` lists them at its end, when its own changes are among them.
+            for line in describe_pending(args.access):
+                pulumi.log.warn(line)
+        declare(args)
 
 
 def prepare(raw: Mapping[str, object], *, source: str, stack: str) -> InnerClusterArgs:
@@ -65,6 +71,7 @@ def prepare(raw: Mapping[str, object], *, source: str, stack: str) -> InnerClust
         config,
         access,
         stack=stack,
+        image=reference,
         image_kubernetes_version=image.kubernetes_version,
         image_holds=image.images,
     )

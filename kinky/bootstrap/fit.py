@@ -23,6 +23,8 @@ from kinky.bootstrap.fit_reading import Reading, fetch_reading
 from kinky.bootstrap.fit_record import check_record
 from kinky.bootstrap.fit_rights import fetch_missing
 from kinky.bootstrap.fit_room import check_room
+from kinky.bootstrap.record import fetch_record
+from kinky.bootstrap.record_format import ClusterRecord, RecordError
 from kinky.bootstrap.secrets_store import UnreachableHostError, check_store_server
 from kinky.config.model import KinkyConfig
 from kinky.config.store_kinds import HOST_NAMESPACE
@@ -33,6 +35,7 @@ from kinky.kube.connection import ApiError, JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.quantities import parse_quantity
 from kinky.kube.virt_settings import VirtSettings
+from kinky.topology.restarts import list_restarts
 
 UNATTESTED = (
     "host.encryptionAtRest = unknown: the keys of the inner cluster may lie in the host's etcd in the clear; "
@@ -53,6 +56,7 @@ def check_fit(
     access: HostAccess,
     *,
     stack: str,
+    image: str = "",
     image_kubernetes_version: str | None = None,
     image_holds: Collection[str] | None = None,
 ) -> HostFit:
@@ -60,6 +64,7 @@ def check_fit(
 
     Args:
         stack: Organization, project and stack, as Pulumi names them.
+        image: Reference of the chosen node image; empty when it is not known.
         image_kubernetes_version: What the chosen node image was built for, when that is known.
         image_holds: The system images in it, when they are known.
 
@@ -73,7 +78,7 @@ def check_fit(
         f"kinky image build --release {cfg.release.name} makes an image for it",
     )
     api = HostApi.connect(access)
-    fit = _read_host(cfg, api, stack, findings) if _is_answering(api, findings) else None
+    fit = _read_host(cfg, api, stack, image, findings) if _is_answering(api, findings) else None
     if findings.problems or fit is None:
         count = "1 problem" if len(findings.problems) == 1 else f"{len(findings.problems)} problems"
         raise HostError(
@@ -107,7 +112,7 @@ def _is_answering(api: HostApi, findings: Findings) -> bool:
     return True
 
 
-def _read_host(cfg: KinkyConfig, api: HostApi, stack: str, findings: Findings) -> HostFit | None:
+def _read_host(cfg: KinkyConfig, api: HostApi, stack: str, image: str, findings: Findings) -> HostFit | None:
     """Run all checks that need an answering host."""
     difference = clock.describe_difference(api)
     findings.refuse([difference] if difference else [], clock.HINT)
@@ -130,7 +135,7 @@ def _read_host(cfg: KinkyConfig, api: HostApi, stack: str, findings: Findings) -
         _check_networks(cfg, api, reading, findings)
         _check_store_path(cfg, api, findings)
         if exists:
-            _check_contents(cfg, api, stack, findings)
+            _check_contents(cfg, api, stack, image, findings)
         check_room(api, cfg, reading, findings)
         accelerator = _check_kubevirt(cfg, reading, findings) if served else Accelerator.UNKNOWN
         _check_members(cfg, accelerator, findings)
@@ -184,15 +189,26 @@ def _check_store_path(cfg: KinkyConfig, api: HostApi, findings: Findings) -> Non
         findings.refuse([error.message], str(error.hint))
 
 
-def _check_contents(cfg: KinkyConfig, api: HostApi, stack: str, findings: Findings) -> None:
+def _check_contents(cfg: KinkyConfig, api: HostApi, stack: str, image: str, findings: Findings) -> None:
     """Check an existing namespace for another stack's cluster, other settings, and names that are taken."""
     try:
-        for problems, hint in check_record(cfg, api, stack):
+        found = _fetch_record(cfg, api, findings)
+        for problems, hint in check_record(cfg, api, stack, found):
             findings.refuse(problems, hint)
+        findings.warnings += list_restarts(found.settings, cfg, image=image) if found else []
     except ApiError as error:
         if error.status != 403:
             raise
         findings.warnings.append(error.message)
+
+
+def _fetch_record(cfg: KinkyConfig, api: HostApi, findings: Findings) -> ClusterRecord | None:
+    """Read the cluster's record; without it no change can be judged, so a damaged one is refused."""
+    try:
+        return fetch_record(api, cfg.cluster.name)
+    except RecordError as error:
+        findings.refuse(["; ".join([error.message, *error.details])], str(error.hint))
+        return None
 
 
 def _check_kubevirt(cfg: KinkyConfig, reading: Reading, findings: Findings) -> Accelerator:

@@ -11,15 +11,14 @@ from kinky.bootstrap.orphans import KINDS
 from kinky.bootstrap.record import (
     RIVALS_HINT,
     TAKE_OVER_HINT,
-    ClusterRecord,
     describe_conflict,
     describe_rivals,
-    fetch_record,
     find_rivals,
     is_taken_over,
     read_kept,
 )
-from kinky.config.change import find_changes
+from kinky.bootstrap.record_format import ClusterRecord
+from kinky.config.change import find_refused
 from kinky.config.model import KinkyConfig
 from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
@@ -30,14 +29,17 @@ Refusal = tuple[list[str], str]
 """Problems of one sort, and a hint."""
 
 
-def check_record(cfg: KinkyConfig, api: HostApi, stack: str) -> Iterator[Refusal]:
-    """Yield why this stack may not make or change its cluster in this namespace."""
+def check_record(cfg: KinkyConfig, api: HostApi, stack: str, found: ClusterRecord | None) -> Iterator[Refusal]:
+    """Yield why this stack may not make or change its cluster in this namespace.
+
+    Args:
+        found: The record of the cluster, if it exists.
+    """
     cluster = cfg.cluster.name
-    found = fetch_record(api, cluster)
     if found is not None:
         yield _check_stack(api, cluster, found, stack), TAKE_OVER_HINT
-        changes = [str(problem) for problem in find_changes(found.settings, cfg)]
-        yield changes, "set it back; or destroy the cluster first, with everything in it"
+        refused = [str(problem) for problem in find_refused(found.settings, cfg)]
+        yield refused, "set it back; or destroy the cluster first, with everything in it"
     rivals = find_rivals(api, cluster)
     yield ([describe_rivals(api.namespace, cluster, rivals)] if rivals else []), RIVALS_HINT
     yield _find_foreign(cfg, api), "choose another cluster.name or host.namespace, or remove them"

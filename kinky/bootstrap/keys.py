@@ -94,6 +94,11 @@ def fetch_authority(api: HostApi, cluster: str) -> Pair:
     return Pair(files["ca.crt"], files["ca.key"])
 
 
+def fetch_ca_bundle(api: HostApi, cluster: str) -> bytes:
+    """Read the certificates (PEM) that clients of the inner API trust: several while the CA is rotated."""
+    return fetch_key_files(api, cluster)["ca.crt"]
+
+
 def fetch_key_files(api: HostApi, cluster: str) -> Mapping[str, bytes]:
     """Read all files of the key Secret (secret); raises HostError when it is not there."""
     files = _fetch_files(api, cluster)

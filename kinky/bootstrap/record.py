@@ -1,23 +1,23 @@
-"""The record of a cluster on its host: its stack, its identity, and its settings that cannot change."""
+"""The record of a cluster on its host: its stack, its identity, and the configuration that was applied."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from kinky import names, paths
 from kinky.bootstrap.certificates import format_time
+from kinky.bootstrap.record_format import ClusterRecord
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
-from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.kubeconfig import write_private
-from kinky.kube.ownership import CLUSTER_ID_KEY, FORGET_HINT, describe_maker
+from kinky.kube.ownership import FORGET_HINT, describe_maker
 
 TAKE_OVER = "KINKY_TAKE_OVER"
 """Variable with the name of the cluster that the next `up` takes over; `kinky up --take-over` sets it."""
@@ -29,54 +29,12 @@ RIVALS_HINT = "choose another host.namespace, or a cluster.name without the othe
 KEPT_FILE = "identity.json"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClusterRecord:
-    """The data about a cluster on the host; nothing of it is secret."""
-
-    stack: str
-    """Organization, project and stack, as Pulumi names them."""
-    cluster_id: str
-    host_uid: str
-    made_at: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """Settings that an existing cluster cannot change, by their key."""
-
-    @classmethod
-    def parse(cls, body: JsonObject) -> ClusterRecord:
-        """Parse the record as the API returned it; a damaged one has no settings."""
-        data: Mapping[str, str] = body.get("data") or {}
-        try:
-            settings = json.loads(data.get("settings") or "{}")
-        except ValueError:
-            settings = {}
-        return cls(
-            stack=data.get("stack", ""),
-            cluster_id=data.get(CLUSTER_ID_KEY, ""),
-            host_uid=data.get("hostUid", ""),
-            made_at=data.get("madeAt", ""),
-            settings=settings if isinstance(settings, dict) else {},
-        )
-
-    def build(self, cluster: str) -> JsonObject:
-        """Build the ConfigMap."""
-        return {
-            "metadata": {"name": names.cluster_record(cluster), "labels": names.cluster_labels(cluster)},
-            "data": self.build_data(),
-        }
-
-    def build_data(self) -> dict[str, str]:
-        """Build the ConfigMap's data."""
-        return {
-            "stack": self.stack,
-            CLUSTER_ID_KEY: self.cluster_id,
-            "hostUid": self.host_uid,
-            "madeAt": self.made_at,
-            "settings": json.dumps(dict(self.settings), sort_keys=True),
-        }
-
-
 def fetch_record(api: HostApi, cluster: str) -> ClusterRecord | None:
-    """Read the record of a cluster; None when the namespace holds no such cluster."""
+    """Read the record of a cluster; None when the namespace holds no such cluster.
+
+    Raises:
+        RecordError: The record is damaged, or of another version.
+    """
     body = api.fetch_here(resources.CONFIG_MAPS, names.cluster_record(cluster))
     return None if body is None else ClusterRecord.parse(body)
 
@@ -85,6 +43,7 @@ def ensure_record(access: HostAccess, stack: str, settings: Mapping[str, Any], *
     """Write the cluster's record with the identity of the access.
 
     Args:
+        settings: The settings that the cluster is made with; of an existing one, only those of new pools are added.
         take_over: Whether to take the cluster from another state, which then cannot change it any more.
 
     Raises:
@@ -96,24 +55,49 @@ def ensure_record(access: HostAccess, stack: str, settings: Mapping[str, Any], *
         raise describe_conflict(api, access.cluster, present)
     if rivals := find_rivals(api, access.cluster):
         raise _rivals_error(api, access.cluster, rivals)
-    wanted = ClusterRecord(
-        stack=stack,
-        cluster_id=access.cluster_id,
-        host_uid=access.host_uid,
-        made_at=(present.made_at if present else "") or format_time(datetime.now(UTC)),
-        settings=settings,
-    )
-    body = wanted.build(access.cluster)
-    if present is not None and present.cluster_id != access.cluster_id:
-        _take_over(access, body)
-    elif not api.create(resources.CONFIG_MAPS, body, namespace=api.namespace) and present != wanted:
-        api.patch(
-            resources.CONFIG_MAPS, names.cluster_record(access.cluster), {"data": body["data"]}, namespace=api.namespace
+    identity = {"stack": stack, "cluster_id": access.cluster_id, "host_uid": access.host_uid}
+    if present is None:
+        made = ClusterRecord(**identity, made_at=format_time(datetime.now(UTC)), settings=settings)
+        api.create(resources.CONFIG_MAPS, made.build(access.cluster), namespace=api.namespace)
+        # Two clusters that start at the same time may both get here: now each sees the other's record.
+        if rivals := find_rivals(api, access.cluster):
+            delete_record(access)
+            raise _rivals_error(api, access.cluster, rivals)
+        return
+    wanted = replace(present, **identity, settings={**settings, **present.settings})
+    if wanted == present:
+        return
+    # A cluster that is taken over has another identity still, so it cannot be required.
+    known = access if present.cluster_id == access.cluster_id else replace(access, cluster_id="")
+    _patch(known, wanted.build_data())
+
+
+def note_applied(
+    access: HostAccess, settings: Mapping[str, Any], *, release: str, cluster_uid: str, bundle: bytes
+) -> str:
+    """Write into the record the configuration, the release, the UID and the CA bundle, and return the time."""
+    present = fetch_record(HostApi.connect(access), access.cluster)
+    if present is None:
+        raise HostError(
+            f"namespace {access.namespace} holds no record of inner cluster {access.cluster}",
+            hint="run up again: it writes a new record",
         )
-    # Two clusters that start at the same time may both get here: now each sees the other's record.
-    if present is None and (rivals := find_rivals(api, access.cluster)):
-        delete_record(access)
-        raise _rivals_error(api, access.cluster, rivals)
+    now = format_time(datetime.now(UTC))
+    wanted = replace(
+        present,
+        settings=settings,
+        release=release,
+        cluster_uid=cluster_uid,
+        ca_certificates=bundle.decode(),
+        applied_at=now,
+    )
+    _patch(access, wanted.build_data())
+    return now
+
+
+def note_ca_bundle(access: HostAccess, bundle: bytes) -> None:
+    """Write the CA bundle of the inner cluster into the record: certificates, which are public."""
+    _patch(access, {"caCertificates": bundle.decode()})
 
 
 def is_taken_over(cluster: str) -> bool:
@@ -216,8 +200,7 @@ def _rivals_error(api: HostApi, cluster: str, rivals: list[str]) -> HostError:
     return HostError(describe_rivals(api.namespace, cluster, rivals), hint=RIVALS_HINT)
 
 
-def _take_over(access: HostAccess, body: JsonObject) -> None:
-    """Write another identity into the record of a cluster whose state is lost."""
-    # Without the identity, which the record does not hold yet.
-    api = HostApi.connect(replace(access, cluster_id=""))
-    api.patch(resources.CONFIG_MAPS, body["metadata"]["name"], {"data": body["data"]}, namespace=api.namespace)
+def _patch(access: HostAccess, data: Mapping[str, str]) -> None:
+    """Write these keys of the record; the others stay."""
+    api = HostApi.connect(access)
+    api.patch(resources.CONFIG_MAPS, names.cluster_record(access.cluster), {"data": data}, namespace=api.namespace)

@@ -63,7 +63,9 @@ def measure_floor(config: KinkyConfig, start: Starter, *, kubectl: Path) -> dict
 def _floor_nodes(config: KinkyConfig, nodes: Sequence[NodeSpec], files: Mapping[str, bytes]) -> list[FloorNode]:
     given = {node.name: str(FIRST_ADDRESS + index) for index, node in enumerate(nodes)}
     # There is no Service in front of the control planes here, so the first of them is the endpoint.
-    addresses = Addresses(endpoint_ip=str(FIRST_ADDRESS), node_ips=given)
+    addresses = Addresses.parse(
+        endpoint=[str(FIRST_ADDRESS)], nodes={name: [address] for name, address in given.items()}
+    )
     authority = Pair(files["ca.crt"], files["ca.key"])
     return [
         FloorNode(

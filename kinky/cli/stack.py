@@ -60,6 +60,7 @@ def run_up(arguments: argparse.Namespace) -> int:
     outputs = engine.outputs()
     if arguments.json:
         print(options.to_json(outputs))
+    _tell_pending(stack_file)
     _tell_use(stack_file, outputs)
     return 0
 
@@ -127,6 +128,19 @@ def _as_lines(outputs: dict[str, Any]) -> str:
     return "\n".join(
         f"{name}: {value if isinstance(value, str) else options.to_json(value)}" for name, value in outputs.items()
     )
+
+
+def _tell_pending(stack_file: StackFile) -> None:
+    """List the nodes that still run with an older declaration; a host that fails now does not undo the `up`."""
+    from kinky.bootstrap.pending import describe_pending
+    from kinky.cli.inner import find_stack_host
+
+    try:
+        lines = describe_pending(find_stack_host(stack_file))
+    except KinkyError as error:
+        lines = [f"cannot tell whether a node waits for a restart: {error.message}"]
+    for line in lines:
+        note(line)
 
 
 def _tell_use(stack_file: StackFile, outputs: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ class MockedHost(Mocks):
         state = dict(args.inputs)
         if args.typ == "kubernetes:core/v1:Service":
             number = next(self._numbers)
-            state["spec"] = {**state.get("spec", {}), "clusterIP": f"10.96.{number // 250}.{number % 250 + 1}"}
+            state["spec"] = {**state.get("spec", {}), "clusterIPs": [f"10.96.{number // 250}.{number % 250 + 1}"]}
         return args.name, state
 
     def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:

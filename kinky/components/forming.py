@@ -15,8 +15,10 @@ from kinky.components.cluster_args import InnerClusterArgs
 from kinky.components.host_side import HostSide
 from kinky.components.properties import later
 from kinky.components.providers import build_inside_options, declare_inner
+from kinky.components.steps.applied import ConfigurationApplied, ConfigurationAppliedInputs
 from kinky.components.steps.forming import NodesReady, NodesReadyInputs, OutsideReady, OutsideReadyInputs
 from kinky.components.steps.gate import Gate, GateInputs
+from kinky.config.change import list_values
 from kinky.manifests import gate
 from kinky.topology.nodes import control_planes
 
@@ -52,6 +54,7 @@ class Forming(pulumi.ComponentResource):
         super().__init__("kinky:cluster:Forming", name, None, opts)
         self._name, self._args = name, args
         self.outside = self._declare_outside()
+        self._declare_applied()
         closed = self._declare_gate()
         self.inner = declare_inner(self, name, "inner", closed.outputs.inner_kubeconfig)
         inside = build_inside_options(self, self.inner, dies_with=args.dies_with)
@@ -77,6 +80,19 @@ class Forming(pulumi.ComponentResource):
         opts = pulumi.ResourceOptions(parent=self, depends_on=[self._args.host_side.nodes])
         return OutsideReady(f"{self._name}-outside", inputs, opts)
 
+    def _declare_applied(self) -> None:
+        """Declare that the record gets the applied configuration."""
+        args = self._args.cluster
+        inputs = ConfigurationAppliedInputs(
+            access=self._args.host_side.access,
+            settings=json.dumps(list_values(args.config, image=args.image), sort_keys=True),
+            release=args.config.release.name,
+            cluster_uid=self.outside.outputs.cluster_uid,
+        )
+        # No data of the VMs flows into the record.
+        opts = pulumi.ResourceOptions(parent=self, depends_on=[self._args.host_side.nodes])
+        ConfigurationApplied(f"{self._name}-applied", inputs, opts)
+
     def _declare_gate(self) -> Gate:
         """Declare the gate, closed: the first thing that is written inside."""
         inputs = GateInputs(
@@ -90,11 +106,10 @@ class Forming(pulumi.ComponentResource):
 
     def _declare_ready(self) -> NodesReady:
         """Declare the proof that all nodes are Ready, which they are only with a node network."""
-        addresses = self._args.host_side.network.node_ips
         inputs = NodesReadyInputs(
             access=self._args.host_side.access,
             server=self.outside.outputs.server,
-            addresses={node: later(address) for node, address in addresses.items()},
+            addresses={name: later(ips[0]) for name, ips in self._args.host_side.network.node_ips.items()},
             limit_seconds=self._args.cluster.config.timeouts.seconds(NODES_LIMIT_SECONDS),
         )
         opts = pulumi.ResourceOptions(parent=self, depends_on=[self.node_network])

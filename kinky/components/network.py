@@ -29,8 +29,9 @@ class NetworkArgs:
 class Network(pulumi.ComponentResource):
     """The permanent addresses of a cluster on its host, and the policy around its VMs."""
 
-    endpoint_ip: pulumi.Output[str]
-    node_ips: dict[str, pulumi.Output[str]]
+    endpoint_ips: pulumi.Output[list[str]]
+    node_ips: dict[str, pulumi.Output[list[str]]]
+    """By the node's name; of each Service one address for each family, the primary one first."""
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare the Services and the NetworkPolicy."""
@@ -38,21 +39,21 @@ class Network(pulumi.ComponentResource):
         declare(self, network_policy.build_network_policy(args.config))
         # No Service is awaited: the provider would wait for pods, and there are none before the addresses are known.
         endpoint = services.build_endpoint_service(args.config, accelerator=args.accelerator)
-        self.endpoint_ip = self._declare_service(endpoint)
+        self.endpoint_ips = self._declare_service(endpoint)
         self.node_ips = {
             node.name: self._declare_service(services.build_node_service(args.config, node)) for node in args.nodes
         }
-        self.register_outputs({"endpoint_ip": self.endpoint_ip})
+        self.register_outputs({"endpoint_ips": self.endpoint_ips})
 
-    def _declare_service(self, body: Body) -> pulumi.Output[str]:
-        """Declare one Service and return the address that the host gives it."""
+    def _declare_service(self, body: Body) -> pulumi.Output[list[str]]:
+        """Declare one Service and return the addresses that the host gives it."""
         service = declare(self, body)
         # Before the Service exists, a preview shows its `spec` without an address, as if it had none; only the id is
         # unknown then, and makes the address unknown too.
         known: pulumi.Output[Mapping[str, Any]] = pulumi.Output.all(id=service.id, spec=service.spec)
-        return known.apply(tell_errors(pick_address, f"address of {body['metadata']['name']}"))
+        return known.apply(tell_errors(pick_addresses, f"addresses of {body['metadata']['name']}"))
 
 
-def pick_address(service: Mapping[str, Any]) -> str:
-    """Return the address of a Service that exists."""
-    return str(service["spec"]["clusterIP"])
+def pick_addresses(service: Mapping[str, Any]) -> list[str]:
+    """Return the addresses of a Service that exists."""
+    return [str(address) for address in service["spec"]["clusterIPs"]]

@@ -37,8 +37,8 @@ class NodeArgs:
     """Reference of the node image."""
     accelerator: Accelerator
     cloud_init_schemas: CloudInitSchemas | None
-    endpoint_ip: pulumi.Input[str]
-    node_ips: Mapping[str, pulumi.Output[str]]
+    endpoint_ips: pulumi.Output[list[str]]
+    node_ips: Mapping[str, pulumi.Output[list[str]]]
     """S-addresses of all nodes."""
     keys: ClusterKeys
 
@@ -68,10 +68,10 @@ class Node(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _declare_user_data(self, args: NodeArgs) -> KubernetesObject:
-        """Declare the Secret whose name follows from its content, so that new content rolls the VM."""
+        """Declare the Secret whose name follows from its content, so the node takes new content when it restarts."""
         known = {node.name for node in args.nodes if node.is_control_plane} | {args.node.name}
-        resolved: pulumi.Output[Mapping[str, str]] = pulumi.Output.all(
-            **{names.endpoint_service(args.config.cluster.name): args.endpoint_ip},
+        resolved: pulumi.Output[Mapping[str, Sequence[str]]] = pulumi.Output.all(
+            **{names.endpoint_service(args.config.cluster.name): args.endpoint_ips},
             **{node: args.node_ips[node] for node in sorted(known)},
         )
         render = partial(render_secret, args.config, args.node, tuple(args.nodes), args.cloud_init_schemas)
@@ -89,7 +89,7 @@ class Node(pulumi.ComponentResource):
         """Return the name of the Secret with the node's credentials; a worker has its own."""
         if args.node.is_control_plane:
             return args.keys.outputs.secret_name
-        address = later(args.node_ips[args.node.name])
+        address = later(args.node_ips[args.node.name][0])
         inputs = NodeCredentialsInputs(access=args.access, node=args.node.name, address=address)
         # The certificates are signed by a CA that only the host has, so no data flows from the keys to this step.
         opts = pulumi.ResourceOptions(parent=self, depends_on=[args.keys])
@@ -101,13 +101,13 @@ def render_secret(
     node: NodeSpec,
     nodes: tuple[NodeSpec, ...],
     upstream: CloudInitSchemas | None,
-    resolved: Mapping[str, str],
+    resolved: Mapping[str, Sequence[str]],
 ) -> dict[str, str]:
     """Return name and content of a node's user-data Secret, once the host has given the addresses."""
     endpoint = names.endpoint_service(config.cluster.name)
-    addresses = Addresses(
-        endpoint_ip=resolved[endpoint],
-        node_ips={name: address for name, address in resolved.items() if name != endpoint},
+    addresses = Addresses.parse(
+        endpoint=resolved[endpoint],
+        nodes={name: texts for name, texts in resolved.items() if name != endpoint},
     )
     rendered = render_node(config, node, nodes, addresses, upstream=upstream)
     return {

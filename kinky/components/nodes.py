@@ -50,7 +50,7 @@ class Nodes(pulumi.ComponentResource):
                     image=args.image,
                     accelerator=args.accelerator,
                     cloud_init_schemas=args.cloud_init_schemas,
-                    endpoint_ip=args.network.endpoint_ip,
+                    endpoint_ips=args.network.endpoint_ips,
                     node_ips=args.network.node_ips,
                     keys=args.keys,
                 ),

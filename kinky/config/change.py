@@ -1,11 +1,11 @@
-"""Compares a configuration with the settings that a cluster was made with, to find changes that need a new cluster."""
+"""Compares a configuration with the applied one: each change is made by `up`, waits for restarts, or is refused."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -13,6 +13,8 @@ from pydantic.fields import FieldInfo
 from kinky.config.model import KinkyConfig, Pool
 from kinky.config.problem import KeyPath, Problem, format_key
 from kinky.config.section import Changes
+
+IMAGE_KEY: Final = ("image", "reference")
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,28 @@ class Setting:
     changes: Changes
 
 
-def list_settings(cfg: KinkyConfig) -> list[Setting]:
-    """Return every key with a single value, and how an existing cluster takes a new value."""
-    return list(_walk((), cfg))
+@dataclass(frozen=True)
+class Change:
+    """A key that has another value than the cluster runs with."""
+
+    setting: Setting
+    before: Any
+
+
+def list_settings(cfg: KinkyConfig, *, image: str = "") -> list[Setting]:
+    """Return every key with a single value, and how an existing cluster takes a new value.
+
+    Args:
+        image: The node image that is used; it replaces an `image.reference` of null.
+    """
+    return [
+        Setting(each.key, image, each.changes) if image and each.key == IMAGE_KEY else each for each in _walk((), cfg)
+    ]
+
+
+def list_values(cfg: KinkyConfig, *, image: str = "") -> dict[str, Any]:
+    """Return all settings by their key, as JSON values; `image` as for `list_settings`."""
+    return {format_key(each.key): each.value for each in list_settings(cfg, image=image)}
 
 
 def list_fixed(cfg: KinkyConfig) -> dict[str, Any]:
@@ -35,21 +56,31 @@ def list_fixed(cfg: KinkyConfig) -> dict[str, Any]:
     return {format_key(each.key): each.value for each in list_settings(cfg) if each.changes.because}
 
 
-def find_changes(made_with: Mapping[str, Any], cfg: KinkyConfig) -> list[Problem]:
-    """Return the changes that the cluster cannot follow; a new or removed pool is not such a change.
+def compare(applied: Mapping[str, Any], cfg: KinkyConfig, *, image: str = "") -> list[Change]:
+    """Return all changes; a key that was not applied yet, such as one of a new pool, is none.
 
     Args:
-        made_with: The result of `list_fixed` when the cluster was made.
+        applied: The result of `list_values` or `list_fixed` at an earlier time.
+        image: The node image that is used, as for `list_settings`.
     """
     return [
+        Change(each, before)
+        for each in list_settings(cfg, image=image)
+        if (before := applied.get(format_key(each.key), each.value)) != each.value
+    ]
+
+
+def find_refused(applied: Mapping[str, Any], cfg: KinkyConfig) -> list[Problem]:
+    """Return the changes that need a new cluster, as problems; a new or removed pool is not such a change."""
+    return [
         Problem(
-            each.key,
-            each.value,
-            f"the cluster was made with {json.dumps(made_with[format_key(each.key)])}; this needs a new cluster: "
-            f"{each.changes.because}",
+            change.setting.key,
+            change.setting.value,
+            f"the cluster was made with {json.dumps(change.before)}; this needs a new cluster: "
+            f"{change.setting.changes.because}",
         )
-        for each in list_settings(cfg)
-        if each.changes.because and made_with.get(format_key(each.key), each.value) != each.value
+        for change in compare(applied, cfg)
+        if change.setting.changes.because
     ]
 
 

@@ -41,7 +41,8 @@ that read the first line of a stack's file complete and check its keys with `sta
 report all problems of a file together before anything is touched.
 
 The last column shows how an existing cluster takes a new value. A change that needs a new cluster is refused before
-anything is touched.
+anything is touched. One that waits for restarts is announced by `kinky preview`, with the nodes; after `kinky up`, the
+nodes that still run with the old value are listed as `restart pending`, with the command that restarts one.
 
 ## Relative paths
 

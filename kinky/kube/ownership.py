@@ -59,7 +59,7 @@ class OwnedObjects(ObjectApi):
             return
         record = self.fetch(resources.CONFIG_MAPS, self._record, namespace=self.namespace)
         if record is not None:
-            self._compare_record(record)
+            self._compare_record(record, is_host_known=known)
         elif self._access.cluster_id and not known:
             raise HostError(
                 f"{self.target} ({self.server}): namespace {self.namespace} holds no record of inner cluster"
@@ -128,10 +128,14 @@ class OwnedObjects(ObjectApi):
             )
         return bool(seen)
 
-    def _compare_record(self, record: JsonObject) -> None:
-        """Compare the identity that the record on the host holds."""
+    def _compare_record(self, record: JsonObject, *, is_host_known: bool) -> None:
+        """Compare the identity that the record on the host holds.
+
+        A damaged record may have lost it. On the cluster's own host that must not keep anybody from a destroy.
+        """
         wanted, data = self._access.cluster_id, record.get("data") or {}
-        if wanted and data.get(CLUSTER_ID_KEY) != wanted:
+        seen = data.get(CLUSTER_ID_KEY)
+        if wanted and seen != wanted and (seen or not is_host_known):
             raise HostError(
                 f"{self.target}: namespace {self.namespace} holds another inner cluster {self._access.cluster};"
                 " nothing was touched",

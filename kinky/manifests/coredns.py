@@ -18,7 +18,7 @@ from kinky.manifests.body import (
     pod_metadata,
     service_account_subject,
 )
-from kinky.topology.addresses import dns_ip
+from kinky.topology.addresses import dns_addresses
 from kinky.topology.nodes import build_nodes
 
 APP: Final = "coredns"
@@ -77,7 +77,7 @@ def _service(cfg: KinkyConfig) -> Body:
         "metadata": inner_metadata(SERVICE, app=APP, namespace=names.NAMESPACE_SYSTEM),
         "spec": {
             "type": "ClusterIP",
-            "clusterIP": dns_ip(cfg),
+            "clusterIP": str(dns_addresses(cfg).primary),
             "selector": app_selector(APP),
             "ports": [
                 {"name": "dns", "port": 53, "targetPort": 53, "protocol": "UDP"},

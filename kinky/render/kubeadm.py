@@ -51,7 +51,10 @@ def _init_configuration(cfg: KinkyConfig, node: NodeSpec, addresses: Addresses) 
     return {
         "apiVersion": API_VERSION,
         "kind": "InitConfiguration",
-        "localAPIEndpoint": {"advertiseAddress": addresses.node_ips[node.name], "bindPort": names.ENDPOINT_PORT},
+        "localAPIEndpoint": {
+            "advertiseAddress": str(addresses.nodes[node.name].primary),
+            "bindPort": names.ENDPOINT_PORT,
+        },
         "nodeRegistration": {"name": node.name, "criSocket": CRI_SOCKET, "taints": build_taints(node)},
         "patches": {"directory": PATCHES_DIR},
         "timeouts": {
@@ -114,12 +117,13 @@ def _plugin_volumes(cfg: KinkyConfig) -> dict[str, Any]:
 
 def build_api_server_names(cfg: KinkyConfig, planes: Sequence[NodeSpec], addresses: Addresses) -> list[str]:
     """Return the names and addresses that every API server's certificate holds besides kubeadm's own."""
-    own = [addresses.node_ips[plane.name] for plane in planes]
-    return [names.endpoint_host(cfg.cluster.name), addresses.endpoint_ip, *own, "localhost", "127.0.0.1"]
+    own = [text for plane in planes for text in addresses.nodes[plane.name].texts]
+    return [names.endpoint_host(cfg.cluster.name), *addresses.endpoint.texts, *own, "localhost", "127.0.0.1"]
 
 
 def _local_etcd(cfg: KinkyConfig, planes: Sequence[NodeSpec], addresses: Addresses) -> dict[str, Any]:
-    members = [f"{plane.name}=https://{addresses.node_ips[plane.name]}:{ETCD_PEER_PORT}" for plane in planes]
+    hosts = {plane.name: addresses.nodes[plane.name].primary_host for plane in planes}
+    members = [f"{name}=https://{host}:{ETCD_PEER_PORT}" for name, host in hosts.items()]
     return {
         "dataDir": ETCD_DATA_DIR,
         "imageTag": cfg.release.etcd_tag,

@@ -8,7 +8,7 @@ from typing import Any, Final
 from kinky import names
 from kinky.config.model import KinkyConfig
 from kinky.errors import ConfigError
-from kinky.topology.addresses import Addresses, dns_ip
+from kinky.topology.addresses import Addresses, dns_addresses
 from kinky.topology.nodes import NodeSpec
 
 PKI_DIR: Final = "/etc/kubernetes/pki"
@@ -28,7 +28,7 @@ def build_kubelet_configuration(cfg: KinkyConfig, node: NodeSpec) -> dict[str, A
         # A guest that is a container has the machine's cgroups, which may be of version 1.
         "failCgroupV1": False,
         "containerRuntimeEndpoint": CRI_SOCKET,
-        "clusterDNS": [dns_ip(cfg)],
+        "clusterDNS": dns_addresses(cfg).texts,
         "clusterDomain": cfg.cluster.domain,
         # Named, or kubeadm would choose by whether systemd-resolved happens to run.
         "resolvConf": "/etc/resolv.conf",
@@ -75,7 +75,7 @@ def render_kubelet_env(cfg: KinkyConfig, node: NodeSpec, addresses: Addresses) -
         **node.labels,
     }
     flags = {
-        "--node-ip": addresses.node_ips[node.name],
+        "--node-ip": ",".join(addresses.nodes[node.name].texts),
         "--hostname-override": node.name,
         "--node-labels": ",".join(f"{key}={value}" for key, value in labels.items()),
     }

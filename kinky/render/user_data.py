@@ -74,15 +74,17 @@ def render_user_data(
 
 def build_node_facts(cfg: KinkyConfig, node: NodeSpec, addresses: Addresses) -> dict[str, Any]:
     """Return what /etc/kinky/node.json holds."""
-    # The boot waits for the plugin's socket, where there is one.
-    kms = {"kmsSocket": cfg.encryption.kms_socket} if node.is_control_plane and cfg.encryption.kms_socket else {}
+    # The boot waits for the plugin's socket, where there is one. The limit is here so that another one gives the
+    # user-data another name: the running node then shows that it waits for a restart.
+    asked = {"kmsSocket": cfg.encryption.kms_socket, "kmsTimeoutSeconds": cfg.encryption.kms_timeout_seconds}
+    kms = {key: value for key, value in asked.items() if node.is_control_plane and value}
     return {
         "cluster": cfg.cluster.name,
         "node": node.name,
         "role": node.role,
         "ordinal": node.index,
-        "address": addresses.node_ips[node.name],
-        "endpointAddress": addresses.endpoint_ip,
+        "address": str(addresses.nodes[node.name].primary),
+        "endpointAddress": str(addresses.endpoint.primary),
         "endpointName": names.endpoint_host(cfg.cluster.name),
         "kubernetesVersion": cfg.cluster.kubernetes_version,
         **kms,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,19 +16,30 @@ from kinky.errors import CommandError
 from kinky.kube.ownership import CLUSTER_ID_KEY
 from tests.e2e.person import KINDS, Person
 
+CHANGES: tuple[dict[str, dict[str, Any]], ...] = (
+    {"controlPlane": {"replicas": 3}, "network": {"podCidrs": ["10.242.0.0/16"], "serviceCidrs": ["10.94.0.0/16"]}},
+    {"cluster": {"ephemeral": True}},
+)
+"""Changes that need a new cluster, as far as one stack file may hold them together."""
+
 
 def check_change_is_refused(person: Person) -> None:
-    """Ask for three control planes where one was made."""
+    """Ask for what needs a new cluster: each key is told, and nothing is touched."""
     file = person.stack.path
-    before = file.read_text()
-    document = yaml.safe_load(before)
-    document["config"]["kinky:controlPlane"]["replicas"] = 3
-    try:
-        file.write_text(yaml.safe_dump(document, sort_keys=False))
-        told = refuse(person, "up", "--stack", person.stack.stack)
-    finally:
-        file.write_text(before)
-    assert "controlPlane.replicas = 3: the cluster was made with 1; this needs a new cluster" in told
+    before, objects = file.read_text(), person.host("get", KINDS, "--output", "name")
+    for change in CHANGES:
+        document = yaml.safe_load(before)
+        for section, keys in change.items():
+            document["config"].setdefault(f"kinky:{section}", {}).update(keys)
+        try:
+            file.write_text(yaml.safe_dump(document, sort_keys=False))
+            told = refuse(person, "up", "--stack", person.stack.stack)
+        finally:
+            file.write_text(before)
+        for section, keys in change.items():
+            for key, value in keys.items():
+                assert f"{section}.{key} = {json.dumps(value)}: the cluster was made with " in told
+    assert person.host("get", KINDS, "--output", "name") == objects
 
 
 def check_objects_of_another_cluster(person: Person, folder: Path) -> None:

@@ -51,8 +51,8 @@ def read_config(case: str) -> KinkyConfig:
 
 def fixed_addresses(nodes: Iterable[NodeSpec]) -> Addresses:
     """Addresses as a host would give them, but the same at every run."""
-    return Addresses(
-        endpoint_ip="10.96.7.1", node_ips={node.name: f"10.96.7.{number}" for number, node in enumerate(nodes, 10)}
+    return Addresses.parse(
+        endpoint=["10.96.7.1"], nodes={node.name: [f"10.96.7.{number}"] for number, node in enumerate(nodes, 10)}
     )
 
 

@@ -22,6 +22,7 @@ from kinky.bootstrap.store_values import StoreValueRecord
 from kinky.bootstrap.workload import WorkloadRecord
 from kinky.components.live_step import LiveStep, NoOutputs
 from kinky.components.properties import describe
+from kinky.components.steps.applied import ConfigurationApplied, ConfigurationAppliedOutputs
 from kinky.components.steps.claim import Claim, ClaimOutputs
 from kinky.components.steps.console import ConsoleLogsStopped
 from kinky.components.steps.forming import NodesReady, OutsideReady, OutsideReadyOutputs
@@ -67,6 +68,7 @@ OUTPUTS: tuple[tuple[type[LiveStep[Any, Any]], Any], ...] = (
             ready_seconds=180.0,
         ),
     ),
+    (ConfigurationApplied, ConfigurationAppliedOutputs(applied_at="2026-11-22T00:00:00Z")),
     (NodesReady, NodesRecord(nodes=(), seconds=20.0)),
     (
         StoreCredential,
@@ -215,7 +217,7 @@ class Host(mocks.Mocks):
         if kind == "Service":
             # By name and not by order, in which the engine gives no promise.
             offset = int(digest(args.name), 16) % ADDRESS_COUNT
-            outputs["spec"] = {**outputs["spec"], "clusterIP": str(FIRST_ADDRESS + offset)}
+            outputs["spec"] = {**outputs["spec"], "clusterIPs": [str(FIRST_ADDRESS + offset)]}
         if args.typ.startswith("pulumi-python:"):
             outputs |= STEP_OUTPUTS[kind]
         if kind == "NodeCredentials":

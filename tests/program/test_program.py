@@ -32,7 +32,7 @@ def test_every_node_has_a_machine_an_address_and_its_files(recorded: Recorder, s
         by_name = {volume["name"]: volume for volume in volumes}
         assert by_name["cidata"]["cloudInitNoCloud"]["secretRef"]["name"] == object_name(secret)
         own = recorded.one("Service", node.name)
-        address = recorded.resources[own.urn].state["spec"]["clusterIP"]
+        address = recorded.resources[own.urn].state["spec"]["clusterIPs"][0]
         assert address in secret.inputs["stringData"]["userdata"]
 
 

@@ -29,6 +29,7 @@ from kinky.kube.connection import ApiError, JsonObject, Reply
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.retry import Pending
+from tests.unit.cluster_records import record_data
 from tests.unit.fake_api import answer_node
 from tests.unit.fake_server import Server, build_kid, count, read_key_names, read_public
 from tests.unit.fake_store import SECRETS, Operator, build_token, decode, start_operator
@@ -239,7 +240,12 @@ def start_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, planes: in
     monkeypatch.setattr("time.sleep", made.sleep)
     keys.ensure_cluster_keys(ACCESS, "dev")
     labels = {"kinky.dev/cluster": "dev", "app.kubernetes.io/managed-by": "kinky"}
-    made.host.add("/api/v1/namespaces/ns/configmaps", "dev-record", metadata={"labels": labels}, data={"stack": "s"})
+    made.host.add(
+        "/api/v1/namespaces/ns/configmaps",
+        "dev-record",
+        metadata={"labels": labels},
+        data=record_data(stack="s", cluster_id="c"),
+    )
     for name in (*made.site.control_planes, *made.site.workers):
         volumes = []
         if "control-plane" not in name:

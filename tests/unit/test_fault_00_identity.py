@@ -21,6 +21,7 @@ from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.objects import build_secret
 from kinky.kube.ownership import ForeignObjectError
+from tests.unit.cluster_records import record_data
 from tests.unit.fake_api import FakeConnection
 
 NS = "/api/v1/namespaces/ns"
@@ -53,7 +54,7 @@ def add_host(host: FakeConnection, *, uid: str, cluster_id: str) -> None:
     labels = {"labels": names.cluster_labels("dev")}
     host.add("/api/v1/namespaces", "kube-system", metadata={"uid": uid})
     host.add("/api/v1/namespaces", "ns", metadata=labels)
-    host.add(f"{NS}/configmaps", "dev-record", metadata=labels, data={"stack": STACK, "clusterId": cluster_id})
+    host.add(f"{NS}/configmaps", "dev-record", metadata=labels, data=record_data(stack=STACK, cluster_id=cluster_id))
     host.add("/apis/kubevirt.io/v1/namespaces/ns/virtualmachines", "dev-worker-0", metadata=labels)
     host.add("/apis/kubevirt.io/v1/namespaces/ns/virtualmachineinstances", "dev-worker-0", metadata=labels)
 

@@ -36,7 +36,7 @@ def read(text: str) -> dict[str, Any]:
 def render(**cluster: str) -> dict[str, Any]:
     cfg = load_config({"cluster": {"name": "dev", **cluster}, "host": {"embedded": True}}, source="test")
     nodes = build_nodes(cfg)
-    addresses = Addresses(endpoint_ip="10.96.7.10", node_ips={node.name: ADDRESSES for node in nodes})
+    addresses = Addresses.parse(endpoint=["10.96.7.10"], nodes={node.name: [ADDRESSES] for node in nodes})
     documents = render_documents(build_kubeadm_documents(cfg, nodes[0], nodes, addresses))
     worker = read(render_document(build_kubelet_configuration(cfg, nodes[-1])))
     assert worker["KubeletConfiguration"]["clusterDomain"] == cfg.cluster.domain

@@ -95,7 +95,8 @@ def test_fit_tells_another_provider_before_anything_is_touched(host: FakeConnect
     keys.ensure_cluster_keys(ACCESS, "dev")
     asked = config()
     record.ensure_record(ACCESS, "organization/kinky/dev", {"encryption.provider": "secretbox"})
-    found = check_record(asked, HostApi.connect(ACCESS), "organization/kinky/dev")
+    api = HostApi.connect(ACCESS)
+    found = check_record(asked, api, "organization/kinky/dev", record.fetch_record(api, "dev"))
     told = [line for lines, _hint in found for line in lines]
     assert told == [
         'encryption.provider = "kms": the cluster was made with "secretbox"; this needs a new cluster: '
@@ -133,7 +134,7 @@ def test_g6_counts_what_the_kms_has_encrypted(counts: dict[str, int], expected: 
 def test_a_control_plane_gets_the_socket_s_folder_and_waits_for_it() -> None:
     cfg = config()
     nodes = build_nodes(cfg)
-    addresses = Addresses(endpoint_ip="10.96.0.9", node_ips={node.name: "10.96.0.8" for node in nodes})
+    addresses = Addresses.parse(endpoint=["10.96.0.9"], nodes={node.name: ["10.96.0.8"] for node in nodes})
     server = build_kubeadm_documents(cfg, nodes[0], nodes, addresses)[1]["apiServer"]
     assert server["extraVolumes"] == [
         {"name": "kms", "hostPath": "/run/kms", "mountPath": "/run/kms", "readOnly": True, "pathType": "Directory"}

@@ -23,8 +23,8 @@ def config(**sections: Any) -> KinkyConfig:
 
 
 def addresses(nodes: tuple[NodeSpec, ...]) -> Addresses:
-    return Addresses(
-        endpoint_ip="10.96.0.50", node_ips={node.name: f"10.96.0.{number}" for number, node in enumerate(nodes, 100)}
+    return Addresses.parse(
+        endpoint=["10.96.0.50"], nodes={node.name: [f"10.96.0.{number}"] for number, node in enumerate(nodes, 100)}
     )
 
 

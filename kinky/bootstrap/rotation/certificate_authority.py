@@ -23,6 +23,7 @@ from kinky.bootstrap.authorities import (
 from kinky.bootstrap.certificates import Pair, build_fingerprint, split_certificates
 from kinky.bootstrap.keys import AUTHORITIES, fetch_key_files, replace_key_files
 from kinky.bootstrap.node_credentials import ensure_node_authority, fetch_credentials_name
+from kinky.bootstrap.record import note_ca_bundle
 from kinky.bootstrap.rotation.authority_proof import (
     check_node,
     check_refuses_former,
@@ -176,6 +177,7 @@ def _change(site: Site, change: Callable[[Files], Files]) -> str:
     """Change the authorities on the host and tell which ones are there now, the signing one first."""
     replace_key_files(site.host, site.cluster, change)
     files = fetch_key_files(site.host, site.cluster)
+    note_ca_bundle(site.access, files["ca.crt"])
     return "; ".join(f"{name} {', '.join(_list_short(files[f'{name}.crt']))}" for name in AUTHORITIES)
 
 

@@ -7,6 +7,7 @@ does is in Pulumi's state. Pulumi stores a step's class by reference, so renamin
 from typing import Any, Final
 
 from kinky.components.live_step import LiveStep
+from kinky.components.steps.applied import ConfigurationApplied
 from kinky.components.steps.claim import Claim
 from kinky.components.steps.console import ConsoleLogsStopped
 from kinky.components.steps.forming import NodesReady, OutsideReady
@@ -25,6 +26,7 @@ LIVE_STEPS: Final[tuple[type[LiveStep[Any, Any]], ...]] = (
     StoreValue,
     HostGuard,
     OutsideReady,
+    ConfigurationApplied,
     Gate,
     NodesReady,
     StoreCredential,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kinky.bootstrap import keys, node_credentials
+from kinky.bootstrap import keys, node_credentials, record
 from kinky.bootstrap.keys import KeyRecord
 from kinky.bootstrap.node_credentials import NodeCredentialRecord
 from kinky.components.live_step import LiveStep, Step, StepInputs
 from kinky.components.properties import Identity
+from kinky.kube.host import HostApi
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,11 @@ class ClusterKeysStep(Step[ClusterKeysInputs, KeyRecord]):
     """Make the cluster's keys once, straight into a host Secret."""
 
     def _run(self, inputs: ClusterKeysInputs, previous: KeyRecord | None) -> KeyRecord:
-        return keys.ensure_cluster_keys(inputs.access, inputs.access.cluster, kms_config=inputs.kms_config)
+        access = inputs.access
+        made = keys.ensure_cluster_keys(access, access.cluster, kms_config=inputs.kms_config)
+        # From now on a look at the inner API finds the CA without a right on Secrets.
+        record.note_ca_bundle(access, keys.fetch_ca_bundle(HostApi.connect(access), access.cluster))
+        return made
 
     def _undo(self, inputs: ClusterKeysInputs, outputs: KeyRecord) -> None:
         keys.delete_key_secret(inputs.access, outputs.secret_name)

@@ -13,7 +13,7 @@ from kinky.manifests.external_secrets import build_token_right
 from kinky.manifests.store_reader import build_reader
 from kinky.manifests.store_reader import decoy_key as decoy_key
 from kinky.manifests.store_reader import remote_key as remote_key
-from kinky.topology.addresses import api_ip
+from kinky.topology.addresses import api_addresses
 
 if TYPE_CHECKING:
     from kinky.config.model import KinkyConfig
@@ -58,7 +58,7 @@ def build_provider(cfg: KinkyConfig, *, server: Late, ca_bundle: Late) -> Body:
     reader = {"name": names.store_reader(cfg.cluster.name), "namespace": names.NAMESPACE_STORE}
     return {
         "kubernetes": {
-            "server": {"url": f"https://{api_ip(cfg)}:443", "caProvider": authority},
+            "server": {"url": f"https://{api_addresses(cfg).primary_host}:443", "caProvider": authority},
             "remoteNamespace": names.NAMESPACE_STORE,
             "auth": {"serviceAccount": reader},
         }

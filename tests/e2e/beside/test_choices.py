@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from kinky import names, paths, process
 from kinky.embedded.toolchain import tool_path
@@ -120,6 +121,25 @@ def test_a_control_plane_that_returns_reads_what_was_encrypted(owner: Person) ->
     assert before and before <= set(owner.kubectl(*read).split())
 
 
+def test_a_change_of_memory_is_announced_and_waits_for_the_restart(owner: Person) -> None:
+    file, worker = owner.stack.path, owner.worker
+    document = yaml.safe_load(file.read_text())
+    (pool,) = document["config"]["kinky:workers"]
+    before, pool["memoryMib"] = pool["memoryMib"], pool["memoryMib"] + 64
+    file.write_text(yaml.safe_dump(document))
+    changed, instance = meet(STACK, owner.scratch), owner.vmi_uid(worker)
+    announced = (
+        f"workers.worker.memoryMib = {before + 64}: was {before}; takes effect when these nodes restart: {worker}"
+    )
+    assert announced in printed(changed, "preview")
+    pending = f"restart pending: {worker} (memory {before} -> {before + 64} MiB)"
+    assert pending in printed(changed, "up")
+    assert owner.vmi_uid(worker) == instance
+    assert pending in printed(changed, "preview")
+    owner.replace(worker)
+    assert "restart pending" not in printed(changed, "preview")
+
+
 def test_kinky_does_not_rotate_the_key_of_a_kms(owner: Person) -> None:
     with pytest.raises(CommandError, match="KMS"):
         owner.kinky("rotate", "encryption-key", "--stack", STACK)
@@ -140,6 +160,14 @@ def test_consoles_are_logged_again_without_a_conflict(owner: Person) -> None:
 def test_the_end_leaves_nothing_of_the_stack_with_these_choices(owner: Person) -> None:
     owner.destroy()
     assert owner.left_on_host() == set()
+
+
+def printed(someone: Person, command: str) -> str:
+    """Run a command of kinky about the stack, and return all that it printed."""
+    log = someone.scratch / "kinky.log"
+    start = log.stat().st_size
+    someone.kinky(command, "--stack", STACK, limit_seconds=900)
+    return log.read_bytes()[start:].decode(errors="replace")
 
 
 def is_logged(owner: Person, node: str) -> bool:

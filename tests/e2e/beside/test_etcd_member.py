@@ -30,6 +30,7 @@ LIFE = timedelta(days=1)
 PLANES = [node for node in NODES if node.is_control_plane]
 IPS = {node.name: f"127.77.0.{number}" for number, node in enumerate(NODES, start=1)}
 """Loopback addresses in the place of S-addresses, so that each member has the usual ports."""
+ADDRESSES = Addresses.parse(endpoint=["127.77.0.9"], nodes={name: [ip] for name, ip in IPS.items()})
 
 
 class Member:
@@ -92,7 +93,7 @@ class Member:
 def read_flags(name: str) -> dict[str, str]:
     """Return the flags of the rendered kubeadm configuration."""
     node = next(each for each in NODES if each.name == name)
-    documents = build_kubeadm_documents(CONFIG, node, NODES, Addresses(endpoint_ip="127.77.0.9", node_ips=IPS))
+    documents = build_kubeadm_documents(CONFIG, node, NODES, ADDRESSES)
     arguments = documents[1]["etcd"]["local"]["extraArgs"]
     return {each["name"]: each["value"] for each in arguments}
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from kinky import paths
-from kinky.cli import main, stack_engine
+from kinky.bootstrap import pending
+from kinky.cli import inner, main, stack_engine
 from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.embedded import host
 from kinky.errors import KinkyError
+from kinky.kube.access import HostAccess
+
+ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="kinky-dev", cluster="dev")
 
 
 class FakeEngine:
@@ -43,13 +47,15 @@ class FakeEngine:
 def engines(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeEngine]:
     """Return a function that puts a fake engine in place."""
 
-    def use(**options: Any) -> FakeEngine:
+    def use(*, waiting: Sequence[pending.PendingRestart] = (), **options: Any) -> FakeEngine:
         engine = FakeEngine(**options)
 
         def open_engine(stack_file: StackFile, *, take_over: bool = False) -> FakeEngine:
             return engine
 
         monkeypatch.setattr(stack_engine, "open_engine", open_engine)
+        monkeypatch.setattr(inner, "find_stack_host", lambda _stack_file: ACCESS)
+        monkeypatch.setattr(pending, "fetch_pending", lambda _access: waiting)
         return engine
 
     return use
@@ -63,6 +69,28 @@ def test_up_prints_outputs_as_data_and_use_as_words(
     printed = capsys.readouterr()
     assert json.loads(printed.out)["endpoint"] == "https://127.0.0.1:1"
     assert 'eval "$(.venv/bin/kinky env --stack dev)"' in printed.err
+
+
+def test_up_lists_the_nodes_that_wait_for_a_restart(
+    engines: Callable[..., FakeEngine], capsys: pytest.CaptureFixture[str]
+) -> None:
+    engines(waiting=[pending.PendingRestart("dev-worker-0", ("memory 3072 -> 4096 MiB",), loses_etcd=False)])
+    assert main.main(["up", "--stack", "dev"]) == 0
+    printed = capsys.readouterr().err
+    assert "restart pending: dev-worker-0 (memory 3072 -> 4096 MiB)\n" in printed
+    assert "kubectl --kubeconfig /k -n kinky-dev delete vmi dev-worker-0" in printed
+
+
+def test_up_succeeds_although_the_host_does_not_tell_what_waits(
+    engines: Callable[..., FakeEngine], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_access: HostAccess) -> list[pending.PendingRestart]:
+        raise KinkyError("connection refused")
+
+    engines()
+    monkeypatch.setattr(pending, "fetch_pending", fail)
+    assert main.main(["up", "--stack", "dev"]) == 0
+    assert "cannot tell whether a node waits for a restart: connection refused" in capsys.readouterr().err
 
 
 def test_up_keeps_the_accelerator_for_later_commands(

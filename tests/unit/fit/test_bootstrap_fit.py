@@ -9,6 +9,7 @@ import pytest
 from kinky.bootstrap import fit
 from kinky.kube.quantities import parse_quantity
 from kinky.releases import default_release
+from tests.unit.cluster_records import record_data
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fitting_host import ACCESS, add_kubevirt, add_node, make_config, refuse
 
@@ -86,7 +87,7 @@ def test_namespace_that_is_being_deleted(host: FakeConnection) -> None:
 
 def test_namespace_that_may_not_be_read_is_taken_as_there(host: FakeConnection) -> None:
     host.answer("GET", "/api/v1/namespaces/ns", {"reason": "Forbidden"}, status=403)
-    host.add("/api/v1/namespaces/ns/configmaps", "dev-record", data={"stack": "another"})
+    host.add("/api/v1/namespaces/ns/configmaps", "dev-record", data=record_data(stack="another"))
     assert "already holds a cluster dev of another stack" in refuse(make_config())
 
 
@@ -170,7 +171,7 @@ def test_a_host_that_fails_to_tell_is_not_a_host_that_does_not_tell(host: FakeCo
 
 
 def test_cluster_of_another_stack(host: FakeConnection) -> None:
-    host.add("/api/v1/namespaces/ns/configmaps", "dev-record", data={"stack": "organization/kinky/other"})
+    host.add("/api/v1/namespaces/ns/configmaps", "dev-record", data=record_data(stack="organization/kinky/other"))
     expected = "namespace ns already holds a cluster dev of another stack: organization/kinky/other"
     assert expected in refuse(make_config())
     fit.check_fit(make_config(), ACCESS, stack="organization/kinky/other")
@@ -233,7 +234,7 @@ def test_kubevirt_that_is_not_deployed_yet(host: FakeConnection) -> None:
 
 def test_all_problems_are_told_together(host: FakeConnection) -> None:
     host.denied = {("create", "virtualmachines")}
-    host.add("/api/v1/namespaces/ns/configmaps", "dev-record", data={"stack": "other"})
+    host.add("/api/v1/namespaces/ns/configmaps", "dev-record", data=record_data(stack="other"))
     message = refuse(
         make_config(network={"podCidrs": ["10.85.0.0/16"]}),
         image_kubernetes_version="v1.34.0",

@@ -38,7 +38,9 @@ def make_config(**sections: Any) -> KinkyConfig:
 
 
 def problems(host: FakeConnection, cfg: KinkyConfig, *, stack: str = STACK) -> list[str]:
-    found = [line for lines, _hint in check_record(cfg, HostApi.connect(ACCESS), stack) for line in lines]
+    api = HostApi.connect(ACCESS)
+    present = record.fetch_record(api, cfg.cluster.name)
+    found = [line for lines, _hint in check_record(cfg, api, stack, present) for line in lines]
     assert {method for method, _path in host.calls} <= {"GET"}, "nothing was touched"
     return found
 

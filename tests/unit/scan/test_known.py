@@ -19,6 +19,7 @@ from kinky.kube.inner import InnerApi
 from kinky.scan.known import read_host_secrets, read_local_secrets
 from kinky.scan.secret import SecretClass
 from kinky.scan.source import Source
+from tests.unit.cluster_records import record_data
 from tests.unit.documents import PLAIN_KUBECONFIG
 from tests.unit.fake_api import FakeConnection
 
@@ -45,7 +46,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
     for name, data in SECRETS.items():
         encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
         connection.add(f"{NAMESPACE}/secrets", name, data=encoded)
-    connection.add(f"{NAMESPACE}/configmaps", "dev-record", data={"stack": "organization/kinky/dev"})
+    connection.add(f"{NAMESPACE}/configmaps", "dev-record", data=record_data(cluster_id="c", host_uid=""))
     connection.add(f"{NAMESPACE}/pods", "launcher", spec={"containers": [{"name": "compute"}]})
     connection.answers[("GET", f"{NAMESPACE}/pods/launcher/log")] = lambda _body: Reply(200, b"booted\n")
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
