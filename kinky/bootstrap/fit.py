@@ -28,7 +28,6 @@ from kinky.config.model import KinkyConfig
 from kinky.config.store_kinds import HOST_NAMESPACE
 from kinky.errors import HostError
 from kinky.kube import resources
-from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError, JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.quantities import parse_quantity
@@ -48,9 +47,7 @@ class HostFit:
     warnings: tuple[str, ...]
 
 
-def check_fit(
-    cfg: KinkyConfig, access: HostAccess, *, stack: str, image_kubernetes_version: str | None = None
-) -> HostFit:
+def check_fit(cfg: KinkyConfig, api: HostApi, *, stack: str, image_kubernetes_version: str | None = None) -> HostFit:
     """Read the host and compare it with the configuration; touches nothing.
 
     Args:
@@ -65,7 +62,6 @@ def check_fit(
     findings.refuse(
         _check_image(cfg, image_kubernetes_version), "kinky image build makes an image for the wanted version"
     )
-    api = HostApi.connect(access)
     fit = _read_host(cfg, api, stack, findings) if _is_answering(api, findings) else None
     if findings.problems or fit is None:
         count = "1 problem" if len(findings.problems) == 1 else f"{len(findings.problems)} problems"

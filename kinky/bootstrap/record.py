@@ -11,6 +11,7 @@ from typing import Any
 
 from kinky import names, paths
 from kinky.bootstrap.certificates import format_time
+from kinky.bootstrap.reach import Reach
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
@@ -81,7 +82,7 @@ def fetch_record(api: HostApi, cluster: str) -> ClusterRecord | None:
     return None if body is None else ClusterRecord.parse(body)
 
 
-def ensure_record(access: HostAccess, stack: str, settings: Mapping[str, Any], *, take_over: bool = False) -> None:
+def ensure_record(api: HostApi, stack: str, settings: Mapping[str, Any], *, take_over: bool = False) -> None:
     """Write the cluster's record with the identity of the access.
 
     Args:
@@ -90,7 +91,7 @@ def ensure_record(access: HostAccess, stack: str, settings: Mapping[str, Any], *
     Raises:
         HostError: The cluster belongs to another stack, or another cluster here could have the same names.
     """
-    api = HostApi.connect(access)
+    access = api.access
     present = fetch_record(api, access.cluster)
     if present is not None and present.cluster_id != access.cluster_id and not take_over:
         raise describe_conflict(api, access.cluster, present)
@@ -105,14 +106,14 @@ def ensure_record(access: HostAccess, stack: str, settings: Mapping[str, Any], *
     )
     body = wanted.build(access.cluster)
     if present is not None and present.cluster_id != access.cluster_id:
-        _take_over(access, body)
+        _take_over(api, body)
     elif not api.create(resources.CONFIG_MAPS, body, namespace=api.namespace) and present != wanted:
         api.patch(
             resources.CONFIG_MAPS, names.cluster_record(access.cluster), {"data": body["data"]}, namespace=api.namespace
         )
     # Two clusters that start at the same time may both get here: now each sees the other's record.
     if present is None and (rivals := find_rivals(api, access.cluster)):
-        delete_record(access)
+        delete_record(api)
         raise _rivals_error(api, access.cluster, rivals)
 
 
@@ -121,10 +122,9 @@ def is_taken_over(cluster: str) -> bool:
     return os.environ.get(TAKE_OVER) == cluster
 
 
-def delete_record(access: HostAccess) -> None:
+def delete_record(api: HostApi) -> None:
     """Remove the record of the cluster, if it still exists."""
-    api = HostApi.connect(access)
-    api.delete(resources.CONFIG_MAPS, names.cluster_record(access.cluster), namespace=api.namespace)
+    api.delete(resources.CONFIG_MAPS, names.cluster_record(api.access.cluster), namespace=api.namespace)
 
 
 def fetch_clusters(api: HostApi) -> list[str]:
@@ -179,15 +179,14 @@ def with_kept(access: HostAccess) -> HostAccess:
     return replace(access, host_uid=kept.get("host_uid", ""), cluster_id=kept.get("cluster_id", ""))
 
 
-def is_there(access: HostAccess) -> bool:
+def is_there(api: HostApi) -> bool:
     """Tell whether the cluster of this identity is on the host; raises KinkyError when the host does not answer."""
-    api = HostApi.connect(access)
-    found = fetch_record(api, access.cluster)
-    return found is not None and found.cluster_id == access.cluster_id
+    found = fetch_record(api, api.access.cluster)
+    return found is not None and found.cluster_id == api.access.cluster_id
 
 
-def recognise(access: HostAccess, stack: str) -> HostAccess:
-    """Return the access with the identity of the stack's cluster, after comparing it with the host's.
+def recognise(access: HostAccess, stack: str) -> Reach:
+    """Return the way to the stack's cluster, after comparing its identity with the host's.
 
     Args:
         stack: Name of the stack, without organization and project.
@@ -197,10 +196,10 @@ def recognise(access: HostAccess, stack: str) -> HostAccess:
     """
     kept = read_kept(access.cluster)
     if kept and kept["stack"].rpartition("/")[2] == stack:
-        known = with_kept(access)
-        HostApi.connect(known).require_host()
+        known = Reach(with_kept(access))
+        known.host().require_host()
         return known
-    api = HostApi.connect(access)
+    api = Reach(access).host()
     found = fetch_record(api, access.cluster)
     if found is None:
         raise HostError(
@@ -209,15 +208,15 @@ def recognise(access: HostAccess, stack: str) -> HostAccess:
         )
     if found.stack.rpartition("/")[2] != stack:
         raise describe_conflict(api, access.cluster, found)
-    return replace(access, host_uid=found.host_uid, cluster_id=found.cluster_id)
+    return Reach(replace(access, host_uid=found.host_uid, cluster_id=found.cluster_id))
 
 
 def _rivals_error(api: HostApi, cluster: str, rivals: list[str]) -> HostError:
     return HostError(describe_rivals(api.namespace, cluster, rivals), hint=RIVALS_HINT)
 
 
-def _take_over(access: HostAccess, body: JsonObject) -> None:
+def _take_over(api: HostApi, body: JsonObject) -> None:
     """Write another identity into the record of a cluster whose state is lost."""
     # Without the identity, which the record does not hold yet.
-    api = HostApi.connect(replace(access, cluster_id=""))
+    api = api.without_identity()
     api.patch(resources.CONFIG_MAPS, body["metadata"]["name"], {"data": body["data"]}, namespace=api.namespace)

@@ -17,15 +17,13 @@ from kinky import names
 from kinky.bootstrap.canary import Canary, build_stamp, describe_ready
 from kinky.bootstrap.certificates import format_time
 from kinky.bootstrap.evidence import Refusal, build_encryption_check, make_all
-from kinky.bootstrap.forward import ensure_recorded_forward
 from kinky.bootstrap.keys import fetch_encryption_provider
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.requirements import Requirement, run_requirements
 from kinky.bootstrap.stores.store import Store
 from kinky.errors import KinkyError
 from kinky.kube import resources
-from kinky.kube.access import HostAccess
 from kinky.kube.connection import JsonObject
-from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.kube.objects import fetch_condition
 from kinky.manifests.store_values import CANARY_KEY, CANARY_VALUE
@@ -88,9 +86,7 @@ class StoreRecord:
 
 
 def prove_store(
-    access: HostAccess,
-    cluster: str,
-    inner: InnerApi,
+    reach: Reach,
     spec: ProofSpec,
     *,
     limit_seconds: float,
@@ -106,20 +102,20 @@ def prove_store(
         WaitError: an item was not seen in time; it tells which, and what was seen instead.
         KinkyError: an item is refuted.
     """
-    canary = Canary(spec.source, cluster, inner, name=external_secret, namespace=namespace)
-    refusals = [Refusal(inner, body) for body in spec.probes]
+    canary = Canary(spec.source, reach, name=external_secret, namespace=namespace)
+    refusals = [Refusal(reach, body) for body in spec.probes]
     hint = f"kubectl describe clustersecretstore {spec.store}; kubectl logs -n {namespace} deploy/external-secrets"
-    provider = fetch_encryption_provider(HostApi.connect(access), cluster) or names.SECRETBOX
+    provider = fetch_encryption_provider(reach.host(), reach.cluster) or names.SECRETBOX
     prefix = names.ETCD_PREFIXES[provider]
-    encrypted = build_encryption_check(inner, canary.name, namespace=canary.namespace, prefix=prefix)
+    encrypted = build_encryption_check(reach, canary.name, namespace=canary.namespace, prefix=prefix)
 
     def build() -> list[Requirement]:
-        return _build_table(cluster, inner, canary, refusals, spec, hint, encrypted=encrypted)
+        return _build_table(reach, canary, refusals, spec, hint, encrypted=encrypted)
 
     started = datetime.now(UTC)
     try:
-        with phase(f"secrets store of {cluster} is proved", limit_seconds=limit_seconds) as running:
-            met = _gather(cluster, build, limit_seconds=limit_seconds, running=running, explain=canary.describe)
+        with phase(f"secrets store of {reach.cluster} is proved", limit_seconds=limit_seconds) as running:
+            met = _gather(reach.cluster, build, limit_seconds=limit_seconds, running=running, explain=canary.describe)
     finally:
         _clean_up(spec.source, refusals)
     return StoreRecord(
@@ -161,8 +157,7 @@ def _is_old(item: str, met: Mapping[str, float]) -> bool:
 
 
 def _build_table(
-    cluster: str,
-    inner: InnerApi,
+    reach: Reach,
     canary: Canary,
     refusals: Sequence[Refusal],
     spec: ProofSpec,
@@ -185,13 +180,13 @@ def _build_table(
         return first_trip()
 
     checks: list[tuple[str, Callable[[], str | Pending], float]] = [
-        (STORE_READY, _build_store_check(cluster, inner, spec.store), 2.0),
+        (STORE_READY, _build_store_check(reach, spec.store), 2.0),
         (FIRST_TRIP, first, 1.0),
         (SECOND_TRIP, canary.build_trip(), 1.0),
         (UNKNOWN_REFUSED, unknown.check, 1.0),
         (DECOY_REFUSED, decoy.check, 1.0),
         (ENCRYPTED, encrypted, METRICS_EVERY_SECONDS),
-        (CREDENTIAL_EXPIRES, lambda: spec.source.check_credential(inner), 1.0),
+        (CREDENTIAL_EXPIRES, lambda: spec.source.check_credential(reach.inner()), 1.0),
     ]
     return [
         Requirement(description=description, check=check, hint=hint, every_seconds=every)
@@ -220,13 +215,13 @@ def _clean_up(source: Store, refusals: Sequence[Refusal]) -> None:
         source.delete_decoy()
 
 
-def _build_store_check(cluster: str, inner: InnerApi, store: str) -> Callable[[], str | Pending]:
+def _build_store_check(reach: Reach, store: str) -> Callable[[], str | Pending]:
     """Build a look at the store's own opinion of itself, which has it formed again now and then."""
     asked = time.monotonic()
 
     def check() -> str | Pending:
         nonlocal asked
-        ensure_recorded_forward(cluster, wait_seconds=0)
+        inner = reach.inner()
         body = inner.fetch(resources.CLUSTER_SECRET_STORES, store)
         if body is None:
             return Pending(f"ClusterSecretStore {store} is not there")

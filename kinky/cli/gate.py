@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from kinky.cli import options
-from kinky.cli.inner import find_inner, find_store
+from kinky.cli.inner import find_reach, find_store
 from kinky.cli.stack_file import read_stack_file
 from kinky.config.store_kinds import HOST_NAMESPACE
 from kinky.progress import note
@@ -50,18 +50,17 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_show(arguments: argparse.Namespace) -> int:
     """Print the state; the exit code is 1 when it is closed, the wall has a hole, or the store does not work now."""
-    from kinky.bootstrap.credential import connect_inner
     from kinky.bootstrap.gate import fetch_state, fetch_tainted
     from kinky.bootstrap.store_proof import fetch_store_faults
     from kinky.bootstrap.wall import fetch_faults
     from kinky.manifests import secrets_store
 
     stack_file = read_stack_file(arguments.stack)
-    access, server = find_inner(stack_file)
-    inner = connect_inner(access, stack_file.cluster, server)
+    reach = find_reach(stack_file)
+    inner = reach.inner()
     state, faults, tainted = fetch_state(inner), fetch_faults(inner), fetch_tainted(inner)
     # A closed gate has its own reason, and before the first proof there is no store to look at.
-    source = find_store(stack_file, access)
+    source = find_store(stack_file, reach)
     store_faults = fetch_store_faults(inner, secrets_store.STORE, source) if state.is_latched else []
     warnings = _find_warnings(stack_file.config, inner)
     if arguments.json:
@@ -79,15 +78,15 @@ def run_open(arguments: argparse.Namespace) -> int:
     from kinky.manifests import secrets_store
 
     stack_file = read_stack_file(arguments.stack)
-    access, server = find_inner(stack_file)
+    reach = find_reach(stack_file)
     config = stack_file.config
     proof = ProofSpec(
         store=secrets_store.STORE,
-        source=find_store(stack_file, access),
+        source=find_store(stack_file, reach),
         probes=secrets_store.build_probes(config),
     )
     limit = config.timeouts.seconds(PROOF_LIMIT_SECONDS)
-    state = open_gate(access, stack_file.cluster, server, proof, limit_seconds=limit, by_hand=True)
+    state = open_gate(reach, proof, limit_seconds=limit, by_hand=True)
     print(describe(state, faults=[], tainted=[]))
     return 0
 
@@ -97,8 +96,8 @@ def run_close(arguments: argparse.Namespace) -> int:
     from kinky.bootstrap.gate import close_gate
 
     stack_file = read_stack_file(arguments.stack)
-    access, server = find_inner(stack_file)
-    state = close_gate(access, stack_file.cluster, server)
+    reach = find_reach(stack_file)
+    state = close_gate(reach)
     print(describe(state, faults=[], tainted=[]))
     note(CLOSED_MEANS)
     return 0

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from kinky.cli import options
-from kinky.cli.inner import find_inner
+from kinky.cli.inner import find_reach
 from kinky.cli.stack_file import read_stack_file
 from kinky.progress import note
 
@@ -130,15 +130,10 @@ def _describe_progress(status: ItemStatus) -> str:
 def _find_site(arguments: argparse.Namespace) -> Site:
     """Find the cluster of a stack; raises KinkyError before anything is touched."""
     from kinky.bootstrap.rotation.site import Site
-    from kinky.kube.host import HostApi
 
     stack_file = read_stack_file(arguments.stack)
-    # A control plane may be away while its rotation is half done: who needs the forward waits for it.
-    access, server = find_inner(stack_file, wait_seconds=0)
     return Site(
         config=stack_file.config,
-        access=access,
-        server=server,
-        host=HostApi.connect(access),
+        reach=find_reach(stack_file),
         drop_now=getattr(arguments, "drop_now", False),
     )

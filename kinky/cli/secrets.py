@@ -154,6 +154,6 @@ def _add_name(parser: argparse.ArgumentParser) -> None:
 
 def _open_store(stack_file: StackFile) -> Store:
     """Open the store of a stack whose cluster is there."""
-    from kinky.cli.inner import find_stack_host, find_store
+    from kinky.cli.inner import find_reach, find_store
 
-    return find_store(stack_file, find_stack_host(stack_file))
+    return find_store(stack_file, find_reach(stack_file))

@@ -84,8 +84,8 @@ def run_destroy(arguments: argparse.Namespace) -> int:
 
 def destroy(stack_file: StackFile) -> None:
     """Destroy a stack if it exists; raises KinkyError before anything is touched when its host is another one."""
+    from kinky.bootstrap.reach import Reach
     from kinky.cli.stack_engine import open_engine
-    from kinky.kube.host import HostApi
 
     engine = open_engine(stack_file)
     if not engine.exists():
@@ -94,7 +94,7 @@ def destroy(stack_file: StackFile) -> None:
     made = engine.find_made()
     if made is not None:
         # Plain `pulumi destroy` checks too, but for a half-made stack only after its first deletions.
-        HostApi.connect(made).require_host()
+        Reach(made).host().require_host()
     with phase(f"stack {stack_file.stack}: pulumi destroy"):
         engine.destroy()
 

@@ -8,14 +8,14 @@ from typing import Any
 import pulumi
 
 from kinky.bootstrap import console
-from kinky.components.live_step import LiveStep, Properties, Step, parse_access
+from kinky.components.live_step import LiveStep, Properties, Step, parse_reach
 
 
 class ConsoleLogsStoppedStep(Step):
     """Have the host keep no console of these VMs from their next start on; none is restarted for it."""
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
-        console.stop_console_logs(parse_access(inputs), list(inputs["nodes"]))
+        console.stop_console_logs(parse_reach(inputs).host(), list(inputs["nodes"]))
         return {}
 
 

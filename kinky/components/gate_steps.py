@@ -7,18 +7,18 @@ from dataclasses import asdict
 from pulumi import Output
 
 from kinky.bootstrap import drift, gate, store_proof
-from kinky.components.live_step import LiveStep, Properties, Step, parse_inner, parse_store
+from kinky.components.live_step import LiveStep, Properties, Step, parse_reach, parse_store
 
 
 class GateStep(Step):
     """Write the closed gate, before anything else is written inside; one that is open stays open."""
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
-        gate.raise_wall(*parse_inner(inputs), limit_seconds=float(inputs["limit_seconds"]))
+        gate.raise_wall(parse_reach(inputs), limit_seconds=float(inputs["limit_seconds"]))
         return {"inner_kubeconfig": inputs["kubeconfig_text"]}
 
     def _is_due(self, properties: Properties) -> bool:
-        return drift.has_broken_wall(*parse_inner(properties))
+        return drift.has_broken_wall(parse_reach(properties))
 
 
 class Gate(LiveStep, module="kinky", name="Gate"):
@@ -32,7 +32,7 @@ class GateOpenedStep(Step):
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
         state = gate.open_gate(
-            *parse_inner(inputs),
+            parse_reach(inputs),
             store_proof.ProofSpec(
                 store=inputs["store_name"], source=parse_store(inputs), probes=list(inputs["probes"])
             ),
@@ -49,7 +49,7 @@ class GateOpenedStep(Step):
         }
 
     def _is_due(self, properties: Properties) -> bool:
-        return drift.holds_workloads_back(*parse_inner(properties))
+        return drift.holds_workloads_back(parse_reach(properties))
 
 
 class GateOpened(LiveStep, module="kinky", name="GateOpened"):

@@ -10,27 +10,26 @@ import pulumi
 from pulumi import Output, dynamic
 
 from kinky.bootstrap import record
-from kinky.components.live_step import LiveStep, Properties, Step, describe_access, parse_access
+from kinky.bootstrap.reach import Reach
+from kinky.components.live_step import LiveStep, Properties, Step, describe_access, parse_access, parse_reach
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
-from kinky.kube.host import HostApi
 
 
 class ClusterIdentityStep(Step):
     """Choose the cluster's identity and read the host's; it changes nothing, so it cannot end half done."""
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
-        host_uid = previous.get("host_uid") or HostApi.connect(parse_access(inputs)).fetch_host_uid()
+        host_uid = previous.get("host_uid") or parse_reach(inputs).host().fetch_host_uid()
         return {"host_uid": host_uid, "cluster_id": previous.get("cluster_id") or uuid.uuid4().hex}
 
     def check(self, _olds: Properties, news: Properties) -> dynamic.CheckResult:
         """Refuse an existing cluster that no state of this stack has made."""
         if not _olds:
-            access = parse_access(news)
-            api = HostApi.connect(access)
-            found = record.fetch_record(api, access.cluster)
-            if found is not None and not record.is_taken_over(access.cluster):
-                raise record.describe_conflict(api, access.cluster, found)
+            reach = parse_reach(news)
+            found = record.fetch_record(reach.host(), reach.cluster)
+            if found is not None and not record.is_taken_over(reach.cluster):
+                raise record.describe_conflict(reach.host(), reach.cluster, found)
         return dynamic.CheckResult(news, [])
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.DiffResult:
@@ -47,7 +46,7 @@ class ClusterIdentityStep(Step):
                 )
         known = parse_access(_olds)
         access = replace(parse_access(_news), host_uid=known.host_uid, cluster_id=known.cluster_id)
-        HostApi.connect(access).require_host(is_recorded=not record.is_taken_over(access.cluster))
+        Reach(access).host().require_host(is_recorded=not record.is_taken_over(access.cluster))
         return super().diff(_id, _olds, _news)
 
     def read(self, id_: str, props: Properties) -> dynamic.ReadResult:

@@ -15,13 +15,12 @@ from typing import Any, ClassVar, Final
 import pulumi
 from pulumi import dynamic
 
-from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.stores.opening import open_store
 from kinky.bootstrap.stores.store import Store
 from kinky.border import border
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
-from kinky.kube.host import HostApi
 
 Properties = dict[str, Any]
 
@@ -64,7 +63,7 @@ class Step(dynamic.ResourceProvider):
 
     def _require_host(self, properties: Properties) -> None:
         """Make sure, before anything is written or deleted, that this is the cluster's host."""
-        HostApi.connect(parse_access(properties)).require_host()
+        parse_reach(properties).host().require_host()
 
     def create(self, props: Properties) -> dynamic.CreateResult:
         """Run the step for the first time."""
@@ -132,15 +131,14 @@ def parse_access(inputs: Properties) -> HostAccess:
     )
 
 
-def parse_inner(inputs: Properties) -> tuple[HostAccess, str, str]:
-    """Return how the inner cluster is reached: the host's access, the cluster's name and the URL of its API."""
-    return parse_access(inputs), str(inputs["cluster"]), str(inputs["server"])
+def parse_reach(inputs: Properties) -> Reach:
+    """Return the way to the cluster; to its inner API for the steps that have the input `server`."""
+    return Reach(parse_access(inputs), str(inputs.get("server", "")))
 
 
 def parse_store(inputs: Properties) -> Store:
-    """Return the store that the input `store` describes; the inner API is opened only when the store asks for it."""
-    access, cluster, server = parse_inner(inputs)
-    return open_store(inputs["store"], access, cluster, inner=lambda: connect_inner(access, cluster, server))
+    """Return the store that the input `store` describes."""
+    return open_store(inputs["store"], parse_reach(inputs))
 
 
 def changed_inputs(olds: Properties, news: Properties) -> list[str]:

@@ -31,45 +31,43 @@ from kinky.bootstrap import (
     workload,
 )
 from kinky.components.gate_steps import GateOpenedStep, GateStep  # noqa: F401 - states made earlier seek them here
-from kinky.components.live_step import LiveStep, Properties, Step, parse_access, parse_inner, parse_store
-from kinky.kube.host import HostApi
+from kinky.components.live_step import LiveStep, Properties, Step, parse_access, parse_reach, parse_store
 
 
 class ClaimStep(Step):
     """Take the cluster's name on the host; give it back when nothing else is left."""
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
-        access = parse_access(inputs)
-        created = bool(inputs["create_namespace"]) and namespace.ensure_namespace(access, inputs["namespace_body"])
-        record.ensure_record(
-            access, inputs["stack"], json.loads(inputs["settings"]), take_over=record.is_taken_over(access.cluster)
-        )
+        host = parse_reach(inputs).host()
+        created = bool(inputs["create_namespace"]) and namespace.ensure_namespace(host, inputs["namespace_body"])
+        taken_over = record.is_taken_over(host.access.cluster)
+        record.ensure_record(host, inputs["stack"], json.loads(inputs["settings"]), take_over=taken_over)
         if created:
             # After the record: it shows that the cluster is this stack's.
-            namespace.ensure_ground(access, inputs["namespace_body"])
+            namespace.ensure_ground(host, inputs["namespace_body"])
         return {"namespace_created": created}
 
     def _undo(self, properties: Properties) -> None:
-        access = parse_access(properties)
+        reach = parse_reach(properties)
         limit = float(properties["residue_seconds"])
-        residue.remove_local_state(access.cluster)
+        residue.remove_local_state(reach.cluster)
         retained = list(properties["retained"])
-        ignore = [f"ConfigMap/{names.cluster_record(access.cluster)}", *retained]
-        orphans.delete_orphans(access, ignore=ignore)
-        residue.wait_residue_gone(access, limit_seconds=limit, ignore=ignore)
-        record.delete_record(access)
+        ignore = [f"ConfigMap/{names.cluster_record(reach.cluster)}", *retained]
+        orphans.delete_orphans(reach.host(), ignore=ignore)
+        residue.wait_residue_gone(reach.host(), limit_seconds=limit, ignore=ignore)
+        record.delete_record(reach.host())
         if properties["namespace_created"] and not retained:
-            namespace.delete_namespace(access, limit_seconds=limit)
+            namespace.delete_namespace(reach.host(), limit_seconds=limit)
 
     def _require_host(self, properties: Properties) -> None:
         # Before the first run there is no record, and a cluster to be taken over still has the old one.
-        HostApi.connect(parse_access(properties)).require_host(is_recorded="namespace_created" in properties)
+        parse_reach(properties).host().require_host(is_recorded="namespace_created" in properties)
 
     def _is_due(self, properties: Properties) -> bool:
-        access = parse_access(properties)
-        if record.fetch_record(HostApi.connect(access), access.cluster) is None:
+        host = parse_reach(properties).host()
+        if record.fetch_record(host, host.access.cluster) is None:
             return True
-        return bool(properties["namespace_created"]) and namespace.is_ground_wrong(access, properties["namespace_body"])
+        return bool(properties["namespace_created"]) and namespace.is_ground_wrong(host, properties["namespace_body"])
 
 
 class Claim(LiveStep, module="kinky", name="Claim"):
@@ -83,10 +81,10 @@ class ClusterKeysStep(Step):
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
         kms = str(inputs.get("kms_config", ""))
-        return asdict(keys.ensure_cluster_keys(parse_access(inputs), inputs["cluster"], kms_config=kms))
+        return asdict(keys.ensure_cluster_keys(parse_reach(inputs).host(), inputs["cluster"], kms_config=kms))
 
     def _undo(self, properties: Properties) -> None:
-        keys.delete_key_secret(parse_access(properties), properties["secret_name"])
+        keys.delete_key_secret(parse_reach(properties).host(), properties["secret_name"])
 
 
 class ClusterKeys(LiveStep, module="kinky", name="ClusterKeys"):
@@ -115,11 +113,11 @@ class NodeCredentialsStep(Step):
 
     def _undo(self, properties: Properties) -> None:
         for secret_name in properties["all_secret_names"]:
-            keys.delete_key_secret(parse_access(properties), secret_name)
+            keys.delete_key_secret(parse_reach(properties).host(), secret_name)
 
     def _ensure(self, inputs: Properties, generation: int) -> node_credentials.NodeCredentialRecord:
         return node_credentials.ensure_node_credentials(
-            parse_access(inputs), inputs["cluster"], inputs["node"], inputs["address"], generation=generation
+            parse_reach(inputs).host(), inputs["cluster"], inputs["node"], inputs["address"], generation=generation
         )
 
     def _is_due(self, properties: Properties) -> bool:
@@ -160,8 +158,7 @@ class OutsideReadyStep(Step):
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
         found = forming.prove_outside(
-            parse_access(inputs),
-            inputs["cluster"],
+            parse_reach(inputs),
             list(inputs["control_planes"]),
             exposure.PublishSpec(
                 mode=inputs["mode"],
@@ -196,11 +193,7 @@ class NodesReadyStep(Step):
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
         record = forming.prove_nodes_ready(
-            parse_access(inputs),
-            inputs["cluster"],
-            inputs["addresses"],
-            inputs["server"],
-            limit_seconds=float(inputs["limit_seconds"]),
+            parse_reach(inputs), inputs["addresses"], limit_seconds=float(inputs["limit_seconds"])
         )
         return {"nodes": [asdict(row) for row in record.nodes], "seconds": record.seconds}
 
@@ -216,18 +209,16 @@ class StoreCredentialStep(Step):
     """Write a token for the store straight into the inner cluster; renew it at half of its life."""
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
-        access = parse_access(inputs)
-        record = secrets_store.ensure_store_token(
-            access, inputs["cluster"], inputs["server"], hours=int(inputs["hours"])
-        )
-        host = secrets_store.fetch_store_server(access)
+        reach = parse_reach(inputs)
+        record = secrets_store.ensure_store_token(reach, hours=int(inputs["hours"]))
+        host = secrets_store.fetch_store_server(reach.host())
         bundle = base64.b64encode(host.ca_certificate.encode()).decode()
         return {**asdict(record), "host_server": host.url, "host_ca_bundle": bundle}
 
     def _is_due(self, properties: Properties) -> bool:
         if secrets_store.is_token_renewal_due(str(properties["expires_at"]), int(properties["hours"])):
             return True
-        return drift.has_ended_token(*parse_inner(properties))
+        return drift.has_ended_token(parse_reach(properties))
 
 
 class StoreCredential(LiveStep, module="kinky", name="StoreCredential"):
@@ -245,7 +236,7 @@ class WorkloadAnsweredStep(Step):
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
         record = workload.prove_workload(
-            *parse_inner(inputs),
+            parse_reach(inputs),
             store=parse_store(inputs),
             greeting=inputs["greeting"],
             value=inputs["value"],

@@ -7,15 +7,14 @@ from pulumi import Output
 from kinky.bootstrap.certificates import build_key_id
 from kinky.bootstrap.keys import fetch_public_keys
 from kinky.bootstrap.stores.store import StoreServer
-from kinky.components.live_step import LiveStep, Properties, Step, parse_access, parse_store
-from kinky.kube.host import HostApi
+from kinky.components.live_step import LiveStep, Properties, Step, parse_reach, parse_store
 
 
 class StoreServedStep(Step):
     """Tell the store's server whose tokens to take and what they may read; take all of it away at the end."""
 
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
-        public_keys = fetch_public_keys(HostApi.connect(parse_access(inputs)), str(inputs["cluster"]))
+        public_keys = fetch_public_keys(parse_reach(inputs).host(), str(inputs["cluster"]))
         _find_server(inputs).set_up(public_keys)
         return {"key_ids": [build_key_id(key) for key in public_keys]}
 

@@ -18,6 +18,7 @@ import pytest
 from kinky import names
 from kinky.bootstrap import keys, node_credentials
 from kinky.bootstrap.certificates import build_fingerprint
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.rotation import items
 from kinky.bootstrap.rotation.site import Site
 from kinky.bootstrap.store_proof import EvidenceItem, StoreRecord
@@ -68,19 +69,25 @@ class FakeCluster:
         self._numbers = itertools.count(1)
         self.operator: Operator | None = None
         self.drop_now = False
+        # Checking the cached credential at each question would take most of the tests' time.
+        self.dial: Callable[[], InnerApi] = lambda: InnerApi(self.inner)  # type: ignore[arg-type]
         self.unready: set[str] = set()
         """Control planes whose API server says that it is not ready."""
         self.asked = ""
         """The control plane that a window is open to."""
 
     @property
+    def reach(self) -> Reach:
+        """A new process's way to the cluster."""
+        made = Reach(ACCESS, "https://x")
+        made.inner = self.dial  # type: ignore[method-assign]
+        return made
+
+    @property
     def site(self) -> Site:
-        host = HostApi.connect(ACCESS)
         return Site(
             config=self.config,
-            access=ACCESS,
-            server="https://x",
-            host=host,
+            reach=self.reach,
             drop_now=self.drop_now,
         )
 
@@ -230,21 +237,19 @@ def start_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, planes: in
     made = FakeCluster(planes=planes, workers=workers)
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: made.host)
     monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: made.inner)
-    # Checking the cached credential at each question would take most of the tests' time.
-    monkeypatch.setattr("kinky.bootstrap.rotation.site.connect_inner", lambda *_arguments: InnerApi(made.inner))  # type: ignore[arg-type]
     monkeypatch.setattr("kinky.bootstrap.rotation.replacement.ask_control_plane", made.ask)
     monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
     made.operator = start_operator(made.host, made.inner, monkeypatch)
     monkeypatch.setattr("time.sleep", made.sleep)
-    keys.ensure_cluster_keys(ACCESS, "dev")
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     labels = {"kinky.dev/cluster": "dev", "app.kubernetes.io/managed-by": "kinky"}
     made.host.add("/api/v1/namespaces/ns/configmaps", "dev-record", metadata={"labels": labels}, data={"stack": "s"})
     for name in (*made.site.control_planes, *made.site.workers):
         volumes = []
         if "control-plane" not in name:
             made.host.add("/api/v1/namespaces/ns/services", name, spec={"clusterIP": "10.96.0.2"})
-            record = node_credentials.ensure_node_credentials(ACCESS, "dev", name, "10.96.0.2")
+            record = node_credentials.ensure_node_credentials(HostApi.connect(ACCESS), "dev", name, "10.96.0.2")
             volumes = [{"name": "credentials", "secret": {"secretName": record.secret_name}}]
         spec = {"template": {"spec": {"volumes": volumes}}}
         made.host.add(VMS, name, metadata={"labels": labels}, spec=spec, status={"printableStatus": "Running"})

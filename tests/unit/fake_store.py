@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.store_proof import ProofSpec
 from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
 from kinky.config.load import load_config
@@ -20,7 +21,7 @@ STORES = "/apis/external-secrets.io/v1/clustersecretstores"
 CANARIES = "/apis/external-secrets.io/v1/namespaces/kinky-system/externalsecrets"
 CONFIG = load_config({"cluster": {"name": "dev"}, "host": {"embedded": True}}, source="test")
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
-STORE = HostNamespaceStore(ACCESS, "dev", token_hours=24)
+STORE = HostNamespaceStore(Reach(ACCESS), token_hours=24)
 PROOF = ProofSpec(store="kinky", source=STORE, probes=build_probes(CONFIG))
 
 

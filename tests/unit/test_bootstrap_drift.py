@@ -11,6 +11,7 @@ from kinky import names
 from kinky.bootstrap import drift, gate, keys, secrets_store
 from kinky.bootstrap.store_proof import EvidenceItem, StoreRecord
 from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_wall import add_wall
 
@@ -38,7 +39,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeConnection:
     connection = FakeConnection()
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
     monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
-    keys.ensure_cluster_keys(ACCESS, "dev")
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     connection.add(ANCHORS, "anchor-1")
     return connection
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from kinky.bootstrap import gate
+from kinky.bootstrap.reach import Reach
 from kinky.cli.gate import describe
 from kinky.errors import HostError, WaitError
 from kinky.kube import resources
@@ -186,7 +187,7 @@ def test_s12_owners_that_were_denied_are_nudged(operator: Operator, inner: FakeC
 def test_what_a_person_closed_only_a_person_opens(operator: Operator, inner: FakeConnection) -> None:
     raise_wall()
     open_gate()
-    closed = gate.close_gate(ACCESS, "dev", SERVER)
+    closed = gate.close_gate(Reach(ACCESS, SERVER))
     assert (closed.state, closed.reason) == ("closed", "closed by hand")
     assert raise_wall() == closed
     with pytest.raises(HostError, match="the gate was closed by hand at") as caught:

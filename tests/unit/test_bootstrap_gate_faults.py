@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from kinky.bootstrap import gate, wall
+from kinky.bootstrap.reach import Reach
 from kinky.cli.gate import describe
 from kinky.errors import WaitError
 from kinky.kube.connection import JsonObject
@@ -174,7 +175,7 @@ def test_a_right_that_somebody_gave_a_closed_gate_has_no_evidence(operator: Oper
     """The evidence of the opening before is no evidence of this one."""
     raise_wall()
     open_gate()
-    gate.close_gate(ACCESS, "dev", SERVER)
+    gate.close_gate(Reach(ACCESS, SERVER))
     assert GRANT not in inner.objects
     inner.objects[GRANT] = {"metadata": {"name": "kinky-gate", "namespace": "kinky-system"}}
     state = gate.fetch_state(InnerApi(inner))  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import pytest
 from kinky import names, paths
 from kinky.bootstrap import keys, node_credentials, orphans, record, residue
 from kinky.bootstrap.credential import fetch_exec_credential
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.rotation.journal import Journal
 from kinky.components import identity, steps
 from kinky.errors import HostError
@@ -30,11 +31,11 @@ WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 
 Act = Callable[[HostAccess], object]
 ACTS: dict[str, Act] = {
-    "make keys": lambda access: keys.ensure_cluster_keys(access, "dev"),
-    "delete keys": lambda access: keys.delete_key_secret(access, "dev-pki"),
-    "sign": lambda access: fetch_exec_credential(access, "dev"),
+    "make keys": lambda access: keys.ensure_cluster_keys(HostApi.connect(access), "dev"),
+    "delete keys": lambda access: keys.delete_key_secret(HostApi.connect(access), "dev-pki"),
+    "sign": lambda access: fetch_exec_credential(Reach(access).host, "dev"),
     "node credentials": lambda access: node_credentials.ensure_node_credentials(
-        access, "dev", "dev-worker-0", "10.0.0.1"
+        HostApi.connect(access), "dev", "dev-worker-0", "10.0.0.1"
     ),
     "orphans": orphans.delete_orphans,
     "record": record.delete_record,

@@ -17,6 +17,7 @@ from kinky.bootstrap.keys import AUTHORITIES, FILES
 from kinky.bootstrap.rotation import certificate_authority, renewed_pods
 from kinky.bootstrap.rotation.status import fetch_status
 from kinky.errors import HostError, WaitError
+from kinky.kube.host import HostApi
 from tests.unit.fake_authorities import EXTENSION, Authorities, watch_authorities
 from tests.unit.fake_cluster import ACCESS, PKI, RECORD, FakeCluster, start_cluster
 from tests.unit.fake_pods import SYSTEM
@@ -220,7 +221,7 @@ def test_a_lost_record_begins_again_with_what_is_there(made: Authorities) -> Non
 def test_what_pulumi_would_ask_for_is_what_is_there(made: Authorities) -> None:
     """The names of all Secrets stay, and what is in the VMs' specs; a worker that comes later trusts the new one."""
     made.cluster.rotate(ITEM)
-    record = node_credentials.ensure_node_credentials(ACCESS, "dev", "dev-worker-9", "10.96.0.9")
+    record = node_credentials.ensure_node_credentials(HostApi.connect(ACCESS), "dev", "dev-worker-9", "10.96.0.9")
     files = decode(made.cluster.host, f"/api/v1/namespaces/ns/secrets/{record.secret_name}")
     assert files["ca.crt"] == decode(made.cluster.host, PKI)["ca.crt"]
 

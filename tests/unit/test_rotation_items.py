@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from kinky import paths
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.rotation import items
 from kinky.bootstrap.rotation.site import Site
 from kinky.config.load import load_config
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
-from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_cluster import RECORD, start_cluster
 from tests.unit.test_bootstrap_keys import leave_files
@@ -28,7 +28,7 @@ def test_what_replaces_control_planes_is_refused_where_etcd_would_go_with_them(
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: host)
     access = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
     config = load_config({"cluster": {"name": "dev", "ephemeral": True}, "host": {"embedded": True}}, source="test")
-    site = Site(config=config, access=access, server="https://x", host=HostApi.connect(access))
+    site = Site(config=config, reach=Reach(access))
     with pytest.raises(HostError, match="cluster dev is ephemeral: its etcd would go with them; nothing was touched"):
         ask(site, item)
     assert host.calls == []

@@ -13,7 +13,7 @@ from kinky.bootstrap.rotation.items import BUILDERS
 from kinky.bootstrap.rotation.status import fetch_status
 from kinky.errors import HostError, WaitError
 from kinky.kube import resources
-from tests.unit.fake_cluster import ACCESS, RECORD, FakeCluster, start_cluster
+from tests.unit.fake_cluster import RECORD, FakeCluster, start_cluster
 from tests.unit.fake_store import INNER_SECRETS, SECRETS, decode
 
 ITEM = "store-credential"
@@ -23,7 +23,7 @@ TOKEN = f"{INNER_SECRETS}/host-store-token"
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeCluster:
     made = start_cluster(monkeypatch, tmp_path)
-    secrets_store.issue_store_token(ACCESS, "dev", made.site.open_inner(), hours=24)
+    secrets_store.issue_store_token(made.site.reach, hours=24)
     # The gate's proof asks how long the token lives; the fake's have no expiry.
     monkeypatch.setattr("kinky.bootstrap.stores.host_namespace.check_token_life", lambda _inner, hours: f"{hours} h")
     return made

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from kinky.bootstrap.forward import is_listening
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.rotation import window
 from kinky.bootstrap.rotation.site import Site
 from kinky.config.load import load_config
-from kinky.kube.access import HostAccess
-from kinky.kube.host import HostApi
 from kinky.retry import Pending
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_forward_host import FakeHost, Guest, Loop, Pod
@@ -34,8 +33,7 @@ class Way:
         self.access = self.host.write_kubeconfig()
         self.objects = objects
         self.asked: list[str] = []
-        monkeypatch.setattr(window, "connect_inner", self._connect)
-        monkeypatch.setattr("kinky.bootstrap.rotation.site.connect_inner", self._connect)
+        monkeypatch.setattr(Reach, "inner", lambda reach: self._connect(reach))
 
     def add_launcher(self, name: str, node: str, *, phase: str = "Running") -> None:
         labels = {"kinky.dev/node": node, "kubevirt.io": "virt-launcher"}
@@ -46,10 +44,10 @@ class Way:
             {"cluster": {"name": "dev"}, "host": {"embedded": True}, "controlPlane": {"replicas": planes}},
             source="test",
         )
-        return Site(config=config, access=self.access, server="https://x", host=HostApi.connect(self.access))
+        return Site(config=config, reach=Reach(self.access, "https://x"))
 
-    def _connect(self, _access: HostAccess, _cluster: str, server: str) -> Any:
-        self.asked.append(server)
+    def _connect(self, reach: Reach) -> Any:
+        self.asked.append(reach.server)
         return object()
 
 

@@ -12,6 +12,7 @@ import pytest
 from kinky.bootstrap import node_credentials
 from kinky.bootstrap.rotation.status import fetch_status
 from kinky.errors import HostError, WaitError
+from kinky.kube.host import HostApi
 from tests.unit.fake_cluster import ACCESS, RECORD, VMIS, VMS, FakeCluster, start_cluster
 from tests.unit.fake_store import SECRETS, decode
 
@@ -45,7 +46,7 @@ def test_each_worker_boots_with_new_certificates(cluster: FakeCluster) -> None:
 
 def test_what_pulumi_would_ask_for_is_what_is_there(cluster: FakeCluster) -> None:
     cluster.rotate(ITEM)
-    record = node_credentials.ensure_node_credentials(ACCESS, "dev", WORKERS[0], "10.96.0.2")
+    record = node_credentials.ensure_node_credentials(HostApi.connect(ACCESS), "dev", WORKERS[0], "10.96.0.2")
     assert f"{SECRETS}/{record.secret_name}" == credentials_path(cluster, WORKERS[0])
     assert cluster.kill_at(10_000, lambda: cluster.rotate(ITEM)) is False, "and it can be rotated again"
 

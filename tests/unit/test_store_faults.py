@@ -14,7 +14,7 @@ import pytest
 
 from kinky import paths
 from kinky.bootstrap import store_proof
-from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.reach import Reach
 from kinky.components.secrets_store import PROOF_LIMIT_SECONDS
 from kinky.errors import HostError, WaitError
 from kinky.kube import resources
@@ -140,7 +140,7 @@ def find_faults(running: Operator) -> list[str]:
     """Look at the store as `kinky gate show` does, its canary synced unless a test has said otherwise."""
     canary = running.inner.objects[f"{CANARIES}/canary"]
     canary.setdefault("status", {"conditions": [{"type": "Ready", "status": "True", "reason": "SecretSynced"}]})
-    return store_proof.fetch_store_faults(connect_inner(ACCESS, "dev", "https://x"), "kinky", STORE)
+    return store_proof.fetch_store_faults(Reach(ACCESS, "https://x").inner(), "kinky", STORE)
 
 
 def test_a_store_that_works_has_no_faults(request: pytest.FixtureRequest) -> None:

@@ -22,7 +22,7 @@ def build_proof(site: Site, *, name: str, title: str) -> SubStep:
             source=site.store,
             probes=secrets_store.build_probes(site.config),
         )
-        record = prove_store(site.access, site.cluster, site.open_inner(), proof, limit_seconds=limit)
+        record = prove_store(site.reach, proof, limit_seconds=limit)
         return f"{len(record.items)} items of evidence, a value arrives in {record.first_seconds} s"
 
     return SubStep(name=name, title=title, run=prove, limit_seconds=limit)

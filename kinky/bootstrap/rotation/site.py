@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kinky import names
-from kinky.bootstrap.credential import connect_inner
 from kinky.bootstrap.fit_rights import PORT_FORWARD_VERBS
-from kinky.bootstrap.forward import ensure_recorded_forward
 from kinky.bootstrap.gate import fetch_state
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.rotation.journal import fetch_all_progress
 from kinky.bootstrap.stores.opening import describe_store, open_store
 from kinky.bootstrap.stores.store import Store
@@ -17,11 +16,9 @@ from kinky.bootstrap.wall import fetch_faults
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError, WaitError
 from kinky.kube import resources
-from kinky.kube.access import HostAccess
-from kinky.kube.connection import ApiError
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
-from kinky.retry import Pending, wait_until
+from kinky.retry import Pending
 from kinky.topology.nodes import build_nodes, control_planes, workers
 
 INNER_LIMIT_SECONDS = 300.0
@@ -35,12 +32,14 @@ class Site:
     """One cluster, and its two APIs."""
 
     config: KinkyConfig
-    access: HostAccess
-    server: str
-    """URL of the inner API."""
-    host: HostApi
+    reach: Reach
     drop_now: bool = False
     """Whether the operator wants an old key dropped although it may still be needed."""
+
+    @property
+    def host(self) -> HostApi:
+        """The host's API."""
+        return self.reach.host()
 
     @property
     def cluster(self) -> str:
@@ -60,12 +59,11 @@ class Site:
     @property
     def store(self) -> Store:
         """The cluster's secrets store."""
-        return open_store(describe_store(self.config), self.access, self.cluster, inner=self.open_inner)
+        return open_store(describe_store(self.config), self.reach)
 
     def open_inner(self) -> InnerApi:
-        """Open the inner API; again for each question, because credential and forward may end in a long rotation."""
-        ensure_recorded_forward(self.cluster, wait_seconds=0)
-        return connect_inner(self.access, self.cluster, self.server)
+        """Return the inner API; again for each question, because credential and forward may end in a long rotation."""
+        return self.reach.inner()
 
     def ask(
         self,
@@ -76,14 +74,7 @@ class Site:
         on_change: Callable[[str], None] | None = None,
     ) -> str:
         """Ask the inner API until it answers otherwise than `Pending`; one that does not answer now is waited for."""
-        return wait_until(
-            lambda: question(self.open_inner()),
-            what=f'inner cluster "{self.cluster}": {what}',
-            deadline_seconds=self.scale(limit_seconds),
-            hint="the same command goes on from here; kubectl get --raw /readyz?verbose tells what the inner API lacks",
-            on_change=on_change,
-            tolerate=(ApiError,),
-        )
+        return self.reach.ask(what, question, limit_seconds=self.scale(limit_seconds), on_change=on_change)
 
     def scale(self, seconds: float) -> float:
         """Return a limit as this stack's `timeouts.scale` wants it."""

@@ -27,7 +27,7 @@ def build_steps(site: Site, journal: Journal) -> list[SubStep]:
         before = journal.remember(_ISSUE, {"fingerprint": present.fingerprint if present else "", "anchored": anchored})
         if present is None or present.fingerprint == before["fingerprint"]:
             hours = site.config.secrets_store.token_hours
-            present = issue_store_token(site.access, site.cluster, site.open_inner(), hours=hours)
+            present = issue_store_token(site.reach, hours=hours)
         return f"{present.fingerprint[:FINGERPRINT_LENGTH]}, valid until {present.expires_at}"
 
     def revoke(_running: Phase) -> str:

@@ -13,9 +13,9 @@ from kinky.bootstrap.secrets_store import EXPIRES_ANNOTATION, TOKEN_SECRET
 from kinky.bootstrap.store_proof import EvidenceItem, StoreRecord
 from kinky.cli import main
 from kinky.cli.stack_file import read_stack_file
-from kinky.kube.inner import InnerApi
 from tests.unit.fake_api import FakeConnection
-from tests.unit.fake_wall import ACCESS, GRANT, SERVER, STATE, add_wall
+from tests.unit.fake_reach import FakeReach
+from tests.unit.fake_wall import ACCESS, GRANT, STATE, add_wall
 
 WARNING = "WARNING: the store's token is past half of its life; the next kinky up renews it"
 
@@ -30,9 +30,8 @@ def inner(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
     for path, fields in ((STATE, {"data": data}), (GRANT, {})):
         connection.add(path.rpartition("/")[0], "kinky-gate", **fields)
     add_wall(connection)
-    monkeypatch.setattr("kinky.cli.gate.find_inner", lambda _stack: (ACCESS, SERVER))
+    monkeypatch.setattr("kinky.cli.gate.find_reach", lambda _stack: FakeReach(ACCESS, connection))
     monkeypatch.setattr("kinky.cli.gate.find_store", lambda _stack, _access: None)
-    monkeypatch.setattr("kinky.bootstrap.credential.connect_inner", lambda *_arguments: InnerApi(connection))  # type: ignore[arg-type]
     monkeypatch.setattr("kinky.bootstrap.store_proof.fetch_store_faults", lambda *_arguments: [])
     return connection
 

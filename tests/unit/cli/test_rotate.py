@@ -14,7 +14,7 @@ from kinky.bootstrap.rotation.items import BUILDERS
 from kinky.bootstrap.rotation.journal import Progress
 from kinky.bootstrap.rotation.status import LOOKS, ItemStatus, KeyState
 from kinky.cli import main, rotate
-from tests.unit.fake_cluster import ACCESS, FakeCluster, start_cluster
+from tests.unit.fake_cluster import FakeCluster, start_cluster
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeCluster:
     made = start_cluster(monkeypatch, tmp_path)
     monkeypatch.setattr(rotate, "_find_site", lambda _arguments: made.site)
-    secrets_store.issue_store_token(ACCESS, "dev", made.site.open_inner(), hours=24)
+    secrets_store.issue_store_token(made.site.reach, hours=24)
     return made
 
 
@@ -38,14 +38,6 @@ def test_every_item_has_a_command_and_a_status() -> None:
 def test_an_unknown_stack_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("store-credential", "--stack", "nowhere") == 1
     assert 'stack "nowhere": no file stacks/Pulumi.nowhere.yaml' in capsys.readouterr().err
-
-
-def test_a_stack_without_a_kubeconfig_is_told(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path))
-    assert run("status", "--stack", "dev") == 1
-    assert 'stack "dev": no kubeconfig yet' in capsys.readouterr().err
 
 
 def test_an_unknown_item_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

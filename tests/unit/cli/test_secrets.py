@@ -16,6 +16,7 @@ from kinky.bootstrap import record, store_values
 from kinky.cli import main, secrets
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="kinky-dev", cluster="dev")
@@ -40,7 +41,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
     connection = FakeConnection()
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
     monkeypatch.setattr(program, "find_host", lambda _config: ACCESS)
-    record.ensure_record(ACCESS, "organization/kinky/dev", {})
+    record.ensure_record(HostApi.connect(ACCESS), "organization/kinky/dev", {})
     return connection
 
 

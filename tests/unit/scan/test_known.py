@@ -10,7 +10,8 @@ import pytest
 
 from kinky import paths
 from kinky.bootstrap.keys import make_cluster_files
-from kinky.cli import main, scan_secrets, scan_sources
+from kinky.bootstrap.reach import Reach
+from kinky.cli import main, scan_sources
 from kinky.embedded.layout import default_layout
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import Reply
@@ -71,8 +72,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     inner = FakeConnection()
     token = {"token": base64.b64encode(STORE_TOKEN).decode(), "ca.crt": "eA=="}
     inner.add("/api/v1/namespaces/kinky-system/secrets", "host-store-token", data=token)
-    monkeypatch.setattr(scan_secrets, "find_inner", lambda _stack: (None, "https://x"))
-    monkeypatch.setattr("kinky.bootstrap.credential.connect_inner", lambda *_arguments: InnerApi(inner))  # type: ignore[arg-type]
+    monkeypatch.setattr(Reach, "inner", lambda _reach: InnerApi(inner))  # type: ignore[arg-type]
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(scan_sources, "find_processes", lambda: iter(()))
     nothing = Source(title="nothing", kinds=frozenset(), artefacts=())

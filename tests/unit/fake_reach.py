@@ -1,0 +1,24 @@
+"""A way to a cluster whose inner API is in memory; its host is opened as by any other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kinky.bootstrap.reach import Reach
+from kinky.kube.access import HostAccess
+from kinky.kube.inner import InnerApi
+
+
+class FakeReach(Reach):
+    """Leads to this connection, without keys and credentials."""
+
+    def __init__(self, access: HostAccess, connection: Any = None) -> None:
+        super().__init__(access, "https://x")
+        self._connection = connection
+
+    def inner(self) -> InnerApi:
+        if self._connection is None:
+            pytest.fail("no inner API is needed")
+        return InnerApi(self._connection)
