@@ -176,7 +176,7 @@ def test_the_kubeconfig_text_is_what_the_file_holds(monkeypatch: pytest.MonkeyPa
     }
     outs = steps.OutsideReadyStep().create(inputs).outs or {}
     assert outs["kubeconfig_text"] == "{}"
-    publish = calls.made[0][1][3]
+    publish = calls.made[0][1][2]
     assert publish.local_port == 16443
     assert isinstance(publish.local_port, int)
     assert publish.node_port is None

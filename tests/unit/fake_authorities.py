@@ -14,13 +14,13 @@ import pytest
 
 from kinky.bootstrap.certificates import build_fingerprint, fetch_not_after, split_certificates
 from kinky.bootstrap.keys import AUTHORITIES
-from kinky.bootstrap.rotation import authority_proof
-from kinky.bootstrap.rotation.published_authorities import EXTENSION_CONFIG_MAP, EXTENSION_FILES
-from kinky.bootstrap.rotation.renewed_pods import ROOT_CONFIG_MAP
 from kinky.kube.access import InnerAccess
 from kinky.kube.connection import ApiError, JsonObject, Reply
 from kinky.kube.inner import InnerApi
+from kinky.operations.renewal import ROOT_CONFIG_MAP
 from kinky.retry import Pending
+from kinky.rotation import authority_proof
+from kinky.rotation.published_authorities import EXTENSION_CONFIG_MAP, EXTENSION_FILES
 from tests.unit.fake_cluster import NODES, PKI, VMS, FakeCluster
 from tests.unit.fake_party import Party, read_name, sign, verifies
 from tests.unit.fake_pods import SYSTEM, add_pod

@@ -19,8 +19,6 @@ from kinky import names
 from kinky.bootstrap import keys, node_credentials
 from kinky.bootstrap.certificates import build_fingerprint
 from kinky.bootstrap.reach import Reach
-from kinky.bootstrap.rotation import items
-from kinky.bootstrap.rotation.site import Site
 from kinky.bootstrap.store_proof import EvidenceItem, StoreRecord
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
@@ -29,7 +27,10 @@ from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError, JsonObject, Reply
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
+from kinky.operations.site import Site
 from kinky.retry import Pending
+from kinky.rotation import items
+from kinky.rotation.site import KeySite, build_site
 from tests.unit.fake_api import answer_node
 from tests.unit.fake_server import Server, build_kid, count, read_key_names, read_public
 from tests.unit.fake_store import SECRETS, Operator, build_token, decode, start_operator
@@ -41,7 +42,7 @@ VMS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachines"
 VMIS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachineinstances"
 NODES = "/api/v1/nodes"
 PKI = f"{SECRETS}/dev-pki"
-RECORD = "/api/v1/namespaces/ns/configmaps/dev-rotation"
+RECORD = "/api/v1/namespaces/ns/configmaps/dev-operations"
 
 
 class FakeCluster:
@@ -84,30 +85,29 @@ class FakeCluster:
         return made
 
     @property
-    def site(self) -> Site:
-        return Site(
-            config=self.config,
-            reach=self.reach,
-            drop_now=self.drop_now,
-        )
+    def site(self) -> KeySite:
+        return build_site(self.config, self.reach, drop_now=self.drop_now)
 
     def ask(self, _site: Site, node: str, question: Callable[[InnerApi], str | Pending]) -> str | Pending:
         """Ask the API server of one node, as through a window."""
         self.asked = node
         try:
-            return question(self.site.open_inner())
+            return question(self.site.reach.inner())
         finally:
             self.asked = ""
 
     def rotate(self, item: str) -> bool:
-        return items.rotate(self.site, item)
+        finished = items.rotate(self.site, items.ITEMS[item])
+        nodes = {path: body for path, body in self.inner.objects.items() if path.startswith(f"{NODES}/")}
+        assert not [path for path, body in nodes.items() if body["spec"].get("unschedulable")]
+        return finished
 
     def plan(self, item: str) -> list[str]:
-        return items.describe(self.site, item)
+        return items.describe(self.site, items.ITEMS[item])
 
     def progress(self) -> dict[str, Any]:
         data = self.host.objects.get(RECORD, {}).get("data") or {}
-        return {item: json.loads(text) for item, text in data.items()}
+        return {key.removeprefix("rotate."): json.loads(text) for key, text in data.items()}
 
     def kill_at(self, number: int, run: Callable[[], object]) -> bool:
         """Kill the program before this call; False when it ended before."""
@@ -139,9 +139,11 @@ class FakeCluster:
             metadata={"uid": f"vmi-{number}", "labels": names.cluster_labels("dev")},
             status={"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
         )
+        # The Node outlives the instance, and whoever cordoned it has to let pods in again.
+        spec = self.inner.objects.get(f"{NODES}/{node}", {}).get("spec", {})
         answer_node(self.inner, node, ready=True, address="10.96.0.2", labels={})
         self.inner.objects[f"{NODES}/{node}"]["status"]["nodeInfo"] = {"bootID": f"boot-{number}"}
-        self.inner.objects[f"{NODES}/{node}"]["spec"] = {}
+        self.inner.objects[f"{NODES}/{node}"]["spec"] = spec
         if "control-plane" in node:
             files = decode(self.host, PKI)
             self.servers[node] = Server(
@@ -237,7 +239,7 @@ def start_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, planes: in
     made = FakeCluster(planes=planes, workers=workers)
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: made.host)
     monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: made.inner)
-    monkeypatch.setattr("kinky.bootstrap.rotation.replacement.ask_control_plane", made.ask)
+    monkeypatch.setattr("kinky.operations.replacement.ask_control_plane", made.ask)
     monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
     made.operator = start_operator(made.host, made.inner, monkeypatch)

@@ -8,6 +8,7 @@ import pytest
 
 from kinky.bootstrap.reach import Reach
 from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 
 
@@ -22,3 +23,10 @@ class FakeReach(Reach):
         if self._connection is None:
             pytest.fail("no inner API is needed")
         return InnerApi(self._connection)
+
+
+class ForgetfulReach(Reach):
+    """Opens the host for each question: a store that all tests of a module share meets another host in each test."""
+
+    def host(self) -> HostApi:
+        return HostApi.connect(self.access)

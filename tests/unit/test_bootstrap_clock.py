@@ -16,7 +16,7 @@ ACCESS = HostAccess(kubeconfig="/k", context="lab", namespace="ns", cluster="dev
 HINT = "hint: set the clock that is wrong: timedatectl set-ntp true"
 SIGNERS: dict[str, Callable[[], object]] = {
     "kubectl's credential": lambda: credential.fetch_exec_credential(Reach(ACCESS).host, "dev"),
-    "every look at the inner API": lambda: credential.Reach(ACCESS, "https://x").inner(),
+    "every look at the inner API": lambda: Reach(ACCESS, "https://x").inner(),
     "a worker's certificates": lambda: node_credentials.ensure_node_credentials(
         HostApi.connect(ACCESS), "dev", "dev-w-0", "10.1.0.9"
     ),

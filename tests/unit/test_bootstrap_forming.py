@@ -9,6 +9,7 @@ import pytest
 
 from kinky import retry
 from kinky.bootstrap import checks, diagnose, exposure, forming, requirements, vm_states
+from kinky.bootstrap.reach import Reach
 from kinky.errors import HostError, InterruptedWaitError, WaitError
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError
@@ -238,8 +239,7 @@ def test_whole_proof_from_vms_to_an_authenticated_200(
 
     monkeypatch.setattr("time.sleep", becoming_ready)
     record = forming.prove_outside(
-        ACCESS,
-        "dev",
+        Reach(ACCESS, ""),
         ["dev-control-plane-0"],
         exposure.PublishSpec(mode="forward"),
         kinky_command="/venv/bin/kinky",

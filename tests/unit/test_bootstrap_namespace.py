@@ -67,7 +67,7 @@ def test_the_namespace_goes(host: FakeConnection) -> None:
 
 def test_it_stays_while_another_cluster_lives_in_it(host: FakeConnection) -> None:
     host.add(NAMESPACES, "ns", metadata={"labels": names.cluster_labels("dev")})
-    record.ensure_record(replace(ACCESS, cluster="other"), "organization/kinky/other", {})
+    record.ensure_record(HostApi.connect(replace(ACCESS, cluster="other")), "organization/kinky/other", {})
     namespace.delete_namespace(HostApi.connect(ACCESS), limit_seconds=5)
     assert f"{NAMESPACES}/ns" in host.objects
 

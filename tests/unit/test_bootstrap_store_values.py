@@ -8,7 +8,6 @@ import pytest
 
 from kinky import names
 from kinky.bootstrap import orphans, record, store_values
-from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
 from kinky.config.load import load_config
 from kinky.errors import HostError, KinkyError
@@ -17,10 +16,11 @@ from kinky.kube.connection import ApiError
 from kinky.kube.host import HostApi
 from kinky.manifests import stores
 from tests.unit.fake_api import FakeConnection
+from tests.unit.fake_reach import ForgetfulReach
 
 CFG = load_config({"cluster": {"name": "dev"}, "host": {"embedded": True, "namespace": "ns"}}, source="test")
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
-STORE = HostNamespaceStore(Reach(ACCESS), token_hours=24)
+STORE = HostNamespaceStore(ForgetfulReach(ACCESS), token_hours=24)
 SECRETS = "/api/v1/namespaces/ns/secrets"
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/ns"
 VALUE = b"correct horse battery staple\n"

@@ -45,9 +45,7 @@ def inner(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
 
 def prove(*, limit_seconds: float = 5.0) -> workload.WorkloadRecord:
     return workload.prove_workload(
-        ACCESS,
-        "dev",
-        SERVER,
+        Reach(ACCESS, SERVER),
         store=HostNamespaceStore(Reach(ACCESS), token_hours=24),
         greeting="hello",
         value="message",

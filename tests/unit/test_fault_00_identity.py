@@ -11,7 +11,6 @@ from kinky import names, paths
 from kinky.bootstrap import keys, node_credentials, orphans, record, residue
 from kinky.bootstrap.credential import fetch_exec_credential
 from kinky.bootstrap.reach import Reach
-from kinky.bootstrap.rotation.journal import Journal
 from kinky.components import identity, steps
 from kinky.errors import HostError
 from kinky.kube import resources
@@ -20,6 +19,8 @@ from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.objects import build_secret
 from kinky.kube.ownership import ForeignObjectError
+from kinky.operations.journal import Journal
+from kinky.operations.operation import Operation
 from tests.unit.fake_api import FakeConnection
 
 NS = "/api/v1/namespaces/ns"
@@ -37,9 +38,9 @@ ACTS: dict[str, Act] = {
     "node credentials": lambda access: node_credentials.ensure_node_credentials(
         HostApi.connect(access), "dev", "dev-worker-0", "10.0.0.1"
     ),
-    "orphans": orphans.delete_orphans,
-    "record": record.delete_record,
-    "rotation": lambda access: Journal(HostApi.connect(access), "dev", "ca").start(),
+    "orphans": lambda access: orphans.delete_orphans(HostApi.connect(access)),
+    "record": lambda access: record.delete_record(HostApi.connect(access)),
+    "operation": lambda access: Journal(HostApi.connect(access), "dev", Operation("rotate", "ca")).start(),
     "restart": lambda access: HostApi.connect(access).delete(
         resources.VIRTUAL_MACHINE_INSTANCES, "dev-worker-0", namespace="ns"
     ),
@@ -205,7 +206,7 @@ def test_fault_00_a_deletion_names_the_object_that_was_looked_at(host: FakeConne
         return original(method, path, **options)  # type: ignore[arg-type]
 
     host.call = call  # type: ignore[method-assign, assignment]
-    keys.delete_key_secret(replace(OURS, host_uid="", cluster_id=""), "dev-pki")
+    keys.delete_key_secret(HostApi.connect(replace(OURS, host_uid="", cluster_id="")), "dev-pki")
     assert seen == [{"preconditions": {"uid": "u1"}}]
 
 
@@ -232,10 +233,10 @@ def test_fault_06_a_lost_state_is_taken_over_and_the_old_one_has_no_say(
     add_host(host, uid="our-host", cluster_id="our-cluster")
     new = replace(OURS, cluster_id="new-cluster")
     with pytest.raises(HostError, match="of another stack"):
-        record.ensure_record(new, STACK, {})
+        record.ensure_record(HostApi.connect(new), STACK, {})
     monkeypatch.setenv(record.TAKE_OVER, "dev")
     assert identity.ClusterIdentityStep().check({}, properties()).failures == []
-    record.ensure_record(new, STACK, {}, take_over=record.is_taken_over("dev"))
+    record.ensure_record(HostApi.connect(new), STACK, {}, take_over=record.is_taken_over("dev"))
     HostApi.connect(new).require_host()
     with pytest.raises(HostError, match="holds another inner cluster dev"):
         HostApi.connect(OURS).require_host()
@@ -246,11 +247,13 @@ def test_fault_03_two_clusters_whose_names_could_meet_do_not_share_a_namespace(
     host: FakeConnection, other: str
 ) -> None:
     lab = replace(OURS, cluster="lab", host_uid="", cluster_id="1")
-    record.ensure_record(replace(lab, cluster=other, cluster_id="2"), f"organization/kinky/{other}", {})
+    record.ensure_record(
+        HostApi.connect(replace(lab, cluster=other, cluster_id="2")), f"organization/kinky/{other}", {}
+    )
     meets = other != "la"
     if not meets:
-        record.ensure_record(lab, "organization/kinky/lab", {})
+        record.ensure_record(HostApi.connect(lab), "organization/kinky/lab", {})
         return
     with pytest.raises(HostError):
-        record.ensure_record(lab, "organization/kinky/lab", {})
+        record.ensure_record(HostApi.connect(lab), "organization/kinky/lab", {})
     assert (f"{NS}/configmaps/lab-record" in host.objects) is (other == "lab")

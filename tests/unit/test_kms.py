@@ -15,8 +15,6 @@ import pytest
 from kinky import names, paths
 from kinky.bootstrap import encryption_config, evidence, keys, record
 from kinky.bootstrap.fit_record import check_record
-from kinky.bootstrap.rotation import encryption_key, items
-from kinky.bootstrap.rotation.status import fetch_status
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
@@ -25,6 +23,8 @@ from kinky.kube.host import HostApi
 from kinky.render.kubeadm import build_kubeadm_documents
 from kinky.render.user_data import build_node_facts
 from kinky.retry import Pending
+from kinky.rotation import encryption_key, items
+from kinky.rotation.status import fetch_status
 from kinky.scan.known import classify
 from kinky.topology.addresses import Addresses
 from kinky.topology.nodes import build_nodes
@@ -145,13 +145,12 @@ def test_a_control_plane_gets_the_socket_s_folder_and_waits_for_it() -> None:
 def test_rotation_and_its_status_leave_the_key_to_the_kms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     cluster = start_cluster(monkeypatch, tmp_path)
     before = json.dumps(cluster.host.objects, sort_keys=True)
-    asked = cluster.site.config.model_copy(update={"encryption": config().encryption})
-    site = replace(cluster.site, config=asked)
+    site = replace(cluster.site, encryption_provider=config().encryption.provider)
     with pytest.raises(HostError) as error:
         items.rotate(site, encryption_key.ITEM)
     assert "the KMS rotates the key of cluster dev; nothing was touched" in str(error.value)
     assert json.dumps(cluster.host.objects, sort_keys=True) == before
-    (status,) = [each for each in fetch_status(site) if each.item == encryption_key.ITEM]
+    (status,) = [each for each in fetch_status(site) if each.item == encryption_key.ITEM.name]
     assert (status.keys, status.unknown) == ((), error.value.message)
 
 

@@ -34,6 +34,8 @@ LAYERS = (
     {"scan"},
     {"border"},
     {"bootstrap", "embedded", "nodeimage"},
+    {"operations"},
+    {"rotation"},
     {"components"},
     {"program"},
     {"cli"},

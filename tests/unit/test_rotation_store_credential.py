@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from kinky.bootstrap import secrets_store
-from kinky.bootstrap.rotation.items import BUILDERS
-from kinky.bootstrap.rotation.status import fetch_status
 from kinky.errors import HostError, WaitError
 from kinky.kube import resources
+from kinky.rotation.items import ITEMS
+from kinky.rotation.status import fetch_status
 from tests.unit.fake_cluster import RECORD, FakeCluster, start_cluster
 from tests.unit.fake_store import INNER_SECRETS, SECRETS, decode
 
@@ -98,7 +98,7 @@ def test_nothing_that_is_written_down_or_told_is_a_token(
     assert decode(cluster.inner, TOKEN)["token"].decode() not in told
 
 
-@pytest.mark.parametrize("item", BUILDERS)
+@pytest.mark.parametrize("item", ITEMS)
 def test_an_unfit_cluster_is_refused_with_everything_that_is_wrong(cluster: FakeCluster, item: str) -> None:
     del cluster.inner.objects[f"{resources.ROLE_BINDINGS.build_path('kinky-system')}/kinky-gate"]
     del cluster.inner.objects["/api/v1/nodes/dev-worker-0"]
@@ -111,14 +111,14 @@ def test_an_unfit_cluster_is_refused_with_everything_that_is_wrong(cluster: Fake
     assert json.dumps(cluster.host.objects) == before
 
 
-def test_another_half_done_rotation_comes_first(cluster: FakeCluster) -> None:
+def test_another_operation_in_progress_comes_first(cluster: FakeCluster) -> None:
     record = {"started_at": "x", "step": "first", "waits_until": "", "done": [], "notes": {}, "finished_at": ""}
-    cluster.host.add("/api/v1/namespaces/ns/configmaps", "dev-rotation", data={"other": json.dumps(record)})
-    with pytest.raises(HostError, match="the one of other is half done, at sub-step first"):
+    cluster.host.add("/api/v1/namespaces/ns/configmaps", "dev-operations", data={"upgrade.v1.37": json.dumps(record)})
+    with pytest.raises(HostError, match=r"kinky upgrade v1\.37 is still in progress \(step first\)"):
         cluster.rotate(ITEM)
 
 
 def test_a_record_that_is_none_is_no_fresh_start(cluster: FakeCluster) -> None:
-    cluster.host.add("/api/v1/namespaces/ns/configmaps", "dev-rotation", data={ITEM: "{}"})
-    with pytest.raises(HostError, match="holds no record of rotations"):
+    cluster.host.add("/api/v1/namespaces/ns/configmaps", "dev-operations", data={f"rotate.{ITEM}": "{}"})
+    with pytest.raises(HostError, match="holds no record of operations"):
         cluster.rotate(ITEM)

@@ -12,9 +12,8 @@ import pytest
 
 from kinky.bootstrap.forward import is_listening
 from kinky.bootstrap.reach import Reach
-from kinky.bootstrap.rotation import window
-from kinky.bootstrap.rotation.site import Site
-from kinky.config.load import load_config
+from kinky.operations import window
+from kinky.operations.site import Site
 from kinky.retry import Pending
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_forward_host import FakeHost, Guest, Loop, Pod
@@ -40,11 +39,8 @@ class Way:
         self.objects.add(PODS, name, metadata={"labels": labels}, status={"phase": phase})
 
     def build_site(self, planes: int) -> Site:
-        config = load_config(
-            {"cluster": {"name": "dev"}, "host": {"embedded": True}, "controlPlane": {"replicas": planes}},
-            source="test",
-        )
-        return Site(config=config, reach=Reach(self.access, "https://x"))
+        nodes = tuple(f"dev-control-plane-{number}" for number in range(planes))
+        return Site(reach=Reach(self.access, "https://x"), control_planes=nodes, workers=())
 
     def _connect(self, reach: Reach) -> Any:
         self.asked.append(reach.server)

@@ -8,7 +8,6 @@ import pytest
 
 from kinky.bootstrap import keys, record, store_proof, store_values
 from kinky.bootstrap.reach import Reach
-from kinky.bootstrap.rotation.renewed_pods import ROOT_CONFIG_MAP
 from kinky.bootstrap.stores.embedded import EmbeddedStore
 from kinky.bootstrap.stores.opening import describe_store, open_store
 from kinky.config.load import load_config
@@ -18,6 +17,7 @@ from kinky.kube.connection import Reply
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.manifests import secrets_store, stores
+from kinky.operations.renewal import ROOT_CONFIG_MAP
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_reach import FakeReach
 from tests.unit.fake_store import CANARIES, INNER_SECRETS, STORES, Operator, build_token, start_operator

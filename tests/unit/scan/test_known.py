@@ -133,7 +133,7 @@ def test_s1_a_leak_fails(place: str, host: FakeConnection, machine: Path, capsys
     elif place == "state":
         (paths.pulumi_backend_dir() / "dev.json.bak").write_bytes(json.dumps({"value": leaked.decode()}).encode())
     elif place == "ConfigMap":
-        host.add(f"{NAMESPACE}/configmaps", "dev-rotation", data={"a": leaked.decode()})
+        host.add(f"{NAMESPACE}/configmaps", "dev-operations", data={"a": leaked.decode()})
     elif place == "token":
         name = "inner kinky-system/host-store-token/token"
         host.answers[("GET", f"{NAMESPACE}/pods/launcher/log")] = lambda _body: Reply(200, b"got " + STORE_TOKEN)

@@ -11,18 +11,18 @@ from concurrent.futures import Future
 from kinky import names
 from kinky.bootstrap.forward import LOOPBACK
 from kinky.bootstrap.relay import Relay, Stream
-from kinky.bootstrap.rotation.site import Site
 from kinky.kube.connection import open_host
 from kinky.kube.host import LAUNCHER_LABEL
 from kinky.kube.inner import InnerApi
 from kinky.kube.port_forward import PortForwarder, StreamError
+from kinky.operations.site import Site
 from kinky.retry import Pending
 
 
 def ask_control_plane(site: Site, node: str, question: Callable[[InnerApi], str | Pending]) -> str | Pending:
     """Ask the API server of this control plane and of no other; the only one there is answers the published path."""
     if site.control_planes == (node,):
-        return question(site.open_inner())
+        return question(site.reach.inner())
     return look_through(
         site,
         node,
