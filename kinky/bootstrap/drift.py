@@ -16,7 +16,7 @@ from kinky.kube.inner import InnerApi
 
 def has_broken_wall(reach: Reach) -> bool:
     """Tell whether a part of the gate's wall was deleted or changed."""
-    return _ask(reach, lambda inner: bool(wall.fetch_faults(inner)))
+    return _ask(reach, lambda inner: bool(wall.check_wall(inner)))
 
 
 def holds_workloads_back(reach: Reach) -> bool:

@@ -16,6 +16,7 @@ from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.store_proof import ProofSpec, StoreRecord, prove_store
 from kinky.bootstrap.wall import is_granted, write_wall
 from kinky.errors import HostError
+from kinky.findings import Finding, Severity
 from kinky.kube import resources
 from kinky.kube.connection import ApiError, JsonObject
 from kinky.kube.inner import InnerApi
@@ -143,6 +144,26 @@ def fetch_state(inner: InnerApi) -> GateState:
         # What was closed and then opened past kinky has no evidence.
         evidence=_parse_evidence(str(data.get("evidence", ""))) if agrees or not granted else None,
     )
+
+
+def check_state(state: GateState) -> list[Finding]:
+    """Find why a gate is not open on evidence; a gate that an admin has closed is only a warning."""
+    if state.is_latched:
+        return []
+    if state.state == OPEN:
+        code, seen = "gate.without-evidence", "was opened without evidence"
+    else:
+        code, seen = "gate.closed", f"is closed: {state.reason}"
+    by_hand = state.state == CLOSED and state.reason == CLOSED_BY_HAND
+    return [
+        Finding(
+            code=code,
+            severity=Severity.WARNING if by_hand else Severity.CRITICAL,
+            subject="the gate",
+            seen=seen,
+            hint="kinky gate open proves the secrets store and opens it",
+        )
+    ]
 
 
 def fetch_tainted(inner: InnerApi) -> list[str]:

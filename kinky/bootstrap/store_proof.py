@@ -22,6 +22,7 @@ from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.requirements import Requirement, run_requirements
 from kinky.bootstrap.stores.store import Store
 from kinky.errors import KinkyError
+from kinky.findings import Finding, Severity
 from kinky.kube import resources
 from kinky.kube.connection import JsonObject
 from kinky.kube.inner import InnerApi
@@ -236,8 +237,8 @@ def _build_store_check(reach: Reach, store: str) -> Callable[[], str | Pending]:
     return check
 
 
-def fetch_store_faults(inner: InnerApi, store: str, source: Store) -> list[str]:
-    """Return what is wrong now with a store that was proved once, each as a sentence; the gate stays open all the same.
+def check_proved(inner: InnerApi, store: str, source: Store) -> list[Finding]:
+    """Find what is wrong now with a store that was proved once; the gate stays open all the same.
 
     The canary is looked at besides the store, which goes on calling itself Valid for minutes after its token has ended.
     """
@@ -245,14 +246,23 @@ def fetch_store_faults(inner: InnerApi, store: str, source: Store) -> list[str]:
         (resources.CLUSTER_SECRET_STORES, store, None, "Valid"),
         (resources.EXTERNAL_SECRETS, CANARY_VALUE, names.NAMESPACE_KINKY, "SecretSynced"),
     )
-    faults = []
+    found = []
     for kind, name, namespace, reason in watched:
         body = inner.fetch(kind, name, namespace=namespace)
         ready = fetch_condition((body or {}).get("status") or {}, "Ready") or {}
         if (ready.get("status"), ready.get("reason")) != ("True", reason):
-            faults.append(f"{kind.kind} {name} {'is not there' if body is None else 'says ' + describe_ready(body)}")
+            found.append(f"{kind.kind} {name} {'is not there' if body is None else 'says ' + describe_ready(body)}")
     try:
         source.check_credential(inner)
     except KinkyError as error:
-        faults.append(error.message)
-    return faults
+        found.append(error.message)
+    return [
+        Finding(
+            code="store.fails",
+            severity=Severity.CRITICAL,
+            subject="the secrets store",
+            seen=f"does not work: {reason}",
+            hint="pods go on with what was read before",
+        )
+        for reason in found
+    ]

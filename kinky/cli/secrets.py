@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DEFAULT_KEY: Final = "value"
 
 
-class DiscreetParser(argparse.ArgumentParser):
+class DiscreetParser(options.Parser):
     """A parser that does not repeat an argument which it does not know: it may be a value."""
 
     def error(self, message: str) -> NoReturn:

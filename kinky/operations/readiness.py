@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from kinky import names
 from kinky.bootstrap.fit_rights import PORT_FORWARD_VERBS
-from kinky.bootstrap.gate import fetch_state
-from kinky.bootstrap.wall import fetch_faults
+from kinky.bootstrap.gate import check_state, fetch_state
+from kinky.bootstrap.wall import check_wall
 from kinky.errors import HostError, WaitError
+from kinky.findings import Finding, Severity
 from kinky.kube import resources
 from kinky.operations.journal import Journal
 from kinky.operations.operation import Operation
@@ -27,7 +28,7 @@ class Needs:
     """Whether it replaces control planes, and with them the etcd of an ephemeral cluster."""
     windows: bool = False
     """Whether it asks nodes one by one, through forwards to their pods."""
-    find_faults: Callable[[], list[str]] = list
+    check: Callable[[], list[Finding]] = list
     """Finds the reasons against this operation alone, on a cluster that answers."""
 
 
@@ -53,12 +54,11 @@ def open_journal(site: Site, operation: Operation, needs: Needs) -> Journal:
         _require_windows(site, operation)
     if progress.excludes_others:
         return journal
-    faults = [*_find_missing_vms(site), *_find_inner_faults(site)]
-    faults += [] if faults else needs.find_faults()
-    if faults:
+    findings = [*_check_vms(site), *_check_inner(site)] or needs.check()
+    if findings:
         raise HostError(
             f"cannot {operation}: cluster {site.cluster} is not fit for it; nothing was touched",
-            details=faults,
+            details=[finding.sentence for finding in findings],
             hint="kinky up brings nodes back; kinky gate show reports on the gate",
         )
     return journal
@@ -77,28 +77,29 @@ def _require_windows(site: Site, operation: Operation) -> None:
         )
 
 
-def _find_missing_vms(site: Site) -> list[str]:
-    """Describe the declared nodes that have no VM."""
+def _check_vms(site: Site) -> list[Finding]:
+    """Find the declared nodes that have no VM."""
     found = site.host.fetch_vms(names.cluster_selector(site.cluster))
-    return [f"{node}: there is no VM" for node in site.nodes if node not in found]
+    return [_find("node.vm", node, "has no VM") for node in site.nodes if node not in found]
 
 
-def _find_inner_faults(site: Site) -> list[str]:
-    """Describe the faults that the inner API shows: of the gate, and nodes that are not Ready."""
+def _check_inner(site: Site) -> list[Finding]:
+    """Find what the inner API shows to be wrong: a gate that is not open on evidence, and nodes that are not Ready."""
     limit = site.scale(ANSWER_LIMIT_SECONDS)
     try:
         site.reach.ask("its API answers", lambda inner: inner.fetch_version(), limit_seconds=limit)
     except WaitError as error:
-        return [error.message, *error.details]
+        return [_find("api.silent", "the inner API", f"does not answer: {'; '.join([error.message, *error.details])}")]
     inner = site.reach.inner()
-    state = fetch_state(inner)
-    faults = fetch_faults(inner)
-    if not state.is_latched:
-        faults.append(f"the gate is {state.state}: {state.reason}" + ("" if state.evidence else ", without evidence"))
+    findings = [*check_state(fetch_state(inner)), *check_wall(inner)]
     nodes = inner.fetch_nodes()
     for name in site.nodes:
         if name not in nodes:
-            faults.append(f"{name}: the node is not registered")
+            findings.append(_find("node.absent", name, "is not registered"))
         elif not nodes[name].ready:
-            faults.append(f"{name}: the node is not Ready: {nodes[name].reason}")
-    return faults
+            findings.append(_find("node.not-ready", name, f"is not Ready: {nodes[name].reason}"))
+    return findings
+
+
+def _find(code: str, subject: str, seen: str) -> Finding:
+    return Finding(code=code, severity=Severity.CRITICAL, subject=subject, seen=seen)

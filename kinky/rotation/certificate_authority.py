@@ -23,6 +23,7 @@ from kinky.bootstrap.authorities import (
 from kinky.bootstrap.certificates import Pair, build_fingerprint, fetch_signed_at, split_certificates
 from kinky.bootstrap.keys import AUTHORITIES, fetch_key_files, replace_key_files
 from kinky.bootstrap.node_credentials import ensure_node_authority, fetch_credentials_name
+from kinky.findings import Finding, Severity
 from kinky.kube import resources
 from kinky.kube.inner import InnerApi
 from kinky.names import FINGERPRINT_LENGTH, NAMESPACE_SYSTEM, pki_secret
@@ -93,21 +94,26 @@ def build_steps(site: KeySite, journal: Journal) -> list[SubStep]:
     ]
 
 
-def find_faults(site: KeySite) -> list[str]:
-    """Describe what stands against it: controller-managers that would end."""
+def check(site: KeySite) -> list[Finding]:
+    """Find controller-managers that would end: those of a node image that is older than this rotation."""
     inner = site.reach.inner()
-    faults = []
+    findings = []
     for node in site.control_planes:
         name = f"kube-controller-manager-{node}"
         pod = inner.fetch(resources.PODS, name, namespace=NAMESPACE_SYSTEM) or {}
         containers = (pod.get("spec") or {}).get("containers") or []
         arguments = [argument for container in containers for argument in container.get("command") or []]
         if not any(argument.endswith(f"/{SIGNING_FILE}") for argument in arguments):
-            faults.append(
-                f"{node}: its controller-manager does not sign with {SIGNING_FILE}: the node image is older than this"
-                " rotation; build it again (kinky image build) and kinky up"
+            findings.append(
+                Finding(
+                    code="node.image",
+                    severity=Severity.CRITICAL,
+                    subject=f"the controller-manager of {node}",
+                    seen=f"does not sign with {SIGNING_FILE}: the node image is older than this rotation; build it"
+                    " again (kinky image build) and kinky up",
+                )
             )
-    return faults
+    return findings
 
 
 def _build_published(site: KeySite, journal: Journal, name: str, what: str) -> list[SubStep]:
@@ -204,7 +210,7 @@ ITEM = Item(
     summary="new certificate authorities; restarts every control plane three times and every worker twice",
     build_steps=build_steps,
     find_keys=find_keys,
-    find_faults=find_faults,
+    check=check,
     replaces_control_planes=True,
     asks_each_node=True,
     rounds=("trusted/", "sign-boot/", "signing/", "dropped/", "trust-boot/"),

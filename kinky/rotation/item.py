@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from kinky.findings import Finding
 from kinky.operations.journal import Journal
 from kinky.operations.operation import Operation
 from kinky.operations.plan import SubStep
@@ -25,8 +26,8 @@ class KeyState:
     """None when nothing tells."""
 
 
-def find_no_faults(_site: KeySite) -> list[str]:
-    """Return the faults of an item that has no condition of its own."""
+def check_nothing(_site: KeySite) -> list[Finding]:
+    """Find nothing: most items have no condition of their own."""
     return []
 
 
@@ -42,7 +43,7 @@ class Item:
     """Builds the sub-steps; building touches nothing."""
     find_keys: Callable[[KeySite], Iterator[KeyState]]
     """Finds its keys in use."""
-    find_faults: Callable[[KeySite], list[str]] = find_no_faults
+    check: Callable[[KeySite], list[Finding]] = check_nothing
     """Finds the reasons against a rotation of this item alone."""
     replaces_control_planes: bool = False
     asks_each_node: bool = False

@@ -54,6 +54,6 @@ def _open_journal(site: KeySite, item: Item) -> Journal:
     needs = Needs(
         lasting_etcd=item.replaces_control_planes,
         windows=item.asks_each_node or (item.replaces_control_planes and len(site.control_planes) > 1),
-        find_faults=lambda: item.find_faults(site),
+        check=lambda: item.check(site),
     )
     return open_journal(site, item.operation, needs)

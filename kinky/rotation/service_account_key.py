@@ -34,6 +34,7 @@ from kinky.bootstrap.keys import (
 )
 from kinky.bootstrap.stores.store import StoreServer
 from kinky.errors import HostError, KinkyError
+from kinky.findings import Finding, Severity
 from kinky.kube import resources
 from kinky.kube.inner import InnerApi
 from kinky.names import FINGERPRINT_LENGTH, NAMESPACE_SYSTEM, NAMESPACES_OF_OURS, pki_secret
@@ -102,14 +103,22 @@ def build_steps(site: KeySite, journal: Journal) -> list[SubStep]:
     ]
 
 
-def find_faults(site: KeySite) -> list[str]:
-    """Describe why a server that verifies the cluster's tokens could not be told of a new key; asks, and tells none."""
+def check(site: KeySite) -> list[Finding]:
+    """Find why a server that verifies the cluster's tokens could not be told of a new key; asks, and tells none."""
     server = site.store.server
     try:
         if server is not None:
             server.check_publishing()
     except KinkyError as error:
-        return [error.message, *error.details]
+        reason = "; ".join([error.message, *error.details])
+        return [
+            Finding(
+                code="store.server",
+                severity=Severity.CRITICAL,
+                subject="the secrets store's server",
+                seen=f"cannot be told of a new key: {reason}",
+            )
+        ]
     return []
 
 
@@ -236,7 +245,7 @@ ITEM = Item(
     summary="a new key for tokens of ServiceAccounts; restarts every control plane twice, later once",
     build_steps=build_steps,
     find_keys=find_keys,
-    find_faults=find_faults,
+    check=check,
     replaces_control_planes=True,
     can_drop_now=True,
     rounds=("published/", "signing/", "pods/"),

@@ -19,6 +19,7 @@ LAYERS = (
         "apt",
         "errors",
         "file_lock",
+        "findings",
         "given_paths",
         "names",
         "os_errors",

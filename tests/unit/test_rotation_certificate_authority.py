@@ -185,7 +185,7 @@ def test_an_image_that_cannot_hold_two_is_refused_before_anything(made: Authorit
     before = decode(made.cluster.host, PKI)
     with pytest.raises(HostError, match="is not fit for it; nothing was touched") as caught:
         made.cluster.rotate(ITEM)
-    assert "dev-control-plane-0: its controller-manager does not sign with ca-issuer.crt" in str(caught.value)
+    assert "the controller-manager of dev-control-plane-0 does not sign with ca-issuer.crt" in str(caught.value)
     assert decode(made.cluster.host, PKI) == before
     assert RECORD not in made.cluster.host.objects
 

@@ -106,7 +106,7 @@ def test_an_unfit_cluster_is_refused_with_everything_that_is_wrong(cluster: Fake
     before = json.dumps(cluster.host.objects)
     with pytest.raises(HostError, match="nothing was touched") as caught:
         cluster.rotate(item)
-    for fault in ("dev-worker-0: there is no VM", "the gate is closed", "dev-worker-0: the node is not registered"):
+    for fault in ("dev-worker-0 has no VM", "the gate is closed", "dev-worker-0 is not registered"):
         assert fault in str(caught.value)
     assert json.dumps(cluster.host.objects) == before
 

@@ -40,7 +40,7 @@ def test_an_unknown_stack_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_item_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         run("everything")
-    assert end.value.code == 2
+    assert end.value.code == 64
     assert "store-credential" in capsys.readouterr().err
 
 

@@ -138,7 +138,7 @@ def test_a_value_on_the_command_line_is_refused_and_not_repeated(
     with pytest.raises(SystemExit) as end:
         run(*arguments)
     printed = capsys.readouterr()
-    assert end.value.code == 2
+    assert end.value.code == 64
     assert "a value is not taken from the command line, where others can read it: use --file or a pipe" in printed.err
     assert VALUE not in printed.out + printed.err
 

@@ -210,4 +210,4 @@ def test_no_path_that_is_absent(capsys: pytest.CaptureFixture[str]) -> None:
 def test_paths_and_staged_exclude_each_other() -> None:
     with pytest.raises(SystemExit) as end:
         main.main(["scan", "--staged", "/tmp"])
-    assert end.value.code == 2
+    assert end.value.code == 64
