@@ -27,7 +27,7 @@ def drain(site: Site, node: str, running: Phase) -> str:
     """
     return site.reach.ask(
         f"{node} is drained",
-        lambda inner: _drain(inner, node),
+        Drain(node).look,
         limit_seconds=site.scale(DRAIN_LIMIT_SECONDS),
         on_change=running.note,
         hint="a PodDisruptionBudget may allow no disruption (kubectl get pdb -A): add replicas or change it;"
@@ -47,21 +47,38 @@ def uncordon(site: Site, node: str) -> str:
     )
 
 
-def _drain(inner: InnerApi, node: str) -> str | Pending:
-    """Evict every pod that has to go, once more, and tell which are left."""
-    found = inner.fetch_nodes().get(node)
-    if found is None or not found.ready:
-        return f"{node} is not Ready: its pods are not evicted"
-    if not found.cordoned:
-        _set_cordon(inner, node, wanted=True)
-    staying = [pod for pod in fetch_pods(inner, node) if not (is_of_daemon(pod) or is_mirror(pod) or is_finished(pod))]
-    going = [pod for pod in staying if find_maker(pod)]
-    left = [f"{describe_pod(pod)} ({_evict(inner, pod)})" for pod in going]
-    if left:
-        more = ", ..." if len(left) > SHOWN else ""
-        return Pending(f"{len(left)} pods left on {node}: {', '.join(left[:SHOWN])}{more}")
-    alone = [describe_pod(pod) for pod in staying if not find_maker(pod)]
-    return f"{node} is drained" + (f"; no controller would recreate {', '.join(alone)}" if alone else "")
+class Drain:
+    """The pods that were on a node when it was cordoned, and whether they are gone.
+
+    A pod that comes later tolerates the cordon. It would come back after each eviction.
+    """
+
+    def __init__(self, node: str) -> None:
+        """Look at nothing yet."""
+        self._node = node
+        self._meant: set[str] | None = None
+
+    def look(self, inner: InnerApi) -> str | Pending:
+        """Cordon the node, evict every pod that has to go, and tell which are left."""
+        node = inner.fetch_nodes().get(self._node)
+        if node is None or not node.ready:
+            return f"{self._node} is not Ready: its pods are not evicted"
+        if not node.cordoned:
+            _set_cordon(inner, self._node, wanted=True)
+        pods = [pod for pod in fetch_pods(inner, self._node) if not _belongs_here(pod)]
+        if self._meant is None:
+            self._meant = {pod["metadata"]["uid"] for pod in pods if find_maker(pod)}
+        going = [pod for pod in pods if pod["metadata"]["uid"] in self._meant]
+        left = [f"{describe_pod(pod)} ({_evict(inner, pod)})" for pod in going]
+        if left:
+            more = ", ..." if len(left) > SHOWN else ""
+            return Pending(f"{len(left)} pods left on {self._node}: {', '.join(left[:SHOWN])}{more}")
+        alone = [describe_pod(pod) for pod in pods if not find_maker(pod)]
+        return f"{self._node} is drained" + (f"; no controller would recreate {', '.join(alone)}" if alone else "")
+
+
+def _belongs_here(pod: JsonObject) -> bool:
+    return is_of_daemon(pod) or is_mirror(pod) or is_finished(pod)
 
 
 def _evict(inner: InnerApi, pod: JsonObject) -> str:

@@ -33,6 +33,8 @@ LOOK_LIMIT_SECONDS = 300.0
 """A control plane that somebody else has replaced is back after five minutes under emulation."""
 
 CORDONED = "cordoned"
+PROOF_LIMIT_SECONDS = 600.0
+"""The API server answers already; under emulation the answer to one question may take half a minute."""
 PROOF_EVERY_SECONDS = 10.0
 """Each question may start a kubectl, and metrics are megabytes."""
 
@@ -68,7 +70,9 @@ class Replacement:
             self._remove(old, running)
         self._run(self._build_return(old), NODE_LIMIT_SECONDS, running)
         if not old[CORDONED]:
+            # Before the proof: the node is Ready, and an operation that stops here may stay stopped for days.
             running.note(uncordon(self._site, self._node))
+        self._run(self._build_proof(), PROOF_LIMIT_SECONDS, running)
         return f"{self._node} is back"
 
     def _look(self) -> Mapping[str, str]:
@@ -147,21 +151,24 @@ class Replacement:
             # The probe of the VM asks its API server for /readyz, which needs its etcd to have a majority.
             checks.append((f"the API server of {node} is ready", lambda: self._check_api_server(node)))
         checks.append((f"{node} is Ready after a new boot", lambda: self._check_node(old["boot"])))
-        table = [
+        return [
             Requirement(description=description, check=check, hint=hint, every_seconds=3.0)
             for description, check in checks
         ]
-        proof = self._proof
-        if proof is not None:
-            table.append(
-                Requirement(
-                    description=f"the API server of {node} {proof.title}",
-                    check=lambda: ask_control_plane(site, node, proof.ask),
-                    hint=hint,
-                    every_seconds=PROOF_EVERY_SECONDS,
-                )
+
+    def _build_proof(self) -> list[Requirement]:
+        """Build what the API server of a control plane must show, if anything."""
+        site, node, proof = self._site, self._node, self._proof
+        if proof is None:
+            return []
+        return [
+            Requirement(
+                description=f"the API server of {node} {proof.title}",
+                check=lambda: ask_control_plane(site, node, proof.ask),
+                hint=self._hint(node),
+                every_seconds=PROOF_EVERY_SECONDS,
             )
-        return table
+        ]
 
     def _check_instance(self, old: str, runs: Callable[[], str | Pending]) -> str | Pending:
         """Look for the next instance; until it exists, the VM shows why, such as a pause after a failure."""
@@ -217,7 +224,7 @@ def build_replacements(
                 title=f"{node} is replaced: {title}",
                 run=Replacement(site, journal, name, node, proof=proof),
                 restarts=node,
-                limit_seconds=site.scale(DRAIN_LIMIT_SECONDS + NODE_LIMIT_SECONDS),
+                limit_seconds=site.scale(DRAIN_LIMIT_SECONDS + NODE_LIMIT_SECONDS + PROOF_LIMIT_SECONDS),
             )
         )
     return steps

@@ -157,3 +157,17 @@ def test_killed_before_any_call_a_node_loses_its_pods_once_and_takes_pods_in_the
         if not killed:
             break
     assert number > 40
+
+
+def test_a_pod_that_tolerates_the_cordon_is_evicted_once(pods: Pods) -> None:
+    pods.add("a")
+    evict = pods.evict
+
+    def come_back(sent: Any) -> Reply:
+        answer = evict("a", sent)
+        pods.add("again")
+        return answer
+
+    pods.cluster.inner.answers[("POST", f"{PODS}/a/eviction")] = come_back
+    assert run(pods) == f"{NODE} is drained"
+    assert pods.evicted == ["a"]
