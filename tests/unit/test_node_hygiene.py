@@ -25,7 +25,7 @@ from tests.unit.documents import walk
 
 GUEST = paths.project_root() / "node-image" / "files"
 GROUNDS = ("ground-vm", "ground-kvm", "ground-emulation", "ground-container")
-SCRIPTS = ("node", "role-control-plane", "etcd-member.sh", "role-worker", "data", "cni", "stage.sh", *GROUNDS)
+SCRIPTS = ("node", "role-control-plane", "etcd-member.sh", "role-worker", "data", "cni", "peers", "stage.sh", *GROUNDS)
 INLINE = {"userData", "userDataBase64", "networkData", "networkDataBase64"}
 NEVER_PHASES = {"upload-certs", "bootstrap-token", "show-join-command"}
 """Phases of kubeadm that make a token or a certificate key, or print one."""
