@@ -145,9 +145,9 @@ def vault_decoy(prefix: str) -> str:
     return f"{prefix}-decoy"
 
 
-def rotation_record(cluster: str) -> str:
-    """Return the name of the ConfigMap that says how far each rotation of keys has come."""
-    return f"{cluster}-rotation"
+def operations_record(cluster: str) -> str:
+    """Return the name of the ConfigMap that records which operation runs and how far each one has come."""
+    return f"{cluster}-operations"
 
 
 def break_glass_record(cluster: str, fingerprint: str) -> str:

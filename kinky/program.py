@@ -12,10 +12,10 @@ import pulumi
 from pulumi.runtime import config as pulumi_config
 
 from kinky import paths
-from kinky.bootstrap.credential import connect_inner
 from kinky.bootstrap.fit import check_fit
 from kinky.bootstrap.forward import CA_FILE
 from kinky.bootstrap.pending import describe_pending
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.record import fetch_record
 from kinky.bootstrap.stores.opening import Description, describe_store, open_store
 from kinky.components.cluster_args import InnerClusterArgs
@@ -30,7 +30,6 @@ from kinky.config.problem import refuse
 from kinky.errors import HostError, KinkyError
 from kinky.given_paths import resolve_given
 from kinky.kube.access import HostAccess, resolve_access
-from kinky.kube.host import HostApi
 from kinky.kube.host_kubeconfig import read_host_kubeconfig
 from kinky.nodeimage.build import current_node_image
 from kinky.nodeimage.index import find_record
@@ -44,7 +43,7 @@ def main() -> None:
         args = prepare(read_stack_config(), source=source, stack=describe_stack())
         if pulumi.runtime.is_dry_run():
             # An `up` lists them at its end, when its own changes are among them.
-            for line in describe_pending(args.access):
+            for line in describe_pending(Reach(args.access, "").host()):
                 pulumi.log.warn(line)
         declare(args)
 
@@ -65,18 +64,19 @@ def prepare(raw: Mapping[str, object], *, source: str, stack: str) -> InnerClust
     refuse([*check_archive(config, base=base), *check_authority(config, base=base)], source=source)
     check_templates()
     access = find_host(config)
+    reach = Reach(access, "")
     reference = config.image.reference or current_node_image(config.release).reference
     image = find_record(reference, archive=find_archive(config, base=base))
     fit = check_fit(
         config,
-        access,
+        reach.host(),
         stack=stack,
         image=reference,
         image_kubernetes_version=image.kubernetes_version,
         image_holds=image.images,
     )
     store = describe_store(config)
-    for warning in (*fit.warnings, *warn_config(config), *check_store(store, access, config.cluster.name)):
+    for warning in (*fit.warnings, *warn_config(config), *check_store(store, reach)):
         pulumi.log.warn(warning)
     return InnerClusterArgs(
         config=config,
@@ -92,7 +92,7 @@ def prepare(raw: Mapping[str, object], *, source: str, stack: str) -> InnerClust
     )
 
 
-def check_store(store: Description, access: HostAccess, cluster: str) -> list[str]:
+def check_store(store: Description, reach: Reach) -> list[str]:
     """Look whether a server that the store has of its own can be used.
 
     For a cluster that is there it is a warning: what is wrong with its store must not keep anybody from repairing it.
@@ -100,12 +100,12 @@ def check_store(store: Description, access: HostAccess, cluster: str) -> list[st
     Raises:
         KinkyError: It cannot be used, and there is no such cluster yet.
     """
-    server = open_store(store, access, cluster, inner=lambda: connect_inner(access, cluster, "")).server
+    server = open_store(store, reach).server
     try:
         if server is not None:
             server.check()
     except KinkyError as error:
-        if fetch_record(HostApi.connect(access), cluster) is None:
+        if fetch_record(reach.host(), reach.cluster) is None:
             raise
         return ["; ".join([error.message, *error.details])]
     return []

@@ -13,7 +13,6 @@ from kinky.bootstrap.certificates import LeafRequest, build_fingerprint, fetch_n
 from kinky.bootstrap.credential import describe_operator
 from kinky.bootstrap.keys import fetch_authority
 from kinky.kube import resources
-from kinky.kube.access import HostAccess
 from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.kubeconfig import build_held_kubeconfig
@@ -32,9 +31,7 @@ class BreakGlass:
     not_after: str
 
 
-def make_break_glass(
-    access: HostAccess, cluster: str, kubeconfig: JsonObject, *, hours: int, reason: str
-) -> BreakGlass:
+def make_break_glass(host: HostApi, cluster: str, kubeconfig: JsonObject, *, hours: int, reason: str) -> BreakGlass:
     """Sign a client certificate with the operator's own host rights, and record it on the host.
 
     Args:
@@ -44,7 +41,6 @@ def make_break_glass(
     Raises:
         HostError: the host does not give the authority, or did not take the record; there is no certificate then.
     """
-    host = HostApi.connect(access)
     authority = fetch_authority(host, cluster)
     who = describe_operator()
     request = LeafRequest(

@@ -4,12 +4,11 @@ import secrets
 import time
 from collections.abc import Callable
 
-from kinky.bootstrap.forward import ensure_recorded_forward
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.stores.store import Store
 from kinky.errors import KinkyError
 from kinky.kube import resources
 from kinky.kube.connection import JsonObject
-from kinky.kube.inner import InnerApi
 from kinky.kube.objects import fetch_condition
 from kinky.manifests.store_values import CANARY_KEY, CANARY_VALUE
 from kinky.retry import Pending
@@ -21,11 +20,10 @@ FORCE_ANNOTATION = "force-sync"
 class Canary:
     """One ExternalSecret whose source is written by us and whose target is watched by us."""
 
-    def __init__(self, source: Store, cluster: str, inner: InnerApi, *, name: str, namespace: str) -> None:
+    def __init__(self, source: Store, reach: Reach, *, name: str, namespace: str) -> None:
         """Use the ExternalSecret of this name."""
         self._source = source
-        self._cluster = cluster
-        self._inner = inner
+        self._reach = reach
         self.name = name
         self.namespace = namespace
 
@@ -35,7 +33,6 @@ class Canary:
 
         def check() -> str | Pending:
             nonlocal sent
-            ensure_recorded_forward(self._cluster, wait_seconds=0)
             if not sent:
                 nonce = secrets.token_hex(16)
                 self._source.write(CANARY_VALUE, {CANARY_KEY: nonce.encode()})
@@ -48,7 +45,7 @@ class Canary:
     def describe(self) -> list[str]:
         """Describe what the operator of the inner cluster would look at; reading it never fails."""
         try:
-            body = self._inner.fetch(resources.EXTERNAL_SECRETS, self.name, namespace=self.namespace)
+            body = self._reach.inner().fetch(resources.EXTERNAL_SECRETS, self.name, namespace=self.namespace)
         except KinkyError as error:
             return [error.message]
         if body is None:
@@ -57,11 +54,11 @@ class Canary:
 
     def _nudge(self) -> None:
         """Have the value read now instead of at the next interval."""
-        self._inner.patch(resources.EXTERNAL_SECRETS, self.name, build_stamp(), namespace=self.namespace)
+        self._reach.inner().patch(resources.EXTERNAL_SECRETS, self.name, build_stamp(), namespace=self.namespace)
 
     def _look(self, nonce: str) -> str | Pending:
         """Compare the inner Secret with what was sent; neither value is told."""
-        values = self._inner.fetch_secret_data(self.name, namespace=self.namespace)
+        values = self._reach.inner().fetch_secret_data(self.name, namespace=self.namespace)
         if values is None:
             return Pending(f"Secret {self.namespace}/{self.name} is not there yet")
         if values.get(CANARY_KEY) == nonce.encode():

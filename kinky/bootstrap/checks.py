@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from kinky import names
 from kinky.bootstrap.causes import fetch_causes
 from kinky.bootstrap.diagnose import Stage, fetch_console, parse_stages
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.requirements import Clock, Grace, read_clock
 from kinky.bootstrap.silent_guests import SilentGuests
 from kinky.bootstrap.vm_states import Course, VmWatch, describe_state, find_state
 from kinky.errors import HostError
 from kinky.kube.host import HostApi
-from kinky.kube.inner import InnerApi
 from kinky.kube.records import NodeStatus, VmStatus
 from kinky.retry import Pending
 
@@ -112,27 +112,25 @@ class NodesCheck:
 
     def __init__(
         self,
-        host: HostApi,
-        inner: InnerApi,
+        reach: Reach,
         nodes: Mapping[str, str],
         *,
         limit_seconds: float,
         clock: Clock = read_clock,
     ) -> None:
         """Check these nodes, given with their S-addresses."""
-        self._host = host
-        self._inner = inner
+        self._reach = reach
         self._nodes = dict(nodes)
         self._grace = Grace(limit_seconds, clock)
-        self._silent = SilentGuests(host, limit_seconds=limit_seconds, clock=clock)
+        self._silent = SilentGuests(reach.host(), limit_seconds=limit_seconds, clock=clock)
         self.found: dict[str, NodeStatus] = {}
 
     def check_registered(self) -> str | Pending:
         """Look whether each node has registered, with the address that was declared for it."""
-        self.found = self._inner.fetch_nodes()
+        self.found = self._reach.inner().fetch_nodes()
         missing = [name for name in self._nodes if name not in self.found]
         for name in missing:
-            stages = parse_stages(fetch_console(self._host, name))
+            stages = parse_stages(fetch_console(self._reach.host(), name))
             if stages:
                 refuse_failed_stage(name, stages[-1], self._grace)
             else:

@@ -7,8 +7,11 @@ nothing, and would lock the operator out of a cluster whose role bindings are mi
 """
 
 import getpass
+import hashlib
 import json
 import socket
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,9 +25,7 @@ from kinky.bootstrap.certificates import (
 )
 from kinky.bootstrap.forward import CA_FILE
 from kinky.bootstrap.keys import fetch_authority
-from kinky.kube.access import HostAccess, InnerAccess
 from kinky.kube.host import HostApi
-from kinky.kube.inner import InnerApi
 from kinky.kube.kubeconfig import (
     build_exec_credential,
     build_kubeconfig,
@@ -44,38 +45,58 @@ PROBE_FILE = "probe.pem"
 PROBE_CA_FILE = "probe.crt"
 
 
-def fetch_exec_credential(access: HostAccess, cluster: str) -> str:
-    """Return what kubectl wants from an exec plugin, as JSON (secret: print it and let it go)."""
-    pem = _ensure_cached(access, cluster, paths.stack_dir(cluster)).read_text()
-    certificate, separator, rest = pem.partition("-----BEGIN PRIVATE KEY-----")
+@dataclass(frozen=True, kw_only=True)
+class Credential:
+    """The files by which this machine asks an inner API."""
+
+    ca_file: Path
+    file: Path
+    """Client certificate and key in one PEM file."""
+    version: str
+    """SHA-256 of both files: a connection that was opened with another one is out of date."""
+
+
+def fetch_exec_credential(connect: Callable[[], HostApi], cluster: str) -> str:
+    """Return what kubectl wants from an exec plugin, as JSON (secret: print it and let it go).
+
+    Args:
+        connect: Opens the host, which is asked only when no usable credential is left.
+    """
+    directory = paths.stack_dir(cluster)
+    if not is_usable(directory / CREDENTIAL_FILE, directory / CA_FILE):
+        refresh_credential(connect(), cluster)
+    certificate, separator, rest = (directory / CREDENTIAL_FILE).read_text().partition("-----BEGIN PRIVATE KEY-----")
     expires = fetch_not_after(certificate.encode()) - RENEW_BEFORE
     body = build_exec_credential(certificate=certificate, key=separator + rest, expires_at=format_time(expires))
     return json.dumps(body)
 
 
-def connect_inner(access: HostAccess, cluster: str, server: str) -> InnerApi:
-    """Open the inner API at this URL with the operator's credential, verified against the cluster CA.
+def refresh_credential(host: HostApi, cluster: str) -> Credential:
+    """Return the files with the CA that the host holds now, and with a credential that it has signed.
 
-    The CA is read from the host each time: another machine may have rotated it since.
+    The CA is read each time, because another machine may have rotated it since. A credential of an earlier cluster or
+    of a former CA is not usable then.
     """
     directory = paths.stack_dir(cluster)
-    _refresh_authority(access, cluster, directory)
-    credential = _ensure_cached(access, cluster, directory)
-    return InnerApi.connect(
-        InnerAccess(
-            cluster=cluster,
-            server=server,
-            tls_server_name=names.endpoint_host(cluster),
-            ca_file=directory / CA_FILE,
-            credential_file=credential,
+    ca_file, file = directory / CA_FILE, directory / CREDENTIAL_FILE
+    authority = fetch_authority(host, cluster)
+    _write_changed(ca_file, authority.certificate)
+    if not is_usable(file, ca_file):
+        leaf = make_leaf(
+            authority,
+            LeafRequest(
+                common_name=f"kinky:{describe_operator()}", organizations=["system:masters"], life=CREDENTIAL_LIFE
+            ),
         )
-    )
+        write_private(file, leaf.certificate + leaf.key)
+    version = hashlib.sha256(authority.certificate + file.read_bytes()).hexdigest()
+    return Credential(ca_file=ca_file, file=file, version=version)
 
 
-def write_inner_kubeconfig(access: HostAccess, cluster: str, server: str, *, kinky_command: str) -> str:
+def write_inner_kubeconfig(host: HostApi, cluster: str, server: str, *, kinky_command: str) -> str:
     """Write the cluster's kubeconfig, which names a command instead of a key, and return its path."""
-    directory = paths.stack_dir(cluster)
-    _refresh_authority(access, cluster, directory)
+    directory, access = paths.stack_dir(cluster), host.access
+    _write_changed(directory / CA_FILE, fetch_authority(host, cluster).certificate)
     # One word: a name that begins with a hyphen would be read as an option.
     context = [f"--host-context={access.context}"] if access.context else []
     path = directory / KUBECONFIG_FILE
@@ -127,25 +148,10 @@ def is_usable(credential: Path, authority: Path) -> bool:
     return issued and datetime.now(UTC) < expires - RENEW_BEFORE
 
 
-def _ensure_cached(access: HostAccess, cluster: str, directory: Path) -> Path:
-    """Return the file with a usable credential; sign a new one when there is none."""
-    credential = directory / CREDENTIAL_FILE
-    if is_usable(credential, directory / CA_FILE):
-        return credential
-    authority = fetch_authority(HostApi.connect(access), cluster)
-    request = LeafRequest(
-        common_name=f"kinky:{describe_operator()}", organizations=["system:masters"], life=CREDENTIAL_LIFE
-    )
-    leaf = make_leaf(authority, request)
-    write_private(directory / CA_FILE, authority.certificate)
-    write_private(credential, leaf.certificate + leaf.key)
-    return credential
-
-
-def _refresh_authority(access: HostAccess, cluster: str, directory: Path) -> None:
-    """Read the CA from the host again; a credential of an earlier cluster or of a former CA is then not usable."""
-    certificate = fetch_authority(HostApi.connect(access), cluster).certificate
-    write_private(directory / CA_FILE, certificate)
+def _write_changed(path: Path, content: bytes) -> None:
+    """Write a file unless it holds this already: each question comes by here."""
+    if not path.is_file() or path.read_bytes() != content:
+        write_private(path, content)
 
 
 def describe_operator() -> str:

@@ -8,7 +8,6 @@ from kinky import names
 from kinky.bootstrap.causes import fetch_launchers, fetch_telling_events
 from kinky.bootstrap.vm_states import describe_state
 from kinky.errors import KinkyError
-from kinky.kube.access import HostAccess
 from kinky.kube.host import CONSOLE_CONTAINER, LAUNCHER_LABEL, HostApi
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -51,9 +50,9 @@ def parse_stages(console: str) -> tuple[Stage, ...]:
     return tuple(stages)
 
 
-def fetch_stages(access: HostAccess, node: str) -> tuple[Stage, ...]:
+def fetch_stages(api: HostApi, node: str) -> tuple[Stage, ...]:
     """Read the stages that a node has reached; empty when its console is not logged."""
-    return parse_stages(fetch_console(HostApi.connect(access), node))
+    return parse_stages(fetch_console(api, node))
 
 
 def fetch_console(api: HostApi, node: str, *, tail_lines: int = 2000) -> str:

@@ -9,20 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kinky.bootstrap import gate, secrets_store, wall
-from kinky.bootstrap.credential import connect_inner
-from kinky.bootstrap.forward import ensure_recorded_forward
+from kinky.bootstrap.reach import Reach
 from kinky.errors import KinkyError
-from kinky.kube.access import HostAccess
-from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 
 
-def has_broken_wall(access: HostAccess, cluster: str, server: str) -> bool:
+def has_broken_wall(reach: Reach) -> bool:
     """Tell whether a part of the gate's wall was deleted or changed."""
-    return _ask(access, cluster, server, lambda inner: bool(wall.fetch_faults(inner)))
+    return _ask(reach, lambda inner: bool(wall.check_wall(inner)))
 
 
-def holds_workloads_back(access: HostAccess, cluster: str, server: str) -> bool:
+def holds_workloads_back(reach: Reach) -> bool:
     """Tell whether the gate is not open, though nobody closed it by hand, or a node still has its taint."""
 
     def look(inner: InnerApi) -> bool:
@@ -31,22 +28,16 @@ def holds_workloads_back(access: HostAccess, cluster: str, server: str) -> bool:
             return False
         return not state.is_latched or bool(gate.fetch_tainted(inner))
 
-    return _ask(access, cluster, server, look)
+    return _ask(reach, look)
 
 
-def has_ended_token(access: HostAccess, cluster: str, server: str) -> bool:
+def has_ended_token(reach: Reach) -> bool:
     """Tell whether the store's token is not in the inner cluster, or was ended on the host before its time."""
-    return _ask(
-        access,
-        cluster,
-        server,
-        lambda inner: not secrets_store.is_token_alive(HostApi.connect(access), inner),
-    )
+    return _ask(reach, lambda inner: not secrets_store.is_token_alive(reach.host(), inner))
 
 
-def _ask(access: HostAccess, cluster: str, server: str, look: Callable[[InnerApi], bool]) -> bool:
+def _ask(reach: Reach, look: Callable[[InnerApi], bool]) -> bool:
     try:
-        ensure_recorded_forward(cluster, wait_seconds=0)
-        return look(connect_inner(access, cluster, server))
+        return look(reach.inner())
     except KinkyError:
         return False

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from kinky import names
 from kinky.bootstrap.certificates import CLOCK_TOLERANCE
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.secrets_store import TOKEN_SECRET
 from kinky.errors import HostError
 from kinky.kube import resources
@@ -38,9 +39,9 @@ _LABEL = re.compile(r'(\w+)="([^"]*)"')
 class Refusal:
     """One ExternalSecret that asks for what it must not get; made for one proof and taken away after it."""
 
-    def __init__(self, inner: InnerApi, body: JsonObject) -> None:
+    def __init__(self, reach: Reach, body: JsonObject) -> None:
         """Use this ExternalSecret, which is not made yet."""
-        self._inner = inner
+        self._reach = reach
         self._body = body
         self.name = str(body["metadata"]["name"])
         self._namespace = str(body["metadata"]["namespace"])
@@ -50,20 +51,21 @@ class Refusal:
         """Make it; False while one of an earlier proof, whose condition says nothing, is still going."""
         if not self._made:
             self.remove()
-            self._made = self._inner.create(resources.EXTERNAL_SECRETS, self._body, namespace=self._namespace)
+            self._made = self._reach.inner().create(resources.EXTERNAL_SECRETS, self._body, namespace=self._namespace)
         return self._made
 
     def remove(self) -> None:
         """Take it away."""
-        self._inner.delete(resources.EXTERNAL_SECRETS, self.name, namespace=self._namespace)
+        self._reach.inner().delete(resources.EXTERNAL_SECRETS, self.name, namespace=self._namespace)
 
     def check(self) -> str | Pending:
         """Look whether it was refused; raises HostError when it got something."""
         if not self.make():
             return Pending(f"ExternalSecret {self.name} of an earlier proof is still there")
-        body = self._inner.fetch(resources.EXTERNAL_SECRETS, self.name, namespace=self._namespace) or {}
+        inner = self._reach.inner()
+        body = inner.fetch(resources.EXTERNAL_SECRETS, self.name, namespace=self._namespace) or {}
         ready = fetch_condition(body.get("status") or {}, "Ready")
-        got = self._inner.fetch(resources.SECRETS, self.name, namespace=self._namespace) is not None
+        got = inner.fetch(resources.SECRETS, self.name, namespace=self._namespace) is not None
         if got or (ready or {}).get("status") == "True":
             raise HostError(f"ExternalSecret {self._namespace}/{self.name} got a value from the store")
         if ready is None or ready.get("status") != "False":
@@ -71,7 +73,7 @@ class Refusal:
         return f"refused: {ready.get('reason', '')}"
 
 
-def build_encryption_check(inner: InnerApi, secret: str, *, namespace: str, prefix: str) -> Callable[[], str | Pending]:
+def build_encryption_check(reach: Reach, secret: str, *, namespace: str, prefix: str) -> Callable[[], str | Pending]:
     """Build a check that the API server which answers writes Secrets encrypted, and wrote none in plain text.
 
     The check writes the Secret again itself: so the server whose count is read has written this very value.
@@ -82,6 +84,7 @@ def build_encryption_check(inner: InnerApi, secret: str, *, namespace: str, pref
 
     def check() -> str | Pending:
         stamp = {"metadata": {"annotations": {WRITTEN_ANNOTATION: str(time.time_ns())}}}
+        inner = reach.inner()
         inner.patch(resources.SECRETS, secret, stamp, namespace=namespace)
         written = parse_written(inner.fetch_metrics())
         plain = sum(written.get(prefix, 0) for prefix in PLAIN_PREFIXES)

@@ -6,7 +6,6 @@ from kinky import names
 from kinky.bootstrap.forward import LOOPBACK, ensure_forward
 from kinky.errors import HostError
 from kinky.kube import resources
-from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError, JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.objects import is_condition_true
@@ -28,13 +27,12 @@ class PublishSpec:
     """Port on the host's nodes in mode nodePort; None takes what the endpoint Service was given."""
 
 
-def ensure_published(access: HostAccess, cluster: str, publish: PublishSpec, *, limit_seconds: float) -> str:
+def ensure_published(api: HostApi, cluster: str, publish: PublishSpec, *, limit_seconds: float) -> str:
     """Publish the inner API in the asked way and return its URL; in mode forward this starts the forward."""
     if publish.mode == FORWARD:
         port = forward_port(cluster, publish.local_port)
-        ensure_forward(access, cluster, local_port=port)
+        ensure_forward(api.access, cluster, local_port=port)
         return f"https://{LOOPBACK}:{port}"
-    api = HostApi.connect(access)
     name = names.endpoint_service(cluster)
 
     def check() -> str | Pending:
@@ -47,7 +45,7 @@ def ensure_published(access: HostAccess, cluster: str, publish: PublishSpec, *, 
 
     return wait_until(
         check,
-        what=f"address of Service {access.namespace}/{name} for access.mode {publish.mode}",
+        what=f"address of Service {api.namespace}/{name} for access.mode {publish.mode}",
         deadline_seconds=limit_seconds,
         hint="with access.mode: forward nothing is needed from the host but its API",
     )

@@ -30,7 +30,6 @@ from kinky.config.model import KinkyConfig
 from kinky.config.store_kinds import HOST_NAMESPACE
 from kinky.errors import HostError
 from kinky.kube import resources
-from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError, JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.quantities import parse_quantity
@@ -53,7 +52,7 @@ class HostFit:
 
 def check_fit(
     cfg: KinkyConfig,
-    access: HostAccess,
+    api: HostApi,
     *,
     stack: str,
     image: str = "",
@@ -77,7 +76,6 @@ def check_fit(
         _check_image(cfg, image_kubernetes_version, image_holds),
         f"kinky image build --release {cfg.release.name} makes an image for it",
     )
-    api = HostApi.connect(access)
     fit = _read_host(cfg, api, stack, image, findings) if _is_answering(api, findings) else None
     if findings.problems or fit is None:
         count = "1 problem" if len(findings.problems) == 1 else f"{len(findings.problems)} problems"

@@ -1,23 +1,21 @@
 """From created VMs to a cluster that is proved from outside: the tables of requirements, in order."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kinky import names
 from kinky.bootstrap.certificates import build_fingerprint
 from kinky.bootstrap.checks import NodesCheck, StageCheck, VmCheck
-from kinky.bootstrap.credential import connect_inner, write_inner_kubeconfig
+from kinky.bootstrap.credential import write_inner_kubeconfig
 from kinky.bootstrap.diagnose import describe_nodes
 from kinky.bootstrap.exposure import PublishSpec, ensure_published
-from kinky.bootstrap.forward import ensure_recorded_forward
 from kinky.bootstrap.keys import fetch_authority
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.requirements import Requirement, run_requirements
-from kinky.kube.access import HostAccess
-from kinky.kube.connection import ApiError
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.progress import phase
-from kinky.retry import Pending, wait_until
+from kinky.retry import Pending
 
 VMS_RUN = "VMs run"
 GUEST_FAR_ENOUGH = "a control plane's guest has started Kubernetes"
@@ -67,38 +65,40 @@ class NodesRecord:
 class Outside:
     """The published path of one inner API: publishes it, heals it, and asks through it."""
 
-    def __init__(self, access: HostAccess, cluster: str, publish: PublishSpec, *, limit_seconds: float) -> None:
+    def __init__(self, reach: Reach, publish: PublishSpec, *, limit_seconds: float) -> None:
         """Publish nothing yet: before the VMs run there is nothing to reach."""
-        self._access = access
-        self._cluster = cluster
+        self.reach = reach
+        """The way by what is published, once it is."""
         self._publish = publish
+        self._is_published = False
         self._limit_seconds = limit_seconds
-        self.server = ""
 
     def check_answers(self) -> str | Pending:
         """Ask whether anything answers that the cluster's CA vouches for, ready or not."""
         ready = self._open().is_ready()
-        return f"{self.server}" + ("" if ready else " (not ready yet)")
+        return f"{self.reach.server}" + ("" if ready else " (not ready yet)")
 
     def check_ready(self) -> str | Pending:
         """Ask whether it is ready and takes our credential."""
         api = self._open()
         if not api.is_ready():
-            return Pending(f"{self.server} answers, /readyz is not 200 yet")
+            return Pending(f"{self.reach.server} answers, /readyz is not 200 yet")
         user = api.fetch_user()
         if not api.fetch_cluster_uid():
-            return Pending(f"{self.server} is ready, namespace kube-system is not there yet")
+            return Pending(f"{self.reach.server} is ready, namespace kube-system is not there yet")
         return f"200 for {user}"
 
     def _open(self) -> InnerApi:
         """Publish, or heal what is published, and open the API through it."""
-        self.server = ensure_published(self._access, self._cluster, self._publish, limit_seconds=self._limit_seconds)
-        return connect_inner(self._access, self._cluster, self.server)
+        host, cluster = self.reach.host(), self.reach.cluster
+        server = ensure_published(host, cluster, self._publish, limit_seconds=self._limit_seconds)
+        if not self._is_published or server != self.reach.server:
+            self.reach, self._is_published = self.reach.at(server), True
+        return self.reach.inner()
 
 
 def prove_outside(
-    access: HostAccess,
-    cluster: str,
+    reach: Reach,
     control_planes: Sequence[str],
     publish: PublishSpec,
     *,
@@ -106,8 +106,8 @@ def prove_outside(
     limit_seconds: float,
 ) -> OutsideRecord:
     """Publish the inner API, write its kubeconfig, and wait for an authenticated 200 through the published path."""
-    api = HostApi.connect(access)
-    outside = Outside(access, cluster, publish, limit_seconds=limit_seconds)
+    api, cluster = reach.host(), reach.cluster
+    outside = Outside(reach, publish, limit_seconds=limit_seconds)
     table = build_outside_table(api, cluster, control_planes, outside, limit_seconds=limit_seconds)
     with phase(f"inner API of {cluster} answers from outside", limit_seconds=limit_seconds) as running:
         met = run_requirements(
@@ -117,10 +117,10 @@ def prove_outside(
             phase=running,
             explain=lambda: describe_nodes(api, control_planes),
         )
-    kubeconfig = write_inner_kubeconfig(access, cluster, outside.server, kinky_command=kinky_command)
-    inner = connect_inner(access, cluster, outside.server)
+    kubeconfig = write_inner_kubeconfig(api, cluster, outside.reach.server, kinky_command=kinky_command)
+    inner = outside.reach.inner()
     return OutsideRecord(
-        server=outside.server,
+        server=outside.reach.server,
         kubeconfig=kubeconfig,
         cluster_uid=inner.fetch_cluster_uid(),
         kubernetes_version=inner.fetch_version(),
@@ -151,38 +151,22 @@ def build_outside_table(
     ]
 
 
-def wait_schema(inner: InnerApi, cluster: str, *, limit_seconds: float) -> None:
+def wait_schema(reach: Reach, *, limit_seconds: float) -> None:
     """Ask once for the schema, so that it is made before the Pulumi provider's many calls ask for it all at once."""
-
-    def ask() -> int:
-        ensure_recorded_forward(cluster, wait_seconds=0)
-        return inner.fetch_schema_size()
-
-    wait_until(
-        ask,
-        what=f'inner cluster "{cluster}": the inner API serves its schema',
-        deadline_seconds=limit_seconds,
+    reach.ask(
+        "the inner API serves its schema",
+        lambda inner: inner.fetch_schema_size(),
+        limit_seconds=limit_seconds,
         hint="kubectl get --raw /openapi/v2 shows how long it takes; pulumi up tries again",
-        tolerate=(ApiError,),
     )
 
 
-def prove_nodes_ready(
-    access: HostAccess, cluster: str, nodes: Mapping[str, str], server: str, *, limit_seconds: float
-) -> NodesRecord:
+def prove_nodes_ready(reach: Reach, nodes: Mapping[str, str], *, limit_seconds: float) -> NodesRecord:
     """Wait until each node (given with its S-address) is registered under that address and Ready."""
-    host = HostApi.connect(access)
-    check = NodesCheck(host, connect_inner(access, cluster, server), nodes, limit_seconds=limit_seconds)
-
-    def healing(look: Callable[[], str | Pending]) -> Callable[[], str | Pending]:
-        def healed() -> str | Pending:
-            ensure_recorded_forward(cluster, wait_seconds=0)
-            return look()
-
-        return healed
-
+    host, cluster = reach.host(), reach.cluster
+    check = NodesCheck(reach, nodes, limit_seconds=limit_seconds)
     table = [
-        Requirement(description=description, check=healing(look), hint=STAY_HINT.format(namespace=access.namespace))
+        Requirement(description=description, check=look, hint=STAY_HINT.format(namespace=host.namespace))
         for description, look in ((NODES_REGISTERED, check.check_registered), (NODES_READY, check.check_ready))
     ]
 

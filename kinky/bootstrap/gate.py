@@ -11,21 +11,20 @@ from datetime import UTC, datetime
 
 from kinky import names
 from kinky.bootstrap.certificates import format_time
-from kinky.bootstrap.credential import connect_inner
 from kinky.bootstrap.forming import wait_schema
-from kinky.bootstrap.forward import ensure_recorded_forward
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.store_proof import ProofSpec, StoreRecord, prove_store
 from kinky.bootstrap.wall import is_granted, write_wall
 from kinky.errors import HostError
+from kinky.findings import Finding, Severity
 from kinky.kube import resources
-from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError, JsonObject
 from kinky.kube.inner import InnerApi
 from kinky.kube.objects import is_condition_true
 from kinky.kube.resources import Resource
 from kinky.manifests.gate import CLOSED, OPEN, STATE_KEY, build_closed_state, build_grant
 from kinky.progress import phase
-from kinky.retry import Pending, wait_until
+from kinky.retry import Pending
 
 WALL_LIMIT_SECONDS = 120.0
 """An API server obeys a changed policy or right within a second; an emulated one that also starts pods, in some."""
@@ -65,35 +64,24 @@ class GateState:
         return self.evidence
 
 
-def raise_wall(access: HostAccess, cluster: str, server: str, *, limit_seconds: float) -> GateState:
+def raise_wall(reach: Reach, *, limit_seconds: float) -> GateState:
     """Write the policy and the closed state, unless there is a state already; wait until the inner API obeys it.
 
     Workers register from then on. Meanwhile the API server makes its schema, which everything declared inside needs.
     """
-    inner = connect_inner(access, cluster, server)
 
-    def write() -> GateState | Pending:
-        ensure_recorded_forward(cluster, wait_seconds=0)
+    def write(inner: InnerApi) -> GateState:
         write_wall(inner)
         return fetch_state(inner)
 
-    with phase(f"the gate of {cluster} stands", limit_seconds=limit_seconds) as running:
-        state = wait_until(
-            write,
-            what=f'inner cluster "{cluster}": the gate is written',
-            deadline_seconds=limit_seconds,
-            hint="kubectl get --raw /readyz?verbose tells what the inner API lacks; pulumi up tries again",
-            on_change=running.note,
-            tolerate=(ApiError,),
-        )
-        wait_obeyed(inner, cluster, state.state, limit_seconds=limit_seconds)
-        wait_schema(inner, cluster, limit_seconds=limit_seconds)
+    with phase(f"the gate of {reach.cluster} stands", limit_seconds=limit_seconds) as running:
+        state = reach.ask("the gate is written", write, limit_seconds=limit_seconds, on_change=running.note)
+        wait_obeyed(reach, state.state, limit_seconds=limit_seconds)
+        wait_schema(reach, limit_seconds=limit_seconds)
     return state
 
 
-def open_gate(
-    access: HostAccess, cluster: str, server: str, proof: ProofSpec, *, limit_seconds: float, by_hand: bool = False
-) -> GateState:
+def open_gate(reach: Reach, proof: ProofSpec, *, limit_seconds: float, by_hand: bool = False) -> GateState:
     """Open the gate on fresh evidence, free the workers, and have denied pods tried again.
 
     A gate that is open stays open without new evidence: workers that came later are freed.
@@ -101,41 +89,41 @@ def open_gate(
     Args:
         by_hand: The operator wants evidence of now, and may open what was closed by hand.
     """
-    inner = connect_inner(access, cluster, server)
-    state = fetch_state(inner)
+    state = fetch_state(reach.inner())
     if by_hand or not state.is_latched:
         if state.reason == CLOSED_BY_HAND and not by_hand:
             raise HostError(
-                f'inner cluster "{cluster}": the gate was closed by hand at {state.since}',
+                f'inner cluster "{reach.cluster}": the gate was closed by hand at {state.since}',
                 details=["pulumi up does not open what somebody closed"],
                 hint="kinky gate open proves the secrets store and opens it",
             )
-        evidence = prove_store(access, cluster, inner, proof, limit_seconds=limit_seconds)
+        evidence = prove_store(reach, proof, limit_seconds=limit_seconds)
+        inner = reach.inner()
         write_wall(inner)
         _write_record(inner, OPEN, reason="the secrets store is proved", evidence=evidence)
         inner.apply(resources.ROLE_BINDINGS, build_grant(), namespace=names.NAMESPACE_KINKY)
-    wait_obeyed(inner, cluster, OPEN, limit_seconds=WALL_LIMIT_SECONDS)
-    wait_until(
-        lambda: _free_workers(inner),
-        what=f'inner cluster "{cluster}": workers lose taint {names.GATE_TAINT}',
-        deadline_seconds=WALL_LIMIT_SECONDS,
+    wait_obeyed(reach, OPEN, limit_seconds=WALL_LIMIT_SECONDS)
+    reach.ask(
+        f"workers lose taint {names.GATE_TAINT}",
+        _free_workers,
+        limit_seconds=WALL_LIMIT_SECONDS,
         every_seconds=1.0,
         hint="kubectl describe nodes; pulumi up tries again",
-        tolerate=(ApiError,),
     )
+    inner = reach.inner()
     _nudge_owners(inner)
     return fetch_state(inner)
 
 
-def close_gate(access: HostAccess, cluster: str, server: str) -> GateState:
+def close_gate(reach: Reach) -> GateState:
     """Close the gate by hand: no pod is created or bound from now on; what runs goes on."""
-    inner = connect_inner(access, cluster, server)
+    inner = reach.inner()
     evidence = fetch_state(inner).evidence
     write_wall(inner)
     # The record first: an `up` after a kill in between must not open what somebody was closing.
     _write_record(inner, CLOSED, reason=CLOSED_BY_HAND, evidence=evidence)
     inner.delete(resources.ROLE_BINDINGS, names.GATE, namespace=names.NAMESPACE_KINKY)
-    wait_obeyed(inner, cluster, CLOSED, limit_seconds=WALL_LIMIT_SECONDS)
+    wait_obeyed(reach, CLOSED, limit_seconds=WALL_LIMIT_SECONDS)
     return fetch_state(inner)
 
 
@@ -158,26 +146,45 @@ def fetch_state(inner: InnerApi) -> GateState:
     )
 
 
+def check_state(state: GateState) -> list[Finding]:
+    """Find why a gate is not open on evidence; a gate that an admin has closed is only a warning."""
+    if state.is_latched:
+        return []
+    if state.state == OPEN:
+        code, seen = "gate.without-evidence", "was opened without evidence"
+    else:
+        code, seen = "gate.closed", f"is closed: {state.reason}"
+    by_hand = state.state == CLOSED and state.reason == CLOSED_BY_HAND
+    return [
+        Finding(
+            code=code,
+            severity=Severity.WARNING if by_hand else Severity.CRITICAL,
+            subject="the gate",
+            seen=seen,
+            hint="kinky gate open proves the secrets store and opens it",
+        )
+    ]
+
+
 def fetch_tainted(inner: InnerApi) -> list[str]:
     """Return the names of the nodes that still have the gate's taint."""
     return sorted(str(node["metadata"]["name"]) for node in inner.fetch_all(resources.NODES) if _is_tainted(node))
 
 
-def wait_obeyed(inner: InnerApi, cluster: str, state: str, *, limit_seconds: float) -> None:
+def wait_obeyed(reach: Reach, state: str, *, limit_seconds: float) -> None:
     """Wait until the API server that answers refuses pods, or does not: it learns of a change a moment later."""
 
-    def check() -> bool | Pending:
+    def check(inner: InnerApi) -> bool | Pending:
         status, message = inner.probe_binding(PROBE_NAMESPACE, names.GATE)
         refused = f"'{names.GATE}'" in message and "denied request" in message
         return True if refused == (state != OPEN) else Pending(f"a dry run was answered with {status}: {message}")
 
-    wait_until(
+    reach.ask(
+        f"the inner API obeys the gate, which is {state}",
         check,
-        what=f'inner cluster "{cluster}": the inner API obeys the gate, which is {state}',
-        deadline_seconds=limit_seconds,
+        limit_seconds=limit_seconds,
         every_seconds=1.0,
         hint=f"kubectl get validatingadmissionpolicy {names.GATE} -o yaml shows what the API server makes of it",
-        tolerate=(ApiError,),
     )
 
 

@@ -24,7 +24,6 @@ from kinky.bootstrap.clock import check_clock
 from kinky.bootstrap.encryption_config import make_encryption_key, parse_provider, render_encryption_config
 from kinky.errors import HostError
 from kinky.kube import resources
-from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from kinky.kube.objects import build_secret
 
@@ -47,7 +46,7 @@ class KeyRecord:
     fingerprints: dict[str, str] = field(default_factory=dict)
 
 
-def ensure_cluster_keys(access: HostAccess, cluster: str, *, kms_config: str = "") -> KeyRecord:
+def ensure_cluster_keys(api: HostApi, cluster: str, *, kms_config: str = "") -> KeyRecord:
     """Make the cluster's authorities and keys, unless the host holds them already.
 
     Args:
@@ -56,23 +55,21 @@ def ensure_cluster_keys(access: HostAccess, cluster: str, *, kms_config: str = "
     Raises:
         HostError: the host refused, or a Secret of that name is not usable as this cluster's keys.
     """
-    api = HostApi.connect(access)
     name = names.pki_secret(cluster)
     if api.fetch_here(resources.SECRETS, name) is None:
         files = make_cluster_files(cluster) | ({ENCRYPTION_FILE: kms_config.encode()} if kms_config else {})
         body = build_secret(name, files, labels=names.cluster_labels(cluster))
         # Of two that start at once one creates, and both read what was created.
         api.create(resources.SECRETS, body, namespace=api.namespace)
-    record = fetch_cluster_keys(access, cluster)
+    record = fetch_cluster_keys(api, cluster)
     if record is None:
         raise HostError(f"host cluster: Secret {name} was created and is gone again", hint="run pulumi up again")
     _keep_kms_config(api, cluster, kms_config)
     return record
 
 
-def fetch_cluster_keys(access: HostAccess, cluster: str) -> KeyRecord | None:
+def fetch_cluster_keys(api: HostApi, cluster: str) -> KeyRecord | None:
     """Read which key material the host holds for the cluster; None when there is none."""
-    api = HostApi.connect(access)
     files = _fetch_files(api, cluster)
     if files is None:
         return None
@@ -154,9 +151,8 @@ def replace_key_files(
         raise HostError(f"host cluster: Secret {name} was changed by somebody else", hint="run the same command again")
 
 
-def delete_key_secret(access: HostAccess, secret_name: str) -> None:
+def delete_key_secret(api: HostApi, secret_name: str) -> None:
     """Delete one Secret with key material; one that is gone already is fine."""
-    api = HostApi.connect(access)
     api.delete(resources.SECRETS, secret_name, namespace=api.namespace)
 
 

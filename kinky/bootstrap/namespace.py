@@ -3,19 +3,17 @@
 from kinky import names
 from kinky.bootstrap.record import fetch_clusters
 from kinky.kube import resources
-from kinky.kube.access import HostAccess
 from kinky.kube.connection import JsonObject, UnavailableError
 from kinky.kube.host import HostApi
 from kinky.progress import note
 from kinky.retry import Pending, wait_until
 
 
-def ensure_namespace(access: HostAccess, body: JsonObject) -> bool:
+def ensure_namespace(api: HostApi, body: JsonObject) -> bool:
     """Make the namespace, and tell whether it is this cluster's: one that was there before keeps its owner.
 
     A run that was interrupted leaves a namespace with the cluster's label, which is then still its own.
     """
-    api = HostApi.connect(access)
     if api.create(resources.NAMESPACES, body):
         return True
     present = api.fetch(resources.NAMESPACES, body["metadata"]["name"]) or {}
@@ -23,21 +21,21 @@ def ensure_namespace(access: HostAccess, body: JsonObject) -> bool:
     return bool(labels.get(names.LABEL_CLUSTER) == body["metadata"]["labels"][names.LABEL_CLUSTER])
 
 
-def ensure_ground(access: HostAccess, body: JsonObject) -> None:
+def ensure_ground(api: HostApi, body: JsonObject) -> None:
     """Give the cluster's own namespace the label of its accelerator, or take it away; other labels stay."""
-    if is_ground_wrong(access, body):
+    if is_ground_wrong(api, body):
         # A merge patch removes what is null.
         change = {"metadata": {"labels": {names.LABEL_ACCELERATOR: _read_ground(body)}}}
-        HostApi.connect(access).patch(resources.NAMESPACES, body["metadata"]["name"], change)
+        api.patch(resources.NAMESPACES, body["metadata"]["name"], change)
 
 
-def is_ground_wrong(access: HostAccess, body: JsonObject) -> bool:
+def is_ground_wrong(api: HostApi, body: JsonObject) -> bool:
     """Tell whether VMs of the namespace would start on another ground than the cluster's; an absent one is not wrong.
 
     Args:
         body: The namespace as it should be.
     """
-    present = HostApi.connect(access).fetch(resources.NAMESPACES, body["metadata"]["name"])
+    present = api.fetch(resources.NAMESPACES, body["metadata"]["name"])
     return present is not None and _read_ground(present) != _read_ground(body)
 
 
@@ -45,13 +43,12 @@ def _read_ground(body: JsonObject) -> str | None:
     return (body["metadata"].get("labels") or {}).get(names.LABEL_ACCELERATOR)
 
 
-def delete_namespace(access: HostAccess, *, limit_seconds: float) -> None:
+def delete_namespace(api: HostApi, *, limit_seconds: float) -> None:
     """Remove the namespace and wait until it is gone; it stays when another cluster lives in it.
 
     Raises:
         WaitError: something in it did not go in time.
     """
-    api = HostApi.connect(access)
     others = fetch_clusters(api)
     if others:
         note(f"namespace {api.namespace} stays: it holds {', '.join(others)}")

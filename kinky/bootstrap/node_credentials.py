@@ -21,7 +21,6 @@ from kinky.bootstrap.certificates import (
 from kinky.bootstrap.keys import fetch_authority
 from kinky.errors import HostError
 from kinky.kube import resources
-from kinky.kube.access import HostAccess
 from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.objects import build_secret
@@ -45,7 +44,7 @@ class NodeCredentialRecord:
 
 
 def ensure_node_credentials(
-    access: HostAccess, cluster: str, node: str, address: str, *, generation: int = 1
+    api: HostApi, cluster: str, node: str, address: str, *, generation: int = 1
 ) -> NodeCredentialRecord:
     """Sign the client and serving certificate of a worker's kubelet, unless the host holds them already.
 
@@ -53,7 +52,6 @@ def ensure_node_credentials(
         address: The node's S-address, which the serving certificate names.
         generation: A higher number gives new certificates under a new name.
     """
-    api = HostApi.connect(access)
     authority = fetch_authority(api, cluster)
     name = build_secret_name(authority, node, address, generation=generation)
     if api.fetch_here(resources.SECRETS, name) is None:

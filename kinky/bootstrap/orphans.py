@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from kinky import names
 from kinky.kube import resources
-from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from kinky.progress import note
 
@@ -22,15 +21,14 @@ KINDS = (
 """What KinKy itself creates; what KubeVirt and the host derive from these goes with them."""
 
 
-def delete_orphans(access: HostAccess, *, ignore: Sequence[str] = ()) -> list[str]:
+def delete_orphans(api: HostApi, *, ignore: Sequence[str] = ()) -> list[str]:
     """Ask for the deletion of what carries the cluster's labels, and return it as `Kind/name`.
 
     Call it when Pulumi has deleted every object that it knows. `ignore` names objects that stay, in the same form.
     """
-    api = HostApi.connect(access)
     found = []
     for kind in KINDS:
-        for body in api.fetch_all_here(kind, selector=names.cluster_selector(access.cluster)):
+        for body in api.fetch_all_here(kind, selector=names.cluster_selector(api.access.cluster)):
             label = f"{kind.kind}/{body['metadata']['name']}"
             if label in ignore or body["metadata"].get("deletionTimestamp"):
                 continue

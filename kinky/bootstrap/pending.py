@@ -37,10 +37,9 @@ class PendingRestart:
         return f"restart pending: {self.node} ({', '.join(self.differences)}){lost}"
 
 
-def fetch_pending(access: HostAccess) -> list[PendingRestart]:
+def fetch_pending(api: HostApi) -> list[PendingRestart]:
     """Fetch which nodes of the cluster wait for a restart, in the order of their names."""
-    api = HostApi.connect(access)
-    selector = f"{names.LABEL_CLUSTER}={access.cluster}"
+    selector = f"{names.LABEL_CLUSTER}={api.access.cluster}"
     instances = {
         body["metadata"]["name"]: body
         for body in api.fetch_all_here(resources.VIRTUAL_MACHINE_INSTANCES, selector=selector)
@@ -63,12 +62,12 @@ def describe_command(access: HostAccess, node: str) -> str:
     return f"kubectl --kubeconfig {access.kubeconfig}{context} -n {access.namespace} delete vmi {node}"
 
 
-def describe_pending(access: HostAccess) -> list[str]:
+def describe_pending(api: HostApi) -> list[str]:
     """Return the lines about all nodes that wait for a restart, and the command that helps; empty when none waits."""
-    pending = fetch_pending(access)
+    pending = fetch_pending(api)
     lines = [str(each) for each in pending]
     if safe := [each.node for each in pending if not each.loses_etcd]:
-        command = describe_command(access, safe[0])
+        command = describe_command(api.access, safe[0])
         lines.append(f"restart one node at a time, and wait until it is Ready: {command}")
     return lines
 

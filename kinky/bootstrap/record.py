@@ -11,6 +11,7 @@ from typing import Any
 
 from kinky import names, paths
 from kinky.bootstrap.certificates import format_time
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.record_format import ClusterRecord
 from kinky.errors import HostError
 from kinky.kube import resources
@@ -39,7 +40,7 @@ def fetch_record(api: HostApi, cluster: str) -> ClusterRecord | None:
     return None if body is None else ClusterRecord.parse(body)
 
 
-def ensure_record(access: HostAccess, stack: str, settings: Mapping[str, Any], *, take_over: bool = False) -> None:
+def ensure_record(api: HostApi, stack: str, settings: Mapping[str, Any], *, take_over: bool = False) -> None:
     """Write the cluster's record with the identity of the access.
 
     Args:
@@ -49,7 +50,7 @@ def ensure_record(access: HostAccess, stack: str, settings: Mapping[str, Any], *
     Raises:
         HostError: The cluster belongs to another stack, or another cluster here could have the same names.
     """
-    api = HostApi.connect(access)
+    access = api.access
     present = fetch_record(api, access.cluster)
     if present is not None and present.cluster_id != access.cluster_id and not take_over:
         raise describe_conflict(api, access.cluster, present)
@@ -61,25 +62,22 @@ def ensure_record(access: HostAccess, stack: str, settings: Mapping[str, Any], *
         api.create(resources.CONFIG_MAPS, made.build(access.cluster), namespace=api.namespace)
         # Two clusters that start at the same time may both get here: now each sees the other's record.
         if rivals := find_rivals(api, access.cluster):
-            delete_record(access)
+            delete_record(api)
             raise _rivals_error(api, access.cluster, rivals)
         return
     wanted = replace(present, **identity, settings={**settings, **present.settings})
     if wanted == present:
         return
     # A cluster that is taken over has another identity still, so it cannot be required.
-    known = access if present.cluster_id == access.cluster_id else replace(access, cluster_id="")
-    _patch(known, wanted.build_data())
+    _patch(api if present.cluster_id == access.cluster_id else api.without_identity(), wanted.build_data())
 
 
-def note_applied(
-    access: HostAccess, settings: Mapping[str, Any], *, release: str, cluster_uid: str, bundle: bytes
-) -> str:
+def note_applied(api: HostApi, settings: Mapping[str, Any], *, release: str, cluster_uid: str, bundle: bytes) -> str:
     """Write into the record the configuration, the release, the UID and the CA bundle, and return the time."""
-    present = fetch_record(HostApi.connect(access), access.cluster)
+    present = fetch_record(api, api.access.cluster)
     if present is None:
         raise HostError(
-            f"namespace {access.namespace} holds no record of inner cluster {access.cluster}",
+            f"namespace {api.namespace} holds no record of inner cluster {api.access.cluster}",
             hint="run up again: it writes a new record",
         )
     now = format_time(datetime.now(UTC))
@@ -91,13 +89,13 @@ def note_applied(
         ca_certificates=bundle.decode(),
         applied_at=now,
     )
-    _patch(access, wanted.build_data())
+    _patch(api, wanted.build_data())
     return now
 
 
-def note_ca_bundle(access: HostAccess, bundle: bytes) -> None:
+def note_ca_bundle(api: HostApi, bundle: bytes) -> None:
     """Write the CA bundle of the inner cluster into the record: certificates, which are public."""
-    _patch(access, {"caCertificates": bundle.decode()})
+    _patch(api, {"caCertificates": bundle.decode()})
 
 
 def is_taken_over(cluster: str) -> bool:
@@ -105,10 +103,9 @@ def is_taken_over(cluster: str) -> bool:
     return os.environ.get(TAKE_OVER) == cluster
 
 
-def delete_record(access: HostAccess) -> None:
+def delete_record(api: HostApi) -> None:
     """Remove the record of the cluster, if it still exists."""
-    api = HostApi.connect(access)
-    api.delete(resources.CONFIG_MAPS, names.cluster_record(access.cluster), namespace=api.namespace)
+    api.delete(resources.CONFIG_MAPS, names.cluster_record(api.access.cluster), namespace=api.namespace)
 
 
 def fetch_clusters(api: HostApi) -> list[str]:
@@ -163,15 +160,14 @@ def with_kept(access: HostAccess) -> HostAccess:
     return replace(access, host_uid=kept.get("host_uid", ""), cluster_id=kept.get("cluster_id", ""))
 
 
-def is_there(access: HostAccess) -> bool:
+def is_there(api: HostApi) -> bool:
     """Tell whether the cluster of this identity is on the host; raises KinkyError when the host does not answer."""
-    api = HostApi.connect(access)
-    found = fetch_record(api, access.cluster)
-    return found is not None and found.cluster_id == access.cluster_id
+    found = fetch_record(api, api.access.cluster)
+    return found is not None and found.cluster_id == api.access.cluster_id
 
 
-def recognise(access: HostAccess, stack: str) -> HostAccess:
-    """Return the access with the identity of the stack's cluster, after comparing it with the host's.
+def recognise(access: HostAccess, stack: str) -> Reach:
+    """Return the way to the stack's cluster, after comparing its identity with the host's.
 
     Args:
         stack: Name of the stack, without organization and project.
@@ -181,10 +177,10 @@ def recognise(access: HostAccess, stack: str) -> HostAccess:
     """
     kept = read_kept(access.cluster)
     if kept and kept["stack"].rpartition("/")[2] == stack:
-        known = with_kept(access)
-        HostApi.connect(known).require_host()
+        known = Reach(with_kept(access))
+        known.host().require_host()
         return known
-    api = HostApi.connect(access)
+    api = Reach(access).host()
     found = fetch_record(api, access.cluster)
     if found is None:
         raise HostError(
@@ -193,14 +189,13 @@ def recognise(access: HostAccess, stack: str) -> HostAccess:
         )
     if found.stack.rpartition("/")[2] != stack:
         raise describe_conflict(api, access.cluster, found)
-    return replace(access, host_uid=found.host_uid, cluster_id=found.cluster_id)
+    return Reach(replace(access, host_uid=found.host_uid, cluster_id=found.cluster_id))
 
 
 def _rivals_error(api: HostApi, cluster: str, rivals: list[str]) -> HostError:
     return HostError(describe_rivals(api.namespace, cluster, rivals), hint=RIVALS_HINT)
 
 
-def _patch(access: HostAccess, data: Mapping[str, str]) -> None:
+def _patch(api: HostApi, data: Mapping[str, str]) -> None:
     """Write these keys of the record; the others stay."""
-    api = HostApi.connect(access)
-    api.patch(resources.CONFIG_MAPS, names.cluster_record(access.cluster), {"data": data}, namespace=api.namespace)
+    api.patch(resources.CONFIG_MAPS, names.cluster_record(api.access.cluster), {"data": data}, namespace=api.namespace)

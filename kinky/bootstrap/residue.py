@@ -9,7 +9,6 @@ from kinky.bootstrap.forward import stop_forward
 from kinky.bootstrap.record import forget_identity
 from kinky.errors import InterruptedWaitError, WaitError
 from kinky.kube import resources
-from kinky.kube.access import HostAccess
 from kinky.kube.connection import UnavailableError
 from kinky.kube.host import HostApi
 from kinky.progress import phase
@@ -48,9 +47,9 @@ class Residue:
         return f"{self.kind}/{self.name}{held}"
 
 
-def wait_residue_gone(access: HostAccess, *, limit_seconds: float, ignore: Sequence[str] = ()) -> None:
+def wait_residue_gone(api: HostApi, *, limit_seconds: float, ignore: Sequence[str] = ()) -> None:
     """Wait until the host holds nothing for the cluster; raises WaitError naming each object left."""
-    api, cluster = HostApi.connect(access), access.cluster
+    cluster = api.access.cluster
     left: tuple[Residue, ...] = ()
 
     def check() -> bool | Pending:
@@ -78,7 +77,7 @@ def wait_residue_gone(access: HostAccess, *, limit_seconds: float, ignore: Seque
                 # The host did not answer at all.
                 raise
             raise WaitError(
-                f"inner cluster {cluster}: {len(left)} objects are left in namespace {access.namespace}"
+                f"inner cluster {cluster}: {len(left)} objects are left in namespace {api.namespace}"
                 f" after {limit_seconds:.0f} s",
                 details=[str(item) for item in left],
                 hint=f"kubectl describe them; all have the label {names.LABEL_CLUSTER}={cluster}",

@@ -12,11 +12,10 @@ from urllib.parse import urlsplit
 
 from kinky import names
 from kinky.bootstrap.certificates import format_time, parse_time
-from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.stores.store import build_value_fingerprint
 from kinky.errors import HostError
 from kinky.kube import resources
-from kinky.kube.access import HostAccess
 from kinky.kube.connection import JsonObject, UnavailableError, if_allowed
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
@@ -54,17 +53,16 @@ class TokenRecord:
     expires_at: str
 
 
-def fetch_store_server(access: HostAccess) -> StoreServer:
+def fetch_store_server(api: HostApi) -> StoreServer:
     """Read the URL of the host's API for pods, and the CA certificate that they verify it with.
 
     Raises:
         UnreachableHostError: No URL for pods is known, or they would not trust it.
     """
-    api = HostApi.connect(access)
-    certificate = _fetch_ca(api, access.namespace)
+    certificate = _fetch_ca(api, api.namespace)
     if not certificate:
         raise HostError(
-            f"host cluster: ConfigMap {access.namespace}/kube-root-ca.crt is not there",
+            f"host cluster: ConfigMap {api.namespace}/kube-root-ca.crt is not there",
             details=["needed to: tell the secrets store how to reach the host"],
             hint="the host's controller-manager makes it in each namespace; look at its log",
         )
@@ -139,15 +137,13 @@ def fetch_host_url(api: HostApi) -> str:
     return api.server
 
 
-def ensure_store_token(access: HostAccess, cluster: str, server: str, *, hours: int) -> TokenRecord:
+def ensure_store_token(reach: Reach, *, hours: int) -> TokenRecord:
     """Put a token of the store's reader into the inner cluster, unless one with half its life left is there.
 
     Args:
-        server: URL of the inner API.
         hours: Life of the token, at most 168; the host may give it a shorter one.
     """
-    host = HostApi.connect(access)
-    inner = connect_inner(access, cluster, server)
+    host, inner, cluster = reach.host(), reach.inner(), reach.cluster
     kept = _fetch_token_notes(inner)
     present = _parse_token(kept)
     usable = kept.get(READER_ANNOTATION) == _fetch_reader_uid(host, cluster) and _is_alive(host, kept)
@@ -155,20 +151,20 @@ def ensure_store_token(access: HostAccess, cluster: str, server: str, *, hours: 
         return present
     # The one that is replaced now stays valid until its time: External Secrets may be reading with it.
     revoke_older_tokens(host, inner, cluster)
-    return issue_store_token(access, cluster, inner, hours=hours)
+    return issue_store_token(reach, hours=hours)
 
 
-def issue_store_token(access: HostAccess, cluster: str, inner: InnerApi, *, hours: int) -> TokenRecord:
+def issue_store_token(reach: Reach, *, hours: int) -> TokenRecord:
     """Put a new token into the inner cluster, over the one that is there, which stays valid until it is revoked."""
-    host = HostApi.connect(access)
+    host, cluster = reach.host(), reach.cluster
     reader = _fetch_reader_uid(host, cluster)
     anchor = _make_anchor(host, cluster)
     token, expires = host.request_token(
         names.store_reader(cluster), namespace=host.namespace, seconds=hours * 3600, anchor=anchor
     )
-    server_side = fetch_store_server(access)
+    server_side = fetch_store_server(host)
     record = TokenRecord(TOKEN_PLACE, build_value_fingerprint([token.encode()]), format_time(expires))
-    inner.put(
+    reach.inner().put(
         resources.SECRETS,
         build_secret(
             TOKEN_SECRET,

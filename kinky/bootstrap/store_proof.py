@@ -17,15 +17,14 @@ from kinky import names
 from kinky.bootstrap.canary import Canary, build_stamp, describe_ready
 from kinky.bootstrap.certificates import format_time
 from kinky.bootstrap.evidence import Refusal, build_encryption_check, make_all
-from kinky.bootstrap.forward import ensure_recorded_forward
 from kinky.bootstrap.keys import fetch_encryption_provider
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.requirements import Requirement, run_requirements
 from kinky.bootstrap.stores.store import Store
 from kinky.errors import KinkyError
+from kinky.findings import Finding, Severity
 from kinky.kube import resources
-from kinky.kube.access import HostAccess
 from kinky.kube.connection import JsonObject
-from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.kube.objects import fetch_condition
 from kinky.manifests.store_values import CANARY_KEY, CANARY_VALUE
@@ -88,9 +87,7 @@ class StoreRecord:
 
 
 def prove_store(
-    access: HostAccess,
-    cluster: str,
-    inner: InnerApi,
+    reach: Reach,
     spec: ProofSpec,
     *,
     limit_seconds: float,
@@ -106,20 +103,20 @@ def prove_store(
         WaitError: an item was not seen in time; it tells which, and what was seen instead.
         KinkyError: an item is refuted.
     """
-    canary = Canary(spec.source, cluster, inner, name=external_secret, namespace=namespace)
-    refusals = [Refusal(inner, body) for body in spec.probes]
+    canary = Canary(spec.source, reach, name=external_secret, namespace=namespace)
+    refusals = [Refusal(reach, body) for body in spec.probes]
     hint = f"kubectl describe clustersecretstore {spec.store}; kubectl logs -n {namespace} deploy/external-secrets"
-    provider = fetch_encryption_provider(HostApi.connect(access), cluster) or names.SECRETBOX
+    provider = fetch_encryption_provider(reach.host(), reach.cluster) or names.SECRETBOX
     prefix = names.ETCD_PREFIXES[provider]
-    encrypted = build_encryption_check(inner, canary.name, namespace=canary.namespace, prefix=prefix)
+    encrypted = build_encryption_check(reach, canary.name, namespace=canary.namespace, prefix=prefix)
 
     def build() -> list[Requirement]:
-        return _build_table(cluster, inner, canary, refusals, spec, hint, encrypted=encrypted)
+        return _build_table(reach, canary, refusals, spec, hint, encrypted=encrypted)
 
     started = datetime.now(UTC)
     try:
-        with phase(f"secrets store of {cluster} is proved", limit_seconds=limit_seconds) as running:
-            met = _gather(cluster, build, limit_seconds=limit_seconds, running=running, explain=canary.describe)
+        with phase(f"secrets store of {reach.cluster} is proved", limit_seconds=limit_seconds) as running:
+            met = _gather(reach.cluster, build, limit_seconds=limit_seconds, running=running, explain=canary.describe)
     finally:
         _clean_up(spec.source, refusals)
     return StoreRecord(
@@ -161,8 +158,7 @@ def _is_old(item: str, met: Mapping[str, float]) -> bool:
 
 
 def _build_table(
-    cluster: str,
-    inner: InnerApi,
+    reach: Reach,
     canary: Canary,
     refusals: Sequence[Refusal],
     spec: ProofSpec,
@@ -185,13 +181,13 @@ def _build_table(
         return first_trip()
 
     checks: list[tuple[str, Callable[[], str | Pending], float]] = [
-        (STORE_READY, _build_store_check(cluster, inner, spec.store), 2.0),
+        (STORE_READY, _build_store_check(reach, spec.store), 2.0),
         (FIRST_TRIP, first, 1.0),
         (SECOND_TRIP, canary.build_trip(), 1.0),
         (UNKNOWN_REFUSED, unknown.check, 1.0),
         (DECOY_REFUSED, decoy.check, 1.0),
         (ENCRYPTED, encrypted, METRICS_EVERY_SECONDS),
-        (CREDENTIAL_EXPIRES, lambda: spec.source.check_credential(inner), 1.0),
+        (CREDENTIAL_EXPIRES, lambda: spec.source.check_credential(reach.inner()), 1.0),
     ]
     return [
         Requirement(description=description, check=check, hint=hint, every_seconds=every)
@@ -220,13 +216,13 @@ def _clean_up(source: Store, refusals: Sequence[Refusal]) -> None:
         source.delete_decoy()
 
 
-def _build_store_check(cluster: str, inner: InnerApi, store: str) -> Callable[[], str | Pending]:
+def _build_store_check(reach: Reach, store: str) -> Callable[[], str | Pending]:
     """Build a look at the store's own opinion of itself, which has it formed again now and then."""
     asked = time.monotonic()
 
     def check() -> str | Pending:
         nonlocal asked
-        ensure_recorded_forward(cluster, wait_seconds=0)
+        inner = reach.inner()
         body = inner.fetch(resources.CLUSTER_SECRET_STORES, store)
         if body is None:
             return Pending(f"ClusterSecretStore {store} is not there")
@@ -241,8 +237,8 @@ def _build_store_check(cluster: str, inner: InnerApi, store: str) -> Callable[[]
     return check
 
 
-def fetch_store_faults(inner: InnerApi, store: str, source: Store) -> list[str]:
-    """Return what is wrong now with a store that was proved once, each as a sentence; the gate stays open all the same.
+def check_proved(inner: InnerApi, store: str, source: Store) -> list[Finding]:
+    """Find what is wrong now with a store that was proved once; the gate stays open all the same.
 
     The canary is looked at besides the store, which goes on calling itself Valid for minutes after its token has ended.
     """
@@ -250,14 +246,23 @@ def fetch_store_faults(inner: InnerApi, store: str, source: Store) -> list[str]:
         (resources.CLUSTER_SECRET_STORES, store, None, "Valid"),
         (resources.EXTERNAL_SECRETS, CANARY_VALUE, names.NAMESPACE_KINKY, "SecretSynced"),
     )
-    faults = []
+    found = []
     for kind, name, namespace, reason in watched:
         body = inner.fetch(kind, name, namespace=namespace)
         ready = fetch_condition((body or {}).get("status") or {}, "Ready") or {}
         if (ready.get("status"), ready.get("reason")) != ("True", reason):
-            faults.append(f"{kind.kind} {name} {'is not there' if body is None else 'says ' + describe_ready(body)}")
+            found.append(f"{kind.kind} {name} {'is not there' if body is None else 'says ' + describe_ready(body)}")
     try:
         source.check_credential(inner)
     except KinkyError as error:
-        faults.append(error.message)
-    return faults
+        found.append(error.message)
+    return [
+        Finding(
+            code="store.fails",
+            severity=Severity.CRITICAL,
+            subject="the secrets store",
+            seen=f"does not work: {reason}",
+            hint="pods go on with what was read before",
+        )
+        for reason in found
+    ]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from kinky import names
+from kinky.findings import Finding, Severity
 from kinky.kube import resources
 from kinky.kube.connection import JsonObject
 from kinky.kube.inner import InnerApi
@@ -42,25 +43,26 @@ def write_wall(inner: InnerApi) -> None:
             inner.replace(kind, body | {"metadata": body["metadata"] | version}, namespace=where)
 
 
-def fetch_faults(inner: InnerApi) -> list[str]:
-    """Return what is missing of the wall, or not as it is declared, each as a sentence.
+def check_wall(inner: InnerApi) -> list[Finding]:
+    """Find the parts of the wall that are missing, or not as they are declared.
 
     A wall with a hole is a gate that does not close; without its grant, one that nobody has closed refuses every pod.
     """
-    faults: list[str] = []
+    found: list[Finding] = []
     for body in build_gate()[1:]:
         name, where = body["metadata"]["name"], body["metadata"].get("namespace")
         present = inner.fetch(KINDS[body["kind"]], name, namespace=where)
         what = f"{body['kind']} {name}"
-        faults += (
-            [f"{what} is not there"] if present is None else [f"{what}: {each}" for each in _compare(body, present)]
-        )
+        if present is None:
+            found.append(_find(what, "is not there"))
+        else:
+            found += [_find(f"{what}, {path}", seen) for path, seen in _compare(body, present)]
     record = inner.fetch(resources.CONFIG_MAPS, names.GATE, namespace=names.NAMESPACE_KINKY)
     if record is None:
-        faults.append(f"{resources.CONFIG_MAPS.kind} {names.GATE} is not there")
+        found.append(_find(f"{resources.CONFIG_MAPS.kind} {names.GATE}", "is not there"))
     elif (record.get("data") or {}).get(STATE_KEY) == OPEN and not is_granted(inner):
-        faults.append(f"{resources.ROLE_BINDINGS.kind} {names.GATE} is not there, which opens the gate")
-    return faults
+        found.append(_find(f"{resources.ROLE_BINDINGS.kind} {names.GATE}", "is not there, which opens the gate"))
+    return found
 
 
 def is_granted(inner: InnerApi) -> bool:
@@ -68,14 +70,20 @@ def is_granted(inner: InnerApi) -> bool:
     return inner.fetch(resources.ROLE_BINDINGS, names.GATE, namespace=names.NAMESPACE_KINKY) is not None
 
 
-def _compare(body: JsonObject, present: JsonObject) -> Iterator[str]:
-    """Yield how what is there differs from what is declared, without names, labels and status."""
+def _find(subject: str, seen: str) -> Finding:
+    return Finding(
+        code="gate.wall", severity=Severity.CRITICAL, subject=subject, seen=seen, hint="kinky gate open makes it again"
+    )
+
+
+def _compare(body: JsonObject, present: JsonObject) -> Iterator[tuple[str, str]]:
+    """Yield where and how what is there differs from what is declared, without names, labels and status."""
     for key in body.keys() - set(_NAMED):
         yield from _differ(key, body[key], present.get(key))
 
 
-def _differ(path: str, wanted: Any, found: Any) -> Iterator[str]:
-    """Yield where a value differs; an empty one that is not declared is a default of the API's.
+def _differ(path: str, wanted: Any, found: Any) -> Iterator[tuple[str, str]]:
+    """Yield where and how a value differs; an empty one that is not declared is a default of the API's.
 
     One that is not empty may narrow what the wall refuses, such as a condition or an excluded rule.
     """
@@ -87,7 +95,7 @@ def _differ(path: str, wanted: Any, found: Any) -> Iterator[str]:
         for number, (one, other) in enumerate(zip(wanted, found, strict=True)):
             yield from _differ(f"{path}[{number}]", one, other)
     elif wanted != found:
-        yield f"{path} is {_show(found)}, declared is {_show(wanted)}"
+        yield path, f"is {_show(found)}, declared is {_show(wanted)}"
 
 
 def _show(value: Any) -> str:

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from time import monotonic
 
 from kinky import names
-from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.stores.store import Store
 from kinky.errors import HostError
-from kinky.kube.access import HostAccess
-from kinky.kube.connection import ApiError
+from kinky.kube.inner import InnerApi
 from kinky.progress import phase
-from kinky.retry import Pending, wait_until
+from kinky.retry import Pending
 
 SERVICE = "web"
 PORT_NAME = "http"
@@ -32,9 +31,7 @@ class WorkloadRecord:
 
 
 def prove_workload(
-    access: HostAccess,
-    cluster: str,
-    server: str,
+    reach: Reach,
     *,
     store: Store,
     greeting: str,
@@ -45,27 +42,22 @@ def prove_workload(
     """Wait until the workload answers with this greeting and the store's secret; raises WaitError if it does not.
 
     Args:
-        server: URL of the inner API.
         value: Name of the store's value that the workload reads, with the key in it.
     """
     started = monotonic()
     fingerprint = fetch_fingerprint(store, value, key=key)
 
-    def check() -> dict[str, str] | Pending:
-        page = connect_inner(access, cluster, server).fetch_service_page(
-            names.NAMESPACE_WORKLOAD, SERVICE, port=PORT_NAME
-        )
+    def check(inner: InnerApi) -> dict[str, str] | Pending:
+        page = inner.fetch_service_page(names.NAMESPACE_WORKLOAD, SERVICE, port=PORT_NAME)
         return check_answer(page, greeting=greeting, fingerprint=fingerprint)
 
     with phase("workload answers from outside", limit_seconds=limit_seconds) as running:
-        answer = wait_until(
+        answer = reach.ask(
+            f"the workload {names.NAMESPACE_WORKLOAD}/{SERVICE} answers with the store's secret",
             check,
-            what=f'inner cluster "{cluster}": the workload {names.NAMESPACE_WORKLOAD}/{SERVICE} answers with the '
-            "store's secret",
-            deadline_seconds=limit_seconds,
+            limit_seconds=limit_seconds,
             hint=f"kubectl get pods,externalsecrets -n {names.NAMESPACE_WORKLOAD}; pulumi up tries again",
             on_change=running.note,
-            tolerate=(ApiError,),
         )
     seconds = round(monotonic() - started, 1)
     return WorkloadRecord(node=answer["node"], secret_fingerprint=answer["secret"], seconds=seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kinky import paths
 from kinky.cli import options
@@ -14,9 +14,6 @@ from kinky.given_paths import resolve_given
 
 if TYPE_CHECKING:
     from kinky.cli.stack_file import StackFile
-
-FORWARD_WAIT_SECONDS: Final = 10.0
-"""How long `credential` waits for the forward to come back: less than the patience of a person at kubectl."""
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
@@ -49,20 +46,19 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 def run_credential(arguments: argparse.Namespace) -> int:
     """Print the credential; make sure first that the recorded way to the API is open."""
     from kinky.bootstrap.credential import fetch_exec_credential
-    from kinky.bootstrap.forward import ensure_recorded_forward
+    from kinky.bootstrap.reach import Reach
     from kinky.bootstrap.record import with_kept
     from kinky.kube.access import HostAccess
 
-    access = with_kept(
-        HostAccess(
-            kubeconfig=str(arguments.host_kubeconfig),
-            context=arguments.host_context,
-            namespace=arguments.host_namespace,
-            cluster=arguments.cluster,
-        )
+    access = HostAccess(
+        kubeconfig=str(arguments.host_kubeconfig),
+        context=arguments.host_context,
+        namespace=arguments.host_namespace,
+        cluster=arguments.cluster,
     )
-    ensure_recorded_forward(arguments.cluster, wait_seconds=FORWARD_WAIT_SECONDS)
-    print(fetch_exec_credential(access, arguments.cluster))
+    reach = Reach(with_kept(access))
+    reach.heal()
+    print(fetch_exec_credential(reach.host, reach.cluster))
     return 0
 
 
@@ -97,16 +93,17 @@ def run_kubeconfig(arguments: argparse.Namespace) -> int:
 def _break_glass(stack_file: StackFile, path: Path, *, reason: str, hours: int) -> str:
     """Return a kubeconfig that holds a certificate, after telling what it is (secret)."""
     from kinky.bootstrap.break_glass import HOURS_LIMIT, make_break_glass
-    from kinky.bootstrap.forward import ensure_recorded_forward
-    from kinky.cli.inner import find_stack_host
+    from kinky.cli.inner import find_reach
     from kinky.progress import note
 
     if not reason:
         raise KinkyError("--break-glass needs a reason, which is recorded on the host")
     if not 1 <= hours <= HOURS_LIMIT:
         raise KinkyError(f"--hours is {hours}: must be from 1 to {HOURS_LIMIT}, because it cannot be revoked")
-    access = find_stack_host(stack_file)
-    made = make_break_glass(access, stack_file.cluster, json.loads(path.read_text()), hours=hours, reason=reason)
-    ensure_recorded_forward(stack_file.cluster, wait_seconds=0)
-    note(f"valid until {made.not_after} and not to be revoked; recorded as ConfigMap {access.namespace}/{made.record}")
+    reach = find_reach(stack_file)
+    ordinary = json.loads(path.read_text())
+    made = make_break_glass(reach.host(), reach.cluster, ordinary, hours=hours, reason=reason)
+    reach.heal()
+    recorded = f"{reach.access.namespace}/{made.record}"
+    note(f"valid until {made.not_after} and not to be revoked; recorded as ConfigMap {recorded}")
     return made.kubeconfig

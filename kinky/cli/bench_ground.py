@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kinky import names, paths
+from kinky import names
 from kinky.accelerator import Accelerator
 from kinky.cli.bench_clock import timed
 from kinky.cli.bench_floor import Starter, measure_floor
@@ -119,15 +119,11 @@ def _measure_stack(stack_file: StackFile, *, replaced: Sequence[str]) -> dict[st
 def _fetch_guest_stages(stack_file: StackFile, nodes: list[str]) -> dict[str, dict[str, float | None]]:
     """Return what each guest said on its console: stage to seconds since its kernel started."""
     from kinky.bootstrap.diagnose import fetch_stages
-    from kinky.kube.access import HostAccess
+    from kinky.bootstrap.reach import Reach
+    from kinky.program import find_host
 
-    access = HostAccess(
-        kubeconfig=str(paths.host_kubeconfig()),
-        context=None,
-        namespace=stack_file.config.host.namespace,
-        cluster=stack_file.cluster,
-    )
-    return {node: {stage.name: stage.uptime_seconds for stage in fetch_stages(access, node)} for node in nodes}
+    host = Reach(find_host(stack_file.config)).host()
+    return {node: {stage.name: stage.uptime_seconds for stage in fetch_stages(host, node)} for node in nodes}
 
 
 def _measure_floor(stack_file: StackFile, ground: Ground) -> dict[str, Any]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.reach import Reach
 from kinky.cli.bench_clock import timed
-from kinky.cli.inner import find_inner
+from kinky.cli.inner import find_reach
 from kinky.cli.stack_file import StackFile
 from kinky.errors import HostError, KinkyError
 from kinky.kube import resources
-from kinky.kube.host import HostApi
-from kinky.kube.inner import InnerApi
 from kinky.retry import Pending, wait_until
 
 LIMIT_SECONDS: Final = 600.0
@@ -25,18 +23,17 @@ def measure_replacement(stack_file: StackFile, node: str) -> float:
     Raises:
         KinkyError: There is no such node, or it did not come back in time.
     """
-    access, server = find_inner(stack_file)
-    host = HostApi.connect(access)
-    inner = connect_inner(access, stack_file.cluster, server)
-    instance, before = host.fetch_vmi(node), inner.fetch_nodes().get(node)
+    reach = find_reach(stack_file)
+    host = reach.host()
+    instance, before = host.fetch_vmi(node), reach.inner().fetch_nodes().get(node)
     if instance is None or before is None:
         raise KinkyError(f"node {node} cannot be replaced: it has no {'node' if instance else 'VM instance'}")
     old_instance, old_boot = instance.uid, before.boot_id
 
     def replace() -> None:
-        host.delete(resources.VIRTUAL_MACHINE_INSTANCES, node, namespace=access.namespace, uid=old_instance)
+        host.delete(resources.VIRTUAL_MACHINE_INSTANCES, node, namespace=host.namespace, uid=old_instance)
         wait_until(
-            lambda: look(host, inner, node, old_instance=old_instance, old_boot=old_boot),
+            lambda: look(reach, node, old_instance=old_instance, old_boot=old_boot),
             what=f"{node} is back",
             deadline_seconds=LIMIT_SECONDS,
             every_seconds=EVERY_SECONDS,
@@ -47,14 +44,14 @@ def measure_replacement(stack_file: StackFile, node: str) -> float:
     return timed(f"bench: VM instance of {node} deleted", replace)
 
 
-def look(host: HostApi, inner: InnerApi, node: str, *, old_instance: str, old_boot: str) -> bool | Pending:
+def look(reach: Reach, node: str, *, old_instance: str, old_boot: str) -> bool | Pending:
     """Tell whether a node runs in another instance than before: its API server answers, and its kubelet says Ready."""
-    instance = host.fetch_vmi(node)
+    instance = reach.host().fetch_vmi(node)
     if instance is None or instance.uid == old_instance:
         return Pending("no new VM instance")
     if not instance.ready:
         return Pending(f"VM instance {instance.phase}, not Ready")
-    found = inner.fetch_nodes().get(node)
+    found = reach.inner().fetch_nodes().get(node)
     if found is None or found.boot_id in ("", old_boot):
         return Pending("the inner API shows the old boot")
     return found.ready or Pending(f"not Ready: {found.reason}")

@@ -58,10 +58,11 @@ def forget(stack_file: StackFile) -> None:
 
 def _is_there(made: HostAccess) -> bool:
     """Look for the cluster; a host that does not answer may be gone."""
+    from kinky.bootstrap.reach import Reach
     from kinky.bootstrap.record import is_there
 
     try:
-        return is_there(made)
+        return is_there(Reach(made).host())
     except KinkyError as error:
         note(f"{error.message}; so it is unknown whether the cluster is still there")
         return False

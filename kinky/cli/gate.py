@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from kinky.cli import options
-from kinky.cli.inner import find_inner, find_store
+from kinky.cli.inner import find_reach, find_store
 from kinky.cli.stack_file import read_stack_file
 from kinky.config.store_kinds import HOST_NAMESPACE
+from kinky.errors import KinkyError
+from kinky.findings import EXIT_CODES, Finding, Severity, get_exit_code
 from kinky.progress import note
 
 if TYPE_CHECKING:
@@ -24,9 +27,6 @@ CLOSED_MEANS: Final = (
     "from now on no pod outside kube-system and kinky-system is created or bound to a node. Pods that run go on,\n"
     "and a pod that ends is not replaced. pulumi up leaves it so; kinky gate open proves the secrets store and opens it"
 )
-
-STORE_MEANS: Final = "pods go on with what was read before"
-TOKEN_DUE: Final = "the store's token is past half of its life; the next kinky up renews it"  # noqa: S105 - a sentence
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
@@ -49,27 +49,30 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 
 def run_show(arguments: argparse.Namespace) -> int:
-    """Print the state; the exit code is 1 when it is closed, the wall has a hole, or the store does not work now."""
-    from kinky.bootstrap.credential import connect_inner
-    from kinky.bootstrap.gate import fetch_state, fetch_tainted
-    from kinky.bootstrap.store_proof import fetch_store_faults
-    from kinky.bootstrap.wall import fetch_faults
+    """Print the state and the findings; the exit code is that of the worst finding."""
+    from kinky.bootstrap.gate import check_state, fetch_state, fetch_tainted
+    from kinky.bootstrap.store_proof import check_proved
+    from kinky.bootstrap.wall import check_wall
     from kinky.manifests import secrets_store
 
     stack_file = read_stack_file(arguments.stack)
-    access, server = find_inner(stack_file)
-    inner = connect_inner(access, stack_file.cluster, server)
-    state, faults, tainted = fetch_state(inner), fetch_faults(inner), fetch_tainted(inner)
-    # A closed gate has its own reason, and before the first proof there is no store to look at.
-    source = find_store(stack_file, access)
-    store_faults = fetch_store_faults(inner, secrets_store.STORE, source) if state.is_latched else []
-    warnings = _find_warnings(stack_file.config, inner)
+    try:
+        reach = find_reach(stack_file)
+        inner = reach.inner()
+        state, tainted = fetch_state(inner), fetch_tainted(inner)
+        findings = [*check_state(state), *check_wall(inner)]
+        if state.is_latched:
+            # Before the first proof there is no store to look at.
+            findings += check_proved(inner, secrets_store.STORE, find_store(stack_file, reach))
+        findings += _check_token(stack_file.config, inner)
+    except KinkyError as error:
+        print(error, file=sys.stderr)
+        return EXIT_CODES[Severity.UNKNOWN]
     if arguments.json:
-        found = {"faults": faults, "store_faults": store_faults, "warnings": warnings, "tainted_nodes": tainted}
-        print(options.to_json({**asdict(state), **found}))
+        print(options.to_json({**asdict(state), "findings": list(map(asdict, findings)), "tainted_nodes": tainted}))
     else:
-        print(describe(state, faults=faults, tainted=tainted, store_faults=store_faults, warnings=warnings))
-    return 0 if state.is_latched and not faults and not store_faults else 1
+        print(describe(state, findings=findings, tainted=tainted))
+    return get_exit_code(findings)
 
 
 def run_open(arguments: argparse.Namespace) -> int:
@@ -79,16 +82,16 @@ def run_open(arguments: argparse.Namespace) -> int:
     from kinky.manifests import secrets_store
 
     stack_file = read_stack_file(arguments.stack)
-    access, server = find_inner(stack_file)
+    reach = find_reach(stack_file)
     config = stack_file.config
     proof = ProofSpec(
         store=secrets_store.STORE,
-        source=find_store(stack_file, access),
+        source=find_store(stack_file, reach),
         probes=secrets_store.build_probes(config),
     )
     limit = config.timeouts.seconds(PROOF_LIMIT_SECONDS)
-    state = open_gate(access, stack_file.cluster, server, proof, limit_seconds=limit, by_hand=True)
-    print(describe(state, faults=[], tainted=[]))
+    state = open_gate(reach, proof, limit_seconds=limit, by_hand=True)
+    print(describe(state))
     return 0
 
 
@@ -97,39 +100,37 @@ def run_close(arguments: argparse.Namespace) -> int:
     from kinky.bootstrap.gate import close_gate
 
     stack_file = read_stack_file(arguments.stack)
-    access, server = find_inner(stack_file)
-    state = close_gate(access, stack_file.cluster, server)
-    print(describe(state, faults=[], tainted=[]))
+    reach = find_reach(stack_file)
+    state = close_gate(reach)
+    print(describe(state))
     note(CLOSED_MEANS)
     return 0
 
 
-def _find_warnings(config: KinkyConfig, inner: InnerApi) -> list[str]:
-    """Find what works now and will not for ever."""
+def _check_token(config: KinkyConfig, inner: InnerApi) -> list[Finding]:
+    """Find a token that works now and will not for ever."""
     from kinky.bootstrap.secrets_store import fetch_store_token, is_token_renewal_due
 
     if config.secrets_store.kind != HOST_NAMESPACE:
         return []
     token = fetch_store_token(inner)
-    return [TOKEN_DUE] if token and is_token_renewal_due(token.expires_at, config.secrets_store.token_hours) else []
+    if token is None or not is_token_renewal_due(token.expires_at, config.secrets_store.token_hours):
+        return []
+    return [
+        Finding(
+            code="store.token-due",
+            severity=Severity.WARNING,
+            subject="the store's token",
+            seen="is past half of its life",
+            hint="the next kinky up renews it",
+        )
+    ]
 
 
-def describe(
-    state: GateState,
-    *,
-    faults: list[str],
-    tainted: list[str],
-    store_faults: Sequence[str] = (),
-    warnings: Sequence[str] = (),
-) -> str:
-    """Return the state as text: one line, what is wrong, the evidence as a table."""
+def describe(state: GateState, *, findings: Sequence[Finding] = (), tainted: Sequence[str] = ()) -> str:
+    """Return the state as text: one line, the findings, the evidence as a table."""
     since = f" since {state.since}" if state.since else ""
-    lines = [f"{state.state}{since}: {state.reason}"]
-    lines += [f"CRITICAL: {fault}; kinky gate open makes it again" for fault in faults]
-    lines += [f"CRITICAL: the secrets store: {fault}; {STORE_MEANS}" for fault in store_faults]
-    if state.state == "open" and state.evidence is None:
-        lines.append("CRITICAL: it was opened without evidence; kinky gate open proves the secrets store")
-    lines += [f"WARNING: {warning}" for warning in warnings]
+    lines = [f"{state.state}{since}: {state.reason}", *map(str, findings)]
     lines += [f"nodes that take no workload yet: {', '.join(tainted)}"] if tainted else []
     if state.evidence is not None:
         rows = [("ITEM", "SEEN AT", "WHAT"), *((item.item, item.seen_at, item.what) for item in state.evidence.items)]

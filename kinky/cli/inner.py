@@ -1,24 +1,18 @@
-"""The way to a stack's inner API for commands that act inside, as `up` has left it."""
+"""The way to a stack's cluster for commands, as `up` has left it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from kinky import paths
 from kinky.cli.stack_file import StackFile
-from kinky.errors import KinkyError
 
 if TYPE_CHECKING:
+    from kinky.bootstrap.reach import Reach
     from kinky.bootstrap.stores.store import Store
-    from kinky.kube.access import HostAccess
-    from kinky.kube.inner import InnerApi
-
-FORWARD_WAIT_SECONDS: Final = 10.0
-"""How long a command waits for the forward to come back: less than the patience of a person."""
 
 
-def find_stack_host(stack_file: StackFile) -> HostAccess:
-    """Return the access to the stack's host, after a check that `up` made the cluster there.
+def find_reach(stack_file: StackFile) -> Reach:
+    """Return the way to the stack's cluster, after a check that `up` made the cluster on this host.
 
     Raises:
         KinkyError: It is another host, or its cluster belongs to another stack.
@@ -29,32 +23,8 @@ def find_stack_host(stack_file: StackFile) -> HostAccess:
     return recognise(find_host(stack_file.config), stack_file.stack)
 
 
-def find_inner(stack_file: StackFile, *, wait_seconds: float = FORWARD_WAIT_SECONDS) -> tuple[HostAccess, str]:
-    """Return the host's access and the inner API's URL, with the way to it open.
-
-    Args:
-        wait_seconds: How long to wait for that; 0 for who can wait for a control plane that is away.
-    """
-    from kinky.bootstrap.credential import KUBECONFIG_FILE
-    from kinky.bootstrap.forward import ensure_recorded_forward
-    from kinky.kube.kubeconfig import read_server
-
-    path = paths.stack_dir(stack_file.cluster) / KUBECONFIG_FILE
-    if not path.is_file():
-        raise KinkyError(
-            f'stack "{stack_file.stack}": no kubeconfig yet: {path}', hint=f"kinky up --stack {stack_file.stack}"
-        )
-    access = find_stack_host(stack_file)
-    ensure_recorded_forward(stack_file.cluster, wait_seconds=wait_seconds)
-    return access, read_server(path)
-
-
-def find_store(stack_file: StackFile, access: HostAccess) -> Store:
-    """Return the stack's secrets store; the way to the inner API is opened only when the store asks for it."""
-    from kinky.bootstrap.credential import connect_inner
+def find_store(stack_file: StackFile, reach: Reach) -> Store:
+    """Return the stack's secrets store; it asks the inner API only when it needs that."""
     from kinky.bootstrap.stores.opening import describe_store, open_store
 
-    def open_inner() -> InnerApi:
-        return connect_inner(access, stack_file.cluster, find_inner(stack_file)[1])
-
-    return open_store(describe_store(stack_file.config), access, stack_file.cluster, inner=open_inner)
+    return open_store(describe_store(stack_file.config), reach)

@@ -8,7 +8,7 @@ from typing import Final
 
 from kinky import paths
 from kinky.cli import options
-from kinky.cli.inner import find_inner
+from kinky.cli.inner import find_reach
 from kinky.cli.stack_file import read_stack_file
 from kinky.errors import KinkyError
 from kinky.given_paths import resolve_given
@@ -37,15 +37,14 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_load(arguments: argparse.Namespace) -> int:
     """Load each archive into each node."""
-    from kinky.bootstrap.credential import KUBECONFIG_FILE, connect_inner
+    from kinky.bootstrap.credential import KUBECONFIG_FILE
     from kinky.bootstrap.image_load import Loading, load_images
     from kinky.embedded import toolchain
 
     for archive in arguments.archive:
         _check_archive(archive)
     stack_file = read_stack_file(arguments.stack)
-    access, server = find_inner(stack_file)
-    inner = connect_inner(access, stack_file.cluster, server)
+    inner = find_reach(stack_file).inner()
     there = sorted(inner.fetch_nodes())
     unknown = sorted(set(arguments.node or ()) - set(there))
     if unknown:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from kinky.border import run_main
-
-EXIT_USAGE: Final = 2
+from kinky.findings import EXIT_USAGE
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NoReturn
+
+from kinky.findings import EXIT_USAGE
 
 DEFAULT_STACK: Final = "dev"
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose exit code for wrong usage is none that a finding has."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and message to standard error, and exit."""
+        self.print_usage(sys.stderr)
+        self.exit(EXIT_USAGE, f"{self.prog}: error: {message}\n")
+
+
 def command_parser(command: str, *, description: str) -> argparse.ArgumentParser:
     """Return the empty parser of `kinky <command>`."""
-    return argparse.ArgumentParser(prog=f"kinky {command}", description=description, allow_abbrev=False)
+    return Parser(prog=f"kinky {command}", description=description, allow_abbrev=False)
 
 
 def add_stack(parser: argparse.ArgumentParser) -> None:

@@ -4,44 +4,38 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 from kinky.cli import options
-from kinky.cli.inner import find_inner
+from kinky.cli.inner import find_reach
 from kinky.cli.stack_file import read_stack_file
 from kinky.progress import note
-
-if TYPE_CHECKING:
-    from kinky.bootstrap.rotation.site import Site
-    from kinky.bootstrap.rotation.status import ItemStatus
-
-HELPS: Final = {
-    "store-credential": "a new token for External Secrets; the old one is ended; restarts nothing",
-    "worker-certificates": "new kubelet certificates; restarts every worker, one at a time",
-    "encryption-key": "a new key for Secrets in the inner etcd; restarts every control plane three times",
-    "service-account-key": "a new key for tokens of ServiceAccounts; restarts every control plane twice, later once",
-    "ca": "new certificate authorities; restarts every control plane three times and every worker twice",
-}
+from kinky.rotation import items
+from kinky.rotation.items import ITEMS
+from kinky.rotation.site import KeySite, build_site
+from kinky.rotation.status import ItemStatus, fetch_status
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
     """Return the parser of `kinky rotate`."""
     parser = options.command_parser(
-        command, description="New keys for a living cluster. What was cut off goes on when it is called again."
+        command,
+        description="New keys for a living cluster. A rotation that was cut off continues at the next call.",
     )
     actions = parser.add_subparsers(required=True, metavar="ITEM", dest="item")
-    for item, text in HELPS.items():
-        sub = actions.add_parser(item, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
+    for item in ITEMS.values():
+        text = item.summary
+        sub = actions.add_parser(item.name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
         options.add_stack(sub)
         sub.add_argument(
             "--dry-run", action="store_true", help="print the sub-steps and what would restart; touch nothing"
         )
-        if item == "service-account-key":
+        if item.can_drop_now:
             sub.add_argument(
                 "--drop-now", action="store_true", help="drop the old key although tokens of it may still be in use"
             )
         options.set_run(sub, run_rotate)
-    text = "print age and fingerprint of each key, and whether a rotation is half done"
+    text = "print age and fingerprint of each key, and whether a rotation is in progress"
     status = actions.add_parser("status", help=text, description=f"{text.capitalize()}.", allow_abbrev=False)
     options.add_stack(status)
     options.add_json(status)
@@ -51,20 +45,16 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_rotate(arguments: argparse.Namespace) -> int:
     """Rotate one item, or tell what that would do."""
-    from kinky.bootstrap.rotation import items
-
-    item, site = str(arguments.item), _find_site(arguments)
+    item, site = ITEMS[arguments.item], _find_site(arguments)
     if arguments.dry_run:
         print("\n".join(items.describe(site, item)))
     elif items.rotate(site, item):
-        note(f"{item} of {site.cluster} is rotated; kinky rotate status --stack {arguments.stack} shows what there is")
+        note(f"{item.name} of {site.cluster} is rotated; kinky rotate status --stack {arguments.stack} shows the keys")
     return 0
 
 
 def run_status(arguments: argparse.Namespace) -> int:
     """Print what there is to rotate; reading it changes nothing."""
-    from kinky.bootstrap.rotation.status import fetch_status
-
     found = fetch_status(_find_site(arguments))
     if arguments.json:
         print(options.to_json([build_row(status) for status in found]))
@@ -87,7 +77,7 @@ def build_row(status: ItemStatus) -> dict[str, Any]:
             for key in status.keys
         ],
         "unknown": status.unknown or None,
-        "halfDone": progress.is_half_done,
+        "inProgress": progress.is_started,
         "startedAt": progress.started_at or None,
         "step": progress.step or None,
         "waitsUntil": progress.waits_until or None,
@@ -122,23 +112,12 @@ def _describe_progress(status: ItemStatus) -> str:
     progress = status.progress
     if progress.waits_until:
         return f"waits until {progress.waits_until} with sub-step {progress.step}"
-    if progress.is_half_done:
-        return f"half done since {progress.started_at}, at sub-step {progress.step or 'none'}"
+    if progress.is_started:
+        return f"in progress since {progress.started_at}, at sub-step {progress.step or 'none'}"
     return f"last finished {progress.finished_at}" if progress.finished_at else "never rotated"
 
 
-def _find_site(arguments: argparse.Namespace) -> Site:
+def _find_site(arguments: argparse.Namespace) -> KeySite:
     """Find the cluster of a stack; raises KinkyError before anything is touched."""
-    from kinky.bootstrap.rotation.site import Site
-    from kinky.kube.host import HostApi
-
     stack_file = read_stack_file(arguments.stack)
-    # A control plane may be away while its rotation is half done: who needs the forward waits for it.
-    access, server = find_inner(stack_file, wait_seconds=0)
-    return Site(
-        config=stack_file.config,
-        access=access,
-        server=server,
-        host=HostApi.connect(access),
-        drop_now=getattr(arguments, "drop_now", False),
-    )
+    return build_site(stack_file.config, find_reach(stack_file), drop_now=getattr(arguments, "drop_now", False))

@@ -62,18 +62,17 @@ def run_scan(arguments: argparse.Namespace) -> int:
 
 def scan_stack(stack: str, extra: list[Path]) -> Report:
     """Look for all secrets of the stack in everything that is at hand; raises KinkyError when the host is not."""
-    from kinky.cli.inner import find_stack_host
+    from kinky.cli.inner import find_reach
     from kinky.cli.stack_file import read_stack_file
-    from kinky.kube.host import HostApi
 
     for path in extra:
         if not path.exists():
             raise KinkyError(f"no such file or folder: {path}", hint="name what is there, or nothing")
     stack_file = read_stack_file(stack)
-    access = find_stack_host(stack_file)
-    api = HostApi.connect(access)
+    reach = find_reach(stack_file)
+    api = reach.host()
     with phase("reading the secrets to look for"):
-        secrets, unknown = read_secrets(stack_file, access)
+        secrets, unknown = read_secrets(stack_file, reach)
         is_own = build_own(
             api, stack_file.cluster, embedded=stack_file.embedded, passphrase=find_passphrase(stack_file)
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kinky import paths
-from kinky.cli.inner import find_inner, find_store
+from kinky.cli.inner import find_store
 from kinky.cli.passphrase import FILE, VALUE
 from kinky.cli.stack_file import StackFile
 from kinky.config.store_kinds import HOST_NAMESPACE
@@ -18,17 +18,15 @@ from kinky.scan.known import know, read_host_secrets, read_local
 from kinky.scan.secret import KnownSecret, SecretClass
 
 if TYPE_CHECKING:
-    from kinky.kube.access import HostAccess
+    from kinky.bootstrap.reach import Reach
 
 Found = tuple[SecretClass, str, bytes]
 
 
-def read_secrets(stack_file: StackFile, access: HostAccess) -> tuple[list[KnownSecret], list[str]]:
+def read_secrets(stack_file: StackFile, reach: Reach) -> tuple[list[KnownSecret], list[str]]:
     """Read every secret of a stack and its operator, and tell what could not be read and why."""
-    from kinky.kube.host import HostApi
-
-    of_store, unknown = read_of_store(stack_file, access)
-    return [*read_host_secrets(HostApi.connect(access)), *of_store, *read_local()], unknown
+    of_store, unknown = read_of_store(stack_file, reach)
+    return [*read_host_secrets(reach.host()), *of_store, *read_local()], unknown
 
 
 def find_passphrase(stack_file: StackFile) -> Path | None:
@@ -39,33 +37,30 @@ def find_passphrase(stack_file: StackFile) -> Path | None:
     return resolve_given(named) if named else paths.passphrase_file() if stack_file.embedded else None
 
 
-def read_of_store(stack_file: StackFile, access: HostAccess) -> tuple[list[KnownSecret], list[str]]:
+def read_of_store(stack_file: StackFile, reach: Reach) -> tuple[list[KnownSecret], list[str]]:
     """Read what of the store is not in the host's namespace, and tell what could not be read and why.
 
     A store of Secrets there has its token inside; the values of any other store are on its server, or inside.
     """
-    what, read = "the values of the store", _read_values
-    if stack_file.config.secrets_store.kind == HOST_NAMESPACE:
-        what, read = "the token that reads the store", _read_token
+    has_token = stack_file.config.secrets_store.kind == HOST_NAMESPACE
+    what = "the token that reads the store" if has_token else "the values of the store"
     try:
-        return know(read(stack_file, access)), []
+        return know(_read_token(reach) if has_token else _read_values(stack_file, reach)), []
     except KinkyError as error:
         return [], [f"{what}, because it cannot be read: {error.message}"]
 
 
-def _read_token(stack_file: StackFile, access: HostAccess) -> Iterator[Found]:
+def _read_token(reach: Reach) -> Iterator[Found]:
     from kinky import names
-    from kinky.bootstrap.credential import connect_inner
     from kinky.bootstrap.secrets_store import TOKEN_PLACE, TOKEN_SECRET
 
-    inner = connect_inner(access, stack_file.cluster, find_inner(stack_file)[1])
-    held = inner.fetch_secret_data(TOKEN_SECRET, namespace=names.NAMESPACE_KINKY) or {}
+    held = reach.inner().fetch_secret_data(TOKEN_SECRET, namespace=names.NAMESPACE_KINKY) or {}
     if "token" in held:
         yield SecretClass.STORE_TOKEN, f"inner {TOKEN_PLACE}/token", held["token"]
 
 
-def _read_values(stack_file: StackFile, access: HostAccess) -> Iterator[Found]:
-    store = find_store(stack_file, access)
+def _read_values(stack_file: StackFile, reach: Reach) -> Iterator[Found]:
+    store = find_store(stack_file, reach)
     for value in store.fetch_all():
         for key, content in (store.read(value.name) or {}).items():
             yield SecretClass.AWAY_VALUE, f"{value.place}/{key}", content

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DEFAULT_KEY: Final = "value"
 
 
-class DiscreetParser(argparse.ArgumentParser):
+class DiscreetParser(options.Parser):
     """A parser that does not repeat an argument which it does not know: it may be a value."""
 
     def error(self, message: str) -> NoReturn:
@@ -154,6 +154,6 @@ def _add_name(parser: argparse.ArgumentParser) -> None:
 
 def _open_store(stack_file: StackFile) -> Store:
     """Open the store of a stack whose cluster is there."""
-    from kinky.cli.inner import find_stack_host, find_store
+    from kinky.cli.inner import find_reach, find_store
 
-    return find_store(stack_file, find_stack_host(stack_file))
+    return find_store(stack_file, find_reach(stack_file))

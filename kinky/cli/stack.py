@@ -85,8 +85,8 @@ def run_destroy(arguments: argparse.Namespace) -> int:
 
 def destroy(stack_file: StackFile) -> None:
     """Destroy a stack if it exists; raises KinkyError before anything is touched when its host is another one."""
+    from kinky.bootstrap.reach import Reach
     from kinky.cli.stack_engine import open_engine
-    from kinky.kube.host import HostApi
 
     engine = open_engine(stack_file)
     if not engine.exists():
@@ -95,7 +95,7 @@ def destroy(stack_file: StackFile) -> None:
     made = engine.find_made()
     if made is not None:
         # Plain `pulumi destroy` checks too, but for a half-made stack only after its first deletions.
-        HostApi.connect(made).require_host()
+        Reach(made).host().require_host()
     with phase(f"stack {stack_file.stack}: pulumi destroy"):
         engine.destroy()
 
@@ -133,10 +133,10 @@ def _as_lines(outputs: dict[str, Any]) -> str:
 def _tell_pending(stack_file: StackFile) -> None:
     """List the nodes that still run with an older declaration; a host that fails now does not undo the `up`."""
     from kinky.bootstrap.pending import describe_pending
-    from kinky.cli.inner import find_stack_host
+    from kinky.cli.inner import find_reach
 
     try:
-        lines = describe_pending(find_stack_host(stack_file))
+        lines = describe_pending(find_reach(stack_file).host())
     except KinkyError as error:
         lines = [f"cannot tell whether a node waits for a restart: {error.message}"]
     for line in lines:

@@ -16,14 +16,13 @@ from typing import Any, ClassVar, Generic, TypeVar, cast, get_args
 import pulumi
 from pulumi import dynamic
 
-from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.stores.opening import open_store
 from kinky.bootstrap.stores.store import Store
 from kinky.border import border
 from kinky.components.properties import Mark, Properties, describe, find_hints, find_marked, later, parse
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
-from kinky.kube.host import HostApi
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +30,11 @@ class StepInputs:
     """What each step is given: the host and the cluster. Nothing secret, since Pulumi's state holds it."""
 
     access: HostAccess
+
+    @property
+    def reach(self) -> Reach:
+        """The way to the cluster; without a URL of the inner API."""
+        return Reach(self.access, "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +45,9 @@ class InnerInputs(StepInputs):
     """URL of the inner API."""
 
     @property
-    def inner(self) -> tuple[HostAccess, str, str]:
-        """How the inner cluster is reached: the host's access, the cluster's name and the URL of its API."""
-        return self.access, self.access.cluster, self.server
+    def reach(self) -> Reach:
+        """The way to the cluster, to its inner API too."""
+        return Reach(self.access, self.server)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +59,7 @@ class StoreInputs(InnerInputs):
 
     def open_store(self) -> Store:
         """Open the store; the inner API is opened only when the store asks for it."""
-        return open_store(self.store, self.access, self.access.cluster, inner=lambda: connect_inner(*self.inner))
+        return open_store(self.store, self.reach)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,13 +93,13 @@ class Step(dynamic.ResourceProvider, Generic[In, Out]):
         """Tell whether the step must run again although no input changed."""
         return False
 
-    def _require_host(self, access: HostAccess, *, is_made: bool) -> None:
+    def _require_host(self, reach: Reach, *, is_made: bool) -> None:
         """Make sure, before anything is written or deleted, that this is the cluster's host.
 
         Args:
             is_made: Whether the step has run, and what it made is deleted now.
         """
-        HostApi.connect(access).require_host()
+        reach.host().require_host()
 
     def configure(self, req: dynamic.ConfigureRequest) -> None:
         """Keep the traceback of an expected failure off the screen: its text says everything."""
@@ -116,21 +120,21 @@ class Step(dynamic.ResourceProvider, Generic[In, Out]):
         """Run the step for the first time."""
         with self._border("create", props):
             inputs = self._read_inputs(props)
-            self._require_host(inputs.access, is_made=False)
+            self._require_host(inputs.reach, is_made=False)
             return dynamic.CreateResult(self._place(props), self._tell(props, self._run(inputs, None)))
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.UpdateResult:
         """Run the step again."""
         with self._border("update", _news):
             inputs = self._read_inputs(_news)
-            self._require_host(inputs.access, is_made=False)
+            self._require_host(inputs.reach, is_made=False)
             return dynamic.UpdateResult(self._tell(_news, self._run(inputs, self._read_outputs(_olds))))
 
     def delete(self, _id: str, _props: Properties) -> None:
         """Undo the step."""
         with self._border("delete", _props):
             inputs = self._read_inputs(_props)
-            self._require_host(inputs.access, is_made=True)
+            self._require_host(inputs.reach, is_made=True)
             self._undo(inputs, self._read_outputs(_props))
 
     def _read_inputs(self, properties: Properties) -> In:

@@ -1,5 +1,7 @@
 """`HostApi`: what KinKy reads and writes on the host cluster, in one namespace."""
 
+from dataclasses import replace
+
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import JsonObject, open_host
@@ -22,6 +24,10 @@ class HostApi(OwnedObjects):
     def connect(cls, access: HostAccess) -> "HostApi":
         """Open the API; raises HostError when the kubeconfig cannot be used. Sends nothing yet."""
         return cls(open_host(access), access)
+
+    def without_identity(self) -> "HostApi":
+        """Return the same API for a cluster whose record does not hold its identity yet."""
+        return HostApi(self._connection, replace(self.access, cluster_id=""))
 
     def fetch_version(self) -> str:
         """Fetch the Kubernetes version of the host."""

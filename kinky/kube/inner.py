@@ -71,6 +71,27 @@ class InnerApi(ObjectApi):
         )
         return reply.status, str(reply.parse().get("message", ""))
 
+    def evict(self, name: str, *, namespace: str, uid: str) -> str:
+        """Ask for the eviction of a pod; return why it is refused for now, or empty when it ends or is gone.
+
+        Raises:
+            ApiError: The API refuses for another reason than a PodDisruptionBudget.
+        """
+        reply = self._connection.call(
+            "POST",
+            resources.PODS.build_path(namespace, name, "eviction"),
+            what=f"evict pod {namespace}/{name}",
+            body={
+                "apiVersion": resources.EVICTIONS.api_version,
+                "kind": resources.EVICTIONS.kind,
+                "metadata": {"name": name, "namespace": namespace},
+                # A newer pod of that name, such as a StatefulSet's, stays.
+                "deleteOptions": {"preconditions": {"uid": uid}},
+            },
+            allowed=(404, 409, 429),
+        )
+        return str(reply.parse().get("message") or "not now") if reply.status == 429 else ""
+
     def fetch_token_keys(self) -> set[str]:
         """Fetch the ids of the keys whose tokens the API server that answers accepts."""
         reply = self._connection.call("GET", "/openid/v1/jwks", what="get the public keys of tokens")

@@ -36,7 +36,7 @@ class OwnedObjects(ObjectApi):
         """Act for the cluster that the access names."""
         super().__init__(connection)
         self.namespace = access.namespace
-        self._access = access
+        self.access = access
         self._is_proved = False
 
     def fetch_host_uid(self) -> str:
@@ -60,10 +60,10 @@ class OwnedObjects(ObjectApi):
         record = self.fetch(resources.CONFIG_MAPS, self._record, namespace=self.namespace)
         if record is not None:
             self._compare_record(record, is_host_known=known)
-        elif self._access.cluster_id and not known:
+        elif self.access.cluster_id and not known:
             raise HostError(
                 f"{self.target} ({self.server}): namespace {self.namespace} holds no record of inner cluster"
-                f" {self._access.cluster}; nothing was touched",
+                f" {self.access.cluster}; nothing was touched",
                 details=["your account is not allowed to read the host's identity, so the record must identify it"],
                 hint=FORGET_HINT,
             )
@@ -103,25 +103,25 @@ class OwnedObjects(ObjectApi):
 
     @property
     def _record(self) -> str:
-        return names.cluster_record(self._access.cluster)
+        return names.cluster_record(self.access.cluster)
 
     def _fetch_own(self, resource: Resource, name: str, namespace: str | None) -> JsonObject | None:
         """Fetch an object that may be changed; raises ForeignObjectError for any other."""
         self.require_host()
         present = self.fetch(resource, name, namespace=namespace)
         if present is not None:
-            check_own(resource, present, self._access.cluster)
+            check_own(resource, present, self.access.cluster)
         return present
 
     def _compare_host(self) -> bool:
         """Compare the host's identity; False when it is not known, or cannot be read."""
-        wanted = self._access.host_uid
+        wanted = self.access.host_uid
         if not wanted:
             return False
         seen = self._fetch_namespace_uid() if wanted.startswith(BY_NAMESPACE) else self._fetch_system_uid()
         if seen and seen != wanted:
             raise HostError(
-                f"{self.target} ({self.server}) is not the host of inner cluster {self._access.cluster};"
+                f"{self.target} ({self.server}) is not the host of inner cluster {self.access.cluster};"
                 " nothing was touched",
                 details=[f"identity of the cluster's host: {wanted}", f"identity of this host: {seen}"],
                 hint=FORGET_HINT,
@@ -133,11 +133,11 @@ class OwnedObjects(ObjectApi):
 
         A damaged record may have lost it. On the cluster's own host that must not keep anybody from a destroy.
         """
-        wanted, data = self._access.cluster_id, record.get("data") or {}
+        wanted, data = self.access.cluster_id, record.get("data") or {}
         seen = data.get(CLUSTER_ID_KEY)
         if wanted and seen != wanted and (seen or not is_host_known):
             raise HostError(
-                f"{self.target}: namespace {self.namespace} holds another inner cluster {self._access.cluster};"
+                f"{self.target}: namespace {self.namespace} holds another inner cluster {self.access.cluster};"
                 " nothing was touched",
                 details=[f"its record says that {describe_maker(data)}"],
                 hint="choose the right host or namespace; docs/troubleshooting.md describes how to take a cluster over",

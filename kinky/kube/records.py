@@ -216,6 +216,8 @@ class NodeStatus:
     ready_since: str
     boot_id: str
     control_plane: bool
+    cordoned: bool = False
+    """Whether no new pod may come."""
 
     @classmethod
     def parse(cls, body: JsonObject) -> "NodeStatus":
@@ -235,6 +237,7 @@ class NodeStatus:
             ready_since=str(condition.get("lastTransitionTime", "")) if ready else "",
             boot_id=str(info.get("bootID", "")),
             control_plane="node-role.kubernetes.io/control-plane" in labels,
+            cordoned=bool((body.get("spec") or {}).get("unschedulable")),
         )
 
 

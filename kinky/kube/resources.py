@@ -51,6 +51,7 @@ CLUSTER_ROLES = Resource("ClusterRole", "rbac.authorization.k8s.io", "v1", "clus
 CONFIG_MAPS = Resource("ConfigMap", "", "v1", "configmaps")
 DAEMON_SETS = Resource("DaemonSet", "apps", "v1", "daemonsets")
 ENDPOINT_SLICES = Resource("EndpointSlice", "discovery.k8s.io", "v1", "endpointslices")
+EVICTIONS = Resource("Eviction", "policy", "v1", "evictions")
 EVENTS = Resource("Event", "", "v1", "events")
 JOBS = Resource("Job", "batch", "v1", "jobs")
 LIMIT_RANGES = Resource("LimitRange", "", "v1", "limitranges")

@@ -22,7 +22,7 @@ def list_host_names(cfg: KinkyConfig) -> frozenset[ObjectName]:
     bodies += [] if source.is_inside() else source.build_source(cfg)
     found = {(str(body["kind"]), str(body["metadata"]["name"])) for body in bodies}
     found |= {("VirtualMachine", node.name) for node in build_nodes(cfg)}
-    found |= {("ConfigMap", names.rotation_record(cluster)), ("Secret", names.pki_secret(cluster))}
+    found |= {("ConfigMap", names.operations_record(cluster)), ("Secret", names.pki_secret(cluster))}
     if source.has_token():
         secrets = (*store_secret_names(cfg), names.store_decoy(cluster))
         found |= {("Secret", name) for name in secrets}

@@ -11,6 +11,7 @@ import pytest
 
 from kinky import names
 from kinky.bootstrap import record
+from kinky.bootstrap.reach import Reach
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
@@ -26,15 +27,18 @@ STACK = "organization/kinky/dev"
 class Cluster:
     """One cluster as the code sees it: its host, and its inner API, which is the same server."""
 
-    access: HostAccess
-    host: HostApi
+    reach: Reach
     inner: InnerApi
-    url: str
 
     @property
-    def reach(self) -> tuple[HostAccess, str, str]:
-        """The arguments with which the live steps call."""
-        return self.access, server.CLUSTER, self.url
+    def access(self) -> HostAccess:
+        """How the host is reached."""
+        return self.reach.access
+
+    @property
+    def host(self) -> HostApi:
+        """The host's API."""
+        return self.reach.host()
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +59,8 @@ def cluster(api: server.Server) -> Cluster:
     first = HostApi.connect(found)
     access = replace(found, host_uid=first.fetch_host_uid(), cluster_id=uuid.uuid4().hex)
     inner.create(resources.NAMESPACES, {"metadata": {"name": access.namespace}})
-    record.ensure_record(access, STACK, {"controlPlane.replicas": 1})
-    host = HostApi.connect(access)
+    reach = Reach(access, api.url)
+    record.ensure_record(reach.host(), STACK, {"controlPlane.replicas": 1})
     keys = build_secret(names.pki_secret(server.CLUSTER), api.files, labels=names.cluster_labels(server.CLUSTER))
-    host.create(resources.SECRETS, keys, namespace=access.namespace)
-    return Cluster(access, host, inner, api.url)
+    reach.host().create(resources.SECRETS, keys, namespace=access.namespace)
+    return Cluster(reach, inner)

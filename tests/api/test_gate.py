@@ -23,7 +23,7 @@ SECONDS = 30.0
 @pytest.fixture
 def closed(cluster: Cluster) -> Iterator[Cluster]:
     """A cluster with a closed gate; what stays after the test is a gate that is closed."""
-    gate.raise_wall(*cluster.reach, limit_seconds=SECONDS)
+    gate.raise_wall(cluster.reach, limit_seconds=SECONDS)
     yield cluster
     cluster.inner.delete(resources.ROLE_BINDINGS, names.GATE, namespace=names.NAMESPACE_KINKY)
     cluster.inner.delete(resources.CONFIG_MAPS, names.GATE, namespace=names.NAMESPACE_KINKY)
@@ -41,7 +41,7 @@ def create_pod(cluster: Cluster, namespace: str, **spec: Any) -> None:
 
 def grant(cluster: Cluster) -> None:
     cluster.inner.apply(resources.ROLE_BINDINGS, build_grant(), namespace=names.NAMESPACE_KINKY)
-    gate.wait_obeyed(cluster.inner, "dev", OPEN, limit_seconds=SECONDS)
+    gate.wait_obeyed(cluster.reach, OPEN, limit_seconds=SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,12 @@ def test_the_right_opens_and_its_loss_closes(closed: Cluster) -> None:
     grant(closed)
     create_pod(closed, closed.access.namespace)
     closed.inner.delete(resources.ROLE_BINDINGS, names.GATE, namespace=names.NAMESPACE_KINKY)
-    gate.wait_obeyed(closed.inner, "dev", CLOSED, limit_seconds=SECONDS)
+    gate.wait_obeyed(closed.reach, CLOSED, limit_seconds=SECONDS)
 
 
 def test_what_the_api_fills_in_is_no_fault_of_the_wall(closed: Cluster) -> None:
-    assert wall.fetch_faults(closed.inner) == []
-    assert not drift.has_broken_wall(*closed.reach)
+    assert wall.check_wall(closed.inner) == []
+    assert not drift.has_broken_wall(closed.reach)
 
 
 def test_a_part_that_was_deleted_or_changed_is_drift_and_is_mended(closed: Cluster) -> None:
@@ -90,18 +90,18 @@ def test_a_part_that_was_deleted_or_changed_is_drift_and_is_mended(closed: Clust
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
     weaker = {"spec": {"matchConstraints": {"excludeResourceRules": [rule]}}}
     closed.inner.patch(resources.ADMISSION_POLICIES, names.GATE, weaker)
-    faults = wall.fetch_faults(closed.inner)
-    assert any("excludeResourceRules" in fault for fault in faults)
-    assert f"ValidatingAdmissionPolicyBinding {names.GATE} is not there" in faults
-    assert drift.has_broken_wall(*closed.reach)
-    gate.raise_wall(*closed.reach, limit_seconds=SECONDS)
-    assert wall.fetch_faults(closed.inner) == []
+    found = {each.subject: each.seen for each in wall.check_wall(closed.inner)}
+    assert any("excludeResourceRules" in subject for subject in found)
+    assert found[f"ValidatingAdmissionPolicyBinding {names.GATE}"] == "is not there"
+    assert drift.has_broken_wall(closed.reach)
+    gate.raise_wall(closed.reach, limit_seconds=SECONDS)
+    assert wall.check_wall(closed.inner) == []
     with pytest.raises(ApiError, match=MESSAGE):
         create_pod(closed, closed.access.namespace)
 
 
 def test_a_gate_that_is_open_without_a_record_is_looked_at_again(closed: Cluster) -> None:
-    assert drift.holds_workloads_back(*closed.reach)
+    assert drift.holds_workloads_back(closed.reach)
     grant(closed)
     assert gate.fetch_state(closed.inner).reason == "the record says closed"
     with pytest.raises(HostError, match="without evidence"):
@@ -110,8 +110,8 @@ def test_a_gate_that_is_open_without_a_record_is_looked_at_again(closed: Cluster
 
 def test_a_gate_that_was_closed_by_hand_stays_closed(closed: Cluster) -> None:
     grant(closed)
-    state = gate.close_gate(*closed.reach)
+    state = gate.close_gate(closed.reach)
     assert (state.state, state.reason) == (CLOSED, gate.CLOSED_BY_HAND)
-    assert not drift.holds_workloads_back(*closed.reach)
+    assert not drift.holds_workloads_back(closed.reach)
     with pytest.raises(ApiError, match=MESSAGE):
         create_pod(closed, closed.access.namespace)

@@ -98,14 +98,14 @@ def test_rights_are_asked_verb_by_verb(cluster: Cluster) -> None:
 def test_the_record_is_written_compared_and_removed(cluster: Cluster) -> None:
     bundle = b"-----BEGIN CERTIFICATE-----\n"
     settings = {"controlPlane.memoryMib": 4096}
-    record.note_applied(cluster.access, settings, release="v1.36", cluster_uid="uid", bundle=bundle)
+    record.note_applied(cluster.host, settings, release="v1.36", cluster_uid="uid", bundle=bundle)
     found = record.fetch_record(HostApi.connect(cluster.access), "dev")
     assert found is not None
     assert (found.stack, found.cluster_uid, found.ca_certificates) == (STACK, "uid", bundle.decode())
     assert (found.release, found.settings) == ("v1.36", settings)
     with pytest.raises(HostError, match="holds another inner cluster dev"):
         HostApi.connect(replace(cluster.access, cluster_id="another")).require_host()
-    record.delete_record(cluster.access)
+    record.delete_record(cluster.host)
     assert record.fetch_record(HostApi.connect(cluster.access), "dev") is None
 
 
@@ -116,5 +116,5 @@ def test_a_damaged_record_is_named_and_a_destroy_goes_on(cluster: Cluster) -> No
     with pytest.raises(RecordError, match=f"ConfigMap {where}/{name}, cannot be read"):
         record.fetch_record(api, "dev")
     api.require_host()
-    record.delete_record(cluster.access)
+    record.delete_record(cluster.host)
     assert api.fetch_here(resources.CONFIG_MAPS, name) is None

@@ -58,16 +58,16 @@ def review(cluster: Cluster, token: str) -> str:
 
 
 def test_the_store_s_token_is_issued_once_and_ends_with_its_anchor(store: Cluster) -> None:
-    made = secrets_store.ensure_store_token(*store.reach, hours=2)
-    assert secrets_store.ensure_store_token(*store.reach, hours=2) == made
+    made = secrets_store.ensure_store_token(store.reach, hours=2)
+    assert secrets_store.ensure_store_token(store.reach, hours=2) == made
     token = fetch_token(store)
     assert review(store, token) == f"system:serviceaccount:{store.access.namespace}:{READER}"
     expires = evidence.parse_expiry(token.encode())
     assert expires is not None
     assert expires - datetime.now(UTC) < timedelta(hours=2, minutes=1)
-    assert not drift.has_ended_token(*store.reach)
+    assert not drift.has_ended_token(store.reach)
 
-    secrets_store.issue_store_token(store.access, "dev", store.inner, hours=2)
+    secrets_store.issue_store_token(store.reach, hours=2)
     assert secrets_store.revoke_older_tokens(store.host, store.inner, "dev") == 1
     # An API server remembers a token that it has accepted for ten seconds.
     wait_until(
@@ -80,15 +80,15 @@ def test_the_store_s_token_is_issued_once_and_ends_with_its_anchor(store: Cluste
 
 
 def test_a_token_whose_anchor_was_deleted_is_drift(store: Cluster) -> None:
-    secrets_store.ensure_store_token(*store.reach, hours=2)
+    secrets_store.ensure_store_token(store.reach, hours=2)
     selector = f"{names.LABEL_STORE_ANCHOR}=true"
     for body in store.host.fetch_all_here(resources.SECRETS, selector=selector):
         store.host.delete(resources.SECRETS, body["metadata"]["name"], namespace=store.access.namespace)
-    assert drift.has_ended_token(*store.reach)
+    assert drift.has_ended_token(store.reach)
 
 
 def test_a_credential_is_signed_by_the_ca_of_the_key_secret(cluster: Cluster) -> None:
-    inner = credential.connect_inner(*cluster.reach)
+    inner = cluster.reach.inner()
     assert inner.fetch_user() == f"kinky:{credential.describe_operator()}"
     assert inner.fetch_version() == default_release().kubernetes_version
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kinky import paths
+from kinky.bootstrap.reach import Reach
 from kinky.cli.scan import scan_sources
 from kinky.cli.scan_secrets import read_secrets
 from kinky.program import find_host
@@ -39,7 +40,7 @@ def keep_figures(person: Person, report: dict[str, Any]) -> None:
 
 def read_all(person: Person) -> list[KnownSecret]:
     """Return all secrets that the stack has now."""
-    secrets, unknown = read_secrets(person.stack, find_host(person.stack.config))
+    secrets, unknown = read_secrets(person.stack, Reach(find_host(person.stack.config)))
     assert not unknown
     return secrets
 

@@ -6,19 +6,11 @@ import json
 from typing import Any
 
 from kinky import names
+from kinky.rotation.items import ITEMS
 from tests.e2e.person import Person, wait_for
 
 ROTATION_SECONDS = 1800.0
 """Three rounds over up to three control planes, each of which takes half a minute on a quiet machine."""
-KILLED_IN = {
-    "store-credential": ("prove", "prove-alone"),
-    "worker-certificates": ("replace/",),
-    "encryption-key": ("known/", "writes/", "dropped/"),
-    # The rounds before the drop; what is called without `--drop-now` would then wait for a year.
-    "service-account-key": ("published/", "signing/", "pods/"),
-    "ca": ("trusted/", "sign-boot/", "signing/", "dropped/", "trust-boot/"),
-}
-"""How the names of the sub-steps begin in which a rotation is killed, in their order."""
 
 
 def check_rotation(person: Person, item: str, *options: str) -> None:
@@ -28,7 +20,7 @@ def check_rotation(person: Person, item: str, *options: str) -> None:
         options: What the last call is given besides, which runs to the end.
     """
     before = fetch_keys(person, item)
-    for reached in KILLED_IN[item]:
+    for reached in ITEMS[item].rounds:
         rotate_killed(person, item, reached)
     rotate(person, item, *options)
     after = fetch_keys(person, item)
@@ -41,7 +33,7 @@ def check_encryption_key(person: Person) -> None:
     item = "encryption-key"
     (before,) = fetch_keys(person, item).values()
     secrets = read_secrets(person)
-    rounds = KILLED_IN[item]
+    rounds = ITEMS[item].rounds
     for reached in rounds:
         rotate_killed(person, item, reached)
         keys = fetch_keys(person, item)
@@ -55,10 +47,10 @@ def check_encryption_key(person: Person) -> None:
 
 
 def rotate(person: Person, item: str, *options: str) -> None:
-    """Rotate a key to the end, and look that nothing is half done."""
+    """Rotate a key to the end, and look that nothing is in progress."""
     person.kinky("rotate", item, "--stack", person.stack.stack, *options, limit_seconds=ROTATION_SECONDS)
     status = fetch_status(person, item)
-    assert status["finishedAt"] and not status["halfDone"]
+    assert status["finishedAt"] and not status["inProgress"]
 
 
 def rotate_killed(person: Person, item: str, reached: str) -> None:
@@ -85,9 +77,9 @@ def fetch_keys(person: Person, item: str) -> dict[str, str]:
 
 def fetch_step(person: Person, item: str) -> str:
     """Return the sub-step that the record on the host names; empty before the first one."""
-    record = names.rotation_record(person.stack.cluster)
+    record = names.operations_record(person.stack.cluster)
     body = json.loads(person.host("get", "configmap", record, "--output", "json"))
-    return str(json.loads(body["data"].get(item, "{}")).get("step", ""))
+    return str(json.loads(body["data"].get(ITEMS[item].operation.key, "{}")).get("step", ""))
 
 
 def read_secrets(person: Person) -> dict[str, str]:

@@ -55,7 +55,7 @@ class LeakingStep(Step[LeakingInputs, NoOutputs]):
                 raise HostError("host cluster: ours") from error
         raise ValueError("Invalid header value b'Bearer {SECRET}\\\\n'")
 
-    def _require_host(self, access, *, is_made):
+    def _require_host(self, reach, *, is_made):
         pass
 
     def _undo(self, inputs, outputs):

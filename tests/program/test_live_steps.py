@@ -226,7 +226,8 @@ def test_the_kubeconfig_text_is_what_the_file_holds(monkeypatch: pytest.MonkeyPa
     )
     outs = forming.OutsideReadyStep().create(describe(inputs)).outs or {}
     assert outs["kubeconfig_text"] == "{}"
-    assert calls.made[0][1][:4] == (ACCESS, "dev", inputs.control_planes, inputs.publish)
+    assert calls.made[0][1][1:3] == (inputs.control_planes, inputs.publish)
+    assert calls.made[0][1][0].access == ACCESS
 
 
 VAULT = StoreInputs(

@@ -105,20 +105,31 @@ class FakeConnection:
             if path in self.objects:
                 return _status(409)
             self.objects[path] = body | {"metadata": {"uid": f"uid-{len(self.calls)}"} | body["metadata"]}
+            self._count_version(path)
             return _reply(201, self.objects[path])
         if method == "GET" and path not in self.objects and _is_collection(path):
             return _reply(200, {"items": self._select(path, str(query.get("labelSelector", "")))})
         if path not in self.objects:
             return _status(404)
-        if method in ("PUT", "PATCH") and _changes_immutable(self.objects[path], body):
-            return _status(422)
-        if method == "PUT":
-            self.objects[path] = body
-        if method == "PATCH":
-            self.objects[path] = _merge(self.objects[path], body)
+        if method in ("PUT", "PATCH"):
+            return self._change_object(path, body, merged=method == "PATCH")
         if method == "DELETE":
             return _reply(200, self.objects.pop(path))
         return _reply(200, self.objects[path])
+
+    def _change_object(self, path: str, body: JsonObject, *, merged: bool) -> Reply:
+        if _changes_immutable(self.objects[path], body):
+            return _status(422)
+        if _is_outdated(self.objects[path], body):
+            return _status(409)
+        self.objects[path] = _merge(self.objects[path], body) if merged else body
+        self._count_version(path)
+        return _reply(200, self.objects[path])
+
+    def _count_version(self, path: str) -> None:
+        """Give a changed ConfigMap its next version; no test needs that of another kind."""
+        if "/configmaps/" in path:
+            self.objects[path]["metadata"]["resourceVersion"] = str(len(self.calls))
 
     def _select(self, path: str, selector: str) -> list[JsonObject]:
         plural = path.rpartition("/")[2]
@@ -136,6 +147,11 @@ def _is_collection(path: str) -> bool:
     """Tell a collection's path by its end, which is the plural of a kind."""
     kinds = [kind for kind in vars(resources).values() if isinstance(kind, resources.Resource)]
     return path.rpartition("/")[2] in {kind.plural for kind in kinds} | {"servicecidrs"}
+
+
+def _is_outdated(present: JsonObject, body: JsonObject) -> bool:
+    sent = body.get("metadata", {}).get("resourceVersion")
+    return sent is not None and sent != present["metadata"].get("resourceVersion", sent)
 
 
 def _changes_immutable(present: JsonObject, body: JsonObject) -> bool:

@@ -14,13 +14,13 @@ import pytest
 
 from kinky.bootstrap.certificates import build_fingerprint, fetch_not_after, split_certificates
 from kinky.bootstrap.keys import AUTHORITIES
-from kinky.bootstrap.rotation import authority_proof
-from kinky.bootstrap.rotation.published_authorities import EXTENSION_CONFIG_MAP, EXTENSION_FILES
-from kinky.bootstrap.rotation.renewed_pods import ROOT_CONFIG_MAP
 from kinky.kube.access import InnerAccess
 from kinky.kube.connection import ApiError, JsonObject, Reply
 from kinky.kube.inner import InnerApi
+from kinky.operations.renewal import ROOT_CONFIG_MAP
 from kinky.retry import Pending
+from kinky.rotation import authority_proof
+from kinky.rotation.published_authorities import EXTENSION_CONFIG_MAP, EXTENSION_FILES
 from tests.unit.fake_cluster import NODES, PKI, VMS, FakeCluster
 from tests.unit.fake_party import Party, read_name, sign, verifies
 from tests.unit.fake_pods import SYSTEM, add_pod
@@ -160,8 +160,8 @@ class Authorities:
     def dial(self, trusted: bytes, client: bytes) -> InnerApi:
         return InnerApi(Dialled(self, trusted, client))  # type: ignore[arg-type]
 
-    def dial_operator(self, *_arguments: object) -> InnerApi:
-        """Connect as `connect_inner` does: with what the host holds now."""
+    def dial_operator(self) -> InnerApi:
+        """Connect as `Reach.inner` does: with what the host holds now."""
         files = decode(self.cluster.host, PKI)
         return self.dial(files["ca.crt"], sign(files["ca.crt"], files["ca.key"]))
 
@@ -240,7 +240,7 @@ def watch_authorities(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(cluster, "boot", boot_too)
     cluster.host.after, cluster.inner.after = host_changed_too, inner_changed_too
-    monkeypatch.setattr("kinky.bootstrap.rotation.site.connect_inner", made.dial_operator)
+    cluster.dial = made.dial_operator
     monkeypatch.setattr("kinky.kube.inner.open_inner", lambda access: _dial_access(made, access))
     monkeypatch.setattr(authority_proof, "look_through", made.look_through)
     monkeypatch.setattr(authority_proof, "check_served", made.check_served)

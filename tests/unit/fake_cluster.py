@@ -18,8 +18,7 @@ import pytest
 from kinky import names
 from kinky.bootstrap import keys, node_credentials
 from kinky.bootstrap.certificates import build_fingerprint
-from kinky.bootstrap.rotation import items
-from kinky.bootstrap.rotation.site import Site
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.store_proof import EvidenceItem, StoreRecord
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
@@ -28,7 +27,10 @@ from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError, JsonObject, Reply
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
+from kinky.operations.site import Site
 from kinky.retry import Pending
+from kinky.rotation import items
+from kinky.rotation.site import KeySite, build_site
 from tests.unit.cluster_records import record_data
 from tests.unit.fake_api import answer_node
 from tests.unit.fake_server import Server, build_kid, count, read_key_names, read_public
@@ -41,7 +43,7 @@ VMS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachines"
 VMIS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachineinstances"
 NODES = "/api/v1/nodes"
 PKI = f"{SECRETS}/dev-pki"
-RECORD = "/api/v1/namespaces/ns/configmaps/dev-rotation"
+RECORD = "/api/v1/namespaces/ns/configmaps/dev-operations"
 
 
 class FakeCluster:
@@ -69,39 +71,44 @@ class FakeCluster:
         self._numbers = itertools.count(1)
         self.operator: Operator | None = None
         self.drop_now = False
+        # Checking the cached credential at each question would take most of the tests' time.
+        self.dial: Callable[[], InnerApi] = lambda: InnerApi(self.inner)  # type: ignore[arg-type]
         self.unready: set[str] = set()
         """Control planes whose API server says that it is not ready."""
         self.asked = ""
         """The control plane that a window is open to."""
 
     @property
-    def site(self) -> Site:
-        host = HostApi.connect(ACCESS)
-        return Site(
-            config=self.config,
-            access=ACCESS,
-            server="https://x",
-            host=host,
-            drop_now=self.drop_now,
-        )
+    def reach(self) -> Reach:
+        """A new process's way to the cluster."""
+        made = Reach(ACCESS, "https://x")
+        made.inner = self.dial  # type: ignore[method-assign]
+        return made
+
+    @property
+    def site(self) -> KeySite:
+        return build_site(self.config, self.reach, drop_now=self.drop_now)
 
     def ask(self, _site: Site, node: str, question: Callable[[InnerApi], str | Pending]) -> str | Pending:
         """Ask the API server of one node, as through a window."""
         self.asked = node
         try:
-            return question(self.site.open_inner())
+            return question(self.site.reach.inner())
         finally:
             self.asked = ""
 
     def rotate(self, item: str) -> bool:
-        return items.rotate(self.site, item)
+        finished = items.rotate(self.site, items.ITEMS[item])
+        nodes = {path: body for path, body in self.inner.objects.items() if path.startswith(f"{NODES}/")}
+        assert not [path for path, body in nodes.items() if body["spec"].get("unschedulable")]
+        return finished
 
     def plan(self, item: str) -> list[str]:
-        return items.describe(self.site, item)
+        return items.describe(self.site, items.ITEMS[item])
 
     def progress(self) -> dict[str, Any]:
         data = self.host.objects.get(RECORD, {}).get("data") or {}
-        return {item: json.loads(text) for item, text in data.items()}
+        return {key.removeprefix("rotate."): json.loads(text) for key, text in data.items()}
 
     def kill_at(self, number: int, run: Callable[[], object]) -> bool:
         """Kill the program before this call; False when it ended before."""
@@ -133,9 +140,11 @@ class FakeCluster:
             metadata={"uid": f"vmi-{number}", "labels": names.cluster_labels("dev")},
             status={"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
         )
+        # The Node outlives the instance, and whoever cordoned it has to let pods in again.
+        spec = self.inner.objects.get(f"{NODES}/{node}", {}).get("spec", {})
         answer_node(self.inner, node, ready=True, address="10.96.0.2", labels={})
         self.inner.objects[f"{NODES}/{node}"]["status"]["nodeInfo"] = {"bootID": f"boot-{number}"}
-        self.inner.objects[f"{NODES}/{node}"]["spec"] = {}
+        self.inner.objects[f"{NODES}/{node}"]["spec"] = spec
         if "control-plane" in node:
             files = decode(self.host, PKI)
             self.servers[node] = Server(
@@ -231,14 +240,12 @@ def start_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, planes: in
     made = FakeCluster(planes=planes, workers=workers)
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: made.host)
     monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: made.inner)
-    # Checking the cached credential at each question would take most of the tests' time.
-    monkeypatch.setattr("kinky.bootstrap.rotation.site.connect_inner", lambda *_arguments: InnerApi(made.inner))  # type: ignore[arg-type]
-    monkeypatch.setattr("kinky.bootstrap.rotation.replacement.ask_control_plane", made.ask)
+    monkeypatch.setattr("kinky.operations.replacement.ask_control_plane", made.ask)
     monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
     made.operator = start_operator(made.host, made.inner, monkeypatch)
     monkeypatch.setattr("time.sleep", made.sleep)
-    keys.ensure_cluster_keys(ACCESS, "dev")
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     labels = {"kinky.dev/cluster": "dev", "app.kubernetes.io/managed-by": "kinky"}
     made.host.add(
         "/api/v1/namespaces/ns/configmaps",
@@ -250,7 +257,7 @@ def start_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, planes: in
         volumes = []
         if "control-plane" not in name:
             made.host.add("/api/v1/namespaces/ns/services", name, spec={"clusterIP": "10.96.0.2"})
-            record = node_credentials.ensure_node_credentials(ACCESS, "dev", name, "10.96.0.2")
+            record = node_credentials.ensure_node_credentials(HostApi.connect(ACCESS), "dev", name, "10.96.0.2")
             volumes = [{"name": "credentials", "secret": {"secretName": record.secret_name}}]
         spec = {"template": {"spec": {"volumes": volumes}}}
         made.host.add(VMS, name, metadata={"labels": labels}, spec=spec, status={"printableStatus": "Running"})

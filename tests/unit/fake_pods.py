@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from kinky.bootstrap.rotation.renewed_pods import ROOT_CONFIG_MAP
+from kinky.operations.renewal import ROOT_CONFIG_MAP
 from tests.unit.fake_cluster import FakeCluster
 
 SYSTEM = "/api/v1/namespaces/kube-system"

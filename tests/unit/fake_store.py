@@ -13,6 +13,7 @@ from kinky.config.load import load_config
 from kinky.kube.access import HostAccess
 from kinky.manifests.secrets_store import build_probes
 from tests.unit.fake_api import FakeConnection
+from tests.unit.fake_reach import ForgetfulReach
 
 SECRETS = "/api/v1/namespaces/ns/secrets"
 INNER_SECRETS = "/api/v1/namespaces/kinky-system/secrets"
@@ -20,7 +21,7 @@ STORES = "/apis/external-secrets.io/v1/clustersecretstores"
 CANARIES = "/apis/external-secrets.io/v1/namespaces/kinky-system/externalsecrets"
 CONFIG = load_config({"cluster": {"name": "dev"}, "host": {"embedded": True}}, source="test")
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
-STORE = HostNamespaceStore(ACCESS, "dev", token_hours=24)
+STORE = HostNamespaceStore(ForgetfulReach(ACCESS), token_hours=24)
 PROOF = ProofSpec(store="kinky", source=STORE, probes=build_probes(CONFIG))
 
 

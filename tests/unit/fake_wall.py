@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from kinky.bootstrap import gate, keys, wall
+from kinky.bootstrap.reach import Reach
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import JsonObject, Reply
+from kinky.kube.host import HostApi
 from kinky.manifests.gate import build_gate
 from tests.unit.fake_api import FakeConnection, answer_node
 from tests.unit.fake_store import PROOF, Operator, start_operator
@@ -47,7 +49,7 @@ class Wall:
 def start_walled(host: FakeConnection, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> Operator:
     """Make a store that works, a host that holds the keys, and a worker that takes nothing yet."""
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
-    keys.ensure_cluster_keys(ACCESS, "dev")
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     made = start_operator(host, wall.inner, monkeypatch)
     add_worker(wall.inner, "dev-worker-0", [OTHER_TAINT, TAINT])
     return made
@@ -67,11 +69,11 @@ def add_worker(inner: FakeConnection, name: str, taints: list[dict[str, str]]) -
 
 
 def raise_wall() -> gate.GateState:
-    return gate.raise_wall(ACCESS, "dev", SERVER, limit_seconds=30)
+    return gate.raise_wall(Reach(ACCESS, SERVER), limit_seconds=30)
 
 
 def open_gate(*, by_hand: bool = False) -> gate.GateState:
-    return gate.open_gate(ACCESS, "dev", SERVER, PROOF, limit_seconds=30, by_hand=by_hand)
+    return gate.open_gate(Reach(ACCESS, SERVER), PROOF, limit_seconds=30, by_hand=by_hand)
 
 
 def taints(inner: FakeConnection, node: str = "dev-worker-0") -> Any:

@@ -11,6 +11,7 @@ from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
@@ -72,10 +73,10 @@ def add_kubevirt(host: FakeConnection, *, emulates: bool, phase: str = "Deployed
 def refuse(config: KinkyConfig, **arguments: Any) -> str:
     """Return the text of the error with which fit refuses the host."""
     with pytest.raises(HostError) as caught:
-        fit.check_fit(config, ACCESS, **({"stack": "me"} | arguments))
+        fit.check_fit(config, HostApi.connect(ACCESS), **({"stack": "me"} | arguments))
     return str(caught.value)
 
 
 def fits(config: KinkyConfig) -> tuple[str, ...]:
     """Return the warnings of a host that fits."""
-    return fit.check_fit(config, ACCESS, stack="me").warnings
+    return fit.check_fit(config, HostApi.connect(ACCESS), stack="me").warnings

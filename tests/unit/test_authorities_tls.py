@@ -19,8 +19,8 @@ from kinky import paths
 from kinky.bootstrap import authorities, keys
 from kinky.bootstrap.certificates import LeafRequest, Pair, is_issued_by, make_leaf, split_certificates
 from kinky.bootstrap.node_credentials import make_node_files
-from kinky.bootstrap.rotation.authority_proof import check_served
 from kinky.retry import Pending
+from kinky.rotation.authority_proof import check_served
 
 PHASES = ("before", "trusted", "signing", "dropped")
 NAME = "api.dev.kinky.internal"

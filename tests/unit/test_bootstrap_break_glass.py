@@ -16,6 +16,7 @@ from kinky.bootstrap import break_glass, certificates, credential, keys, orphans
 from kinky.cli import main
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
@@ -29,9 +30,9 @@ def cluster(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnec
     """A host with the keys of cluster dev, and this machine with its kubeconfig."""
     monkeypatch.setattr(program, "find_host", lambda _config: ACCESS)
     host.answer("POST", REVIEWS, {"status": {"userInfo": {"username": "alice@example.com"}}}, status=201)
-    record.ensure_record(ACCESS, "organization/kinky/dev", {})
-    keys.ensure_cluster_keys(ACCESS, "dev")
-    credential.write_inner_kubeconfig(ACCESS, "dev", SERVER, kinky_command="/venv/bin/kinky")
+    record.ensure_record(HostApi.connect(ACCESS), "organization/kinky/dev", {})
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
+    credential.write_inner_kubeconfig(HostApi.connect(ACCESS), "dev", SERVER, kinky_command="/venv/bin/kinky")
     return host
 
 
@@ -87,7 +88,7 @@ def test_the_host_remembers_who_when_why_and_which(
         "fingerprint": certificates.build_fingerprint(certificate),
         "notAfter": certificates.format_time(certificates.fetch_not_after(certificate)),
     }
-    assert f"ConfigMap/{body['metadata']['name']}" in orphans.delete_orphans(ACCESS)
+    assert f"ConfigMap/{body['metadata']['name']}" in orphans.delete_orphans(HostApi.connect(ACCESS))
     for path in (tmp_path / "state").rglob("*"):
         assert path.is_dir() or "client-key-data" not in path.read_text()
 
@@ -110,13 +111,13 @@ def test_no_record_no_certificate(cluster: FakeConnection, capsys: pytest.Captur
 def test_whoever_may_not_read_the_authority_gets_none(cluster: FakeConnection) -> None:
     del cluster.objects["/api/v1/namespaces/ns/secrets/dev-pki"]
     with pytest.raises(HostError, match="Secret dev-pki is not there in namespace ns"):
-        break_glass.make_break_glass(ACCESS, "dev", {}, hours=1, reason="x")
+        break_glass.make_break_glass(HostApi.connect(ACCESS), "dev", {}, hours=1, reason="x")
     assert not [path for path in cluster.objects if "break-glass" in path]
 
 
 def test_the_record_never_shows_the_key_in_a_repr(cluster: FakeConnection, tmp_path: Path) -> None:
     ordinary = json.loads((tmp_path / "state/clusters/dev/kubeconfig.yaml").read_text())
-    made = break_glass.make_break_glass(ACCESS, "dev", ordinary, hours=1, reason="x")
+    made = break_glass.make_break_glass(HostApi.connect(ACCESS), "dev", ordinary, hours=1, reason="x")
     assert "client-key-data" in made.kubeconfig
     assert "client" not in repr(made)
 

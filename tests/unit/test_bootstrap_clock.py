@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from kinky.bootstrap import break_glass, clock, credential, keys, node_credentials
+from kinky.bootstrap.reach import Reach
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
@@ -14,17 +15,19 @@ from tests.unit.fake_api import FakeConnection
 ACCESS = HostAccess(kubeconfig="/k", context="lab", namespace="ns", cluster="dev")
 HINT = "hint: set the clock that is wrong: timedatectl set-ntp true"
 SIGNERS: dict[str, Callable[[], object]] = {
-    "kubectl's credential": lambda: credential.fetch_exec_credential(ACCESS, "dev"),
-    "every look at the inner API": lambda: credential.connect_inner(ACCESS, "dev", "https://x"),
-    "a worker's certificates": lambda: node_credentials.ensure_node_credentials(ACCESS, "dev", "dev-w-0", "10.1.0.9"),
-    "break-glass": lambda: break_glass.make_break_glass(ACCESS, "dev", {}, hours=1, reason="a test"),
+    "kubectl's credential": lambda: credential.fetch_exec_credential(Reach(ACCESS).host, "dev"),
+    "every look at the inner API": lambda: Reach(ACCESS, "https://x").inner(),
+    "a worker's certificates": lambda: node_credentials.ensure_node_credentials(
+        HostApi.connect(ACCESS), "dev", "dev-w-0", "10.1.0.9"
+    ),
+    "break-glass": lambda: break_glass.make_break_glass(HostApi.connect(ACCESS), "dev", {}, hours=1, reason="a test"),
 }
 
 
 @pytest.mark.parametrize("signer", SIGNERS)
 @pytest.mark.parametrize(("minutes", "told"), [(10, "10 min ahead of"), (-10, "10 min behind")])
 def test_nothing_is_signed_by_a_wrong_clock(host: FakeConnection, signer: str, minutes: int, told: str) -> None:
-    keys.ensure_cluster_keys(ACCESS, "dev")
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     host.clock_ahead = timedelta(minutes=minutes)
     before = dict(host.objects)
     with pytest.raises(HostError) as caught:

@@ -21,7 +21,7 @@ def test_vms_log_no_more_and_keep_all_else(host: FakeConnection) -> None:
             metadata={"labels": names.cluster_labels("dev")},
             spec={"template": {"spec": {"domain": {"devices": devices}, "hostname": node}}},
         )
-    stop_console_logs(ACCESS, ["a", "b"])
+    stop_console_logs(HostApi.connect(ACCESS), ["a", "b"])
     found = {name: host.objects[f"{VMS}/{name}"]["spec"]["template"]["spec"] for name in ("a", "b", "c")}
     for node in ("a", "b"):
         devices = {"rng": {}, "disks": [{"name": "root"}], "logSerialConsole": False}

@@ -6,6 +6,7 @@ from kinky.bootstrap import exposure
 from kinky.errors import HostError, WaitError
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError
+from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeClock, FakeConnection, answer_node
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
@@ -14,7 +15,7 @@ SERVICE = "/api/v1/namespaces/ns/services"
 
 def publish(mode: str, node_port: int | None = None) -> str:
     spec = exposure.PublishSpec(mode=mode, node_port=node_port)
-    return exposure.ensure_published(ACCESS, "dev", spec, limit_seconds=5)
+    return exposure.ensure_published(HostApi.connect(ACCESS), "dev", spec, limit_seconds=5)
 
 
 def test_load_balancer_waits_for_its_address(host: FakeConnection, clock: FakeClock) -> None:

@@ -9,14 +9,15 @@ import pytest
 
 from kinky import retry
 from kinky.bootstrap import checks, diagnose, exposure, forming, requirements, vm_states
+from kinky.bootstrap.reach import Reach
 from kinky.errors import HostError, InterruptedWaitError, WaitError
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError
 from kinky.kube.host import HostApi
-from kinky.kube.inner import InnerApi
 from kinky.progress import phase
 from kinky.retry import Pending
 from tests.unit.fake_api import FakeClock, FakeConnection, answer_node
+from tests.unit.fake_reach import FakeReach
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 VMS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachines"
@@ -192,7 +193,7 @@ def test_a_failed_stage_is_fatal_when_it_lasts(host: FakeConnection, clock: Fake
 def test_nodes_ready(host: FakeConnection, clock: FakeClock) -> None:
     inner = FakeConnection()
     check = checks.NodesCheck(
-        HostApi.connect(ACCESS), InnerApi(inner), {"a": "10.0.0.1", "b": "10.0.0.2"}, limit_seconds=LIMIT, clock=clock
+        FakeReach(ACCESS, inner), {"a": "10.0.0.1", "b": "10.0.0.2"}, limit_seconds=LIMIT, clock=clock
     )
     answer_node(inner, "a", ready=True, address="10.0.0.1", labels={})
     assert check.check_registered() == Pending("not registered: b")
@@ -205,9 +206,7 @@ def test_nodes_ready(host: FakeConnection, clock: FakeClock) -> None:
 
 def test_a_node_under_another_address_is_refused(host: FakeConnection, clock: FakeClock) -> None:
     inner = FakeConnection()
-    check = checks.NodesCheck(
-        HostApi.connect(ACCESS), InnerApi(inner), {"a": "10.0.0.1"}, limit_seconds=LIMIT, clock=clock
-    )
+    check = checks.NodesCheck(FakeReach(ACCESS, inner), {"a": "10.0.0.1"}, limit_seconds=LIMIT, clock=clock)
     answer_node(inner, "a", ready=True, address="10.0.2.2", labels={})
     check.check_registered()
     clock.now = LASTING
@@ -220,7 +219,7 @@ def test_whole_proof_from_vms_to_an_authenticated_200(
 ) -> None:
     from kinky.bootstrap import keys
 
-    keys.ensure_cluster_keys(ACCESS, "dev")
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     add_vm(host, "dev-control-plane-0", "Running")
     add_console(host, "dev-control-plane-0", "kinky: stage kubelet 33\n")
     inner = FakeConnection(target='inner cluster "dev"')
@@ -240,8 +239,7 @@ def test_whole_proof_from_vms_to_an_authenticated_200(
 
     monkeypatch.setattr("time.sleep", becoming_ready)
     record = forming.prove_outside(
-        ACCESS,
-        "dev",
+        Reach(ACCESS, ""),
         ["dev-control-plane-0"],
         exposure.PublishSpec(mode="forward"),
         kinky_command="/venv/bin/kinky",

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from kinky.bootstrap import gate
+from kinky.bootstrap.reach import Reach
 from kinky.cli.gate import describe
 from kinky.errors import HostError, WaitError
+from kinky.findings import Finding, Severity
 from kinky.kube import resources
 from kinky.kube.connection import Reply
 from kinky.kube.inner import InnerApi
@@ -179,7 +181,7 @@ def test_s12_owners_that_were_denied_are_nudged(operator: Operator, inner: FakeC
 def test_what_a_person_closed_only_a_person_opens(operator: Operator, inner: FakeConnection) -> None:
     raise_wall()
     open_gate()
-    closed = gate.close_gate(ACCESS, "dev", SERVER)
+    closed = gate.close_gate(Reach(ACCESS, SERVER))
     assert (closed.state, closed.reason) == ("closed", "closed by hand")
     assert raise_wall() == closed
     with pytest.raises(HostError, match="the gate was closed by hand at") as caught:
@@ -191,13 +193,13 @@ def test_what_a_person_closed_only_a_person_opens(operator: Operator, inner: Fak
 def test_the_state_as_a_person_reads_it(operator: Operator, inner: FakeConnection) -> None:
     raise_wall()
     state = open_gate()
-    text = describe(state, faults=["Policy x is not there"], tainted=["dev-worker-1"], store_faults=["token is gone"])
+    found = Finding(code="x", severity=Severity.CRITICAL, subject="Policy x", seen="is not there", hint="a step")
+    text = describe(state, findings=[found], tainted=["dev-worker-1"])
     first, *rest = text.splitlines()
     assert first.startswith("open since ") and first.endswith(": the secrets store is proved")
-    assert rest[0].startswith("CRITICAL: Policy x is not there")
-    assert rest[1] == "CRITICAL: the secrets store: token is gone; pods go on with what was read before"
-    assert rest[2] == "nodes that take no workload yet: dev-worker-1"
-    assert [line.split()[0] for line in rest[4:]] == ["G1", "G2", "G3", "G4", "G5", "G6", "G7"]
+    assert rest[0] == "CRITICAL: Policy x is not there; a step"
+    assert rest[1] == "nodes that take no workload yet: dev-worker-1"
+    assert [line.split()[0] for line in rest[3:]] == ["G1", "G2", "G3", "G4", "G5", "G6", "G7"]
 
 
 def test_the_proof_leaves_nothing_inside(operator: Operator, inner: FakeConnection) -> None:

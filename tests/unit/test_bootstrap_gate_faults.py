@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from kinky.bootstrap import gate, wall
+from kinky.bootstrap.reach import Reach
 from kinky.cli.gate import describe
 from kinky.errors import WaitError
 from kinky.kube.connection import JsonObject
@@ -38,7 +39,9 @@ def test_s16_a_lost_right_closes_and_is_given_again_on_evidence_only(operator: O
     api = InnerApi(inner)  # type: ignore[arg-type]
     lost = gate.fetch_state(api)
     assert (lost.state, lost.reason) == ("closed", "the record says open")
-    assert wall.fetch_faults(api) == ["RoleBinding kinky-gate is not there, which opens the gate"]
+    assert list(map(str, wall.check_wall(api))) == [
+        "CRITICAL: RoleBinding kinky-gate is not there, which opens the gate; kinky gate open makes it again"
+    ]
     operator.limit = operator.copies
     with pytest.raises(WaitError, match="G2: "):
         open_gate(by_hand=True)
@@ -56,7 +59,9 @@ def test_s16_a_lost_record_is_told_and_written_again_on_evidence_only(
     api = InnerApi(inner)  # type: ignore[arg-type]
     assert gate.fetch_state(api).reason == "ConfigMap kinky-system/kinky-gate is not there"
     assert not gate.fetch_state(api).is_latched
-    assert wall.fetch_faults(api) == ["ConfigMap kinky-gate is not there"]
+    assert list(map(str, wall.check_wall(api))) == [
+        "CRITICAL: ConfigMap kinky-gate is not there; kinky gate open makes it again"
+    ]
     operator.limit = operator.copies
     with pytest.raises(WaitError, match="G2: "):
         open_gate(by_hand=True)
@@ -69,9 +74,8 @@ def test_a_policy_that_was_deleted_is_made_again(operator: Operator, inner: Fake
     raise_wall()
     open_gate()
     del inner.objects[POLICY]
-    assert wall.fetch_faults(InnerApi(inner)) == [  # type: ignore[arg-type]
-        "ValidatingAdmissionPolicy kinky-gate is not there"
-    ]
+    (found,) = wall.check_wall(InnerApi(inner))  # type: ignore[arg-type]
+    assert found.sentence == "ValidatingAdmissionPolicy kinky-gate is not there"
     open_gate(by_hand=True)
     assert POLICY in inner.objects
 
@@ -80,41 +84,41 @@ EDITS: dict[str, tuple[str, Callable[[JsonObject], object], str]] = {
     "only audited": (
         BINDING,
         lambda body: body["spec"].update(validationActions=["Audit"]),
-        'ValidatingAdmissionPolicyBinding kinky-gate: spec.validationActions[0] is "Audit", declared is "Deny"',
+        'ValidatingAdmissionPolicyBinding kinky-gate, spec.validationActions[0] is "Audit", declared is "Deny"',
     ),
     "audited too": (
         BINDING,
         lambda body: body["spec"]["validationActions"].append("Audit"),
-        "ValidatingAdmissionPolicyBinding kinky-gate: spec.validationActions is "
+        "ValidatingAdmissionPolicyBinding kinky-gate, spec.validationActions is "
         '["Deny", "Audit"], declared is ["Deny"]',
     ),
     "for some namespaces only": (
         BINDING,
         lambda body: body["spec"].update(matchResources={"namespaceSelector": {"matchLabels": {"a": "b"}}}),
-        "ValidatingAdmissionPolicyBinding kinky-gate: spec.matchResources is "
+        "ValidatingAdmissionPolicyBinding kinky-gate, spec.matchResources is "
         '{"namespaceSelector": {"matchLabels": {"a": "b"}}}, declared is nothing',
     ),
     "errors are passed": (
         POLICY,
         lambda body: body["spec"].update(failurePolicy="Ignore"),
-        'ValidatingAdmissionPolicy kinky-gate: spec.failurePolicy is "Ignore", declared is "Fail"',
+        'ValidatingAdmissionPolicy kinky-gate, spec.failurePolicy is "Ignore", declared is "Fail"',
     ),
     "one more namespace is exempt": (
         POLICY,
         lambda body: body["spec"]["matchConstraints"]["namespaceSelector"]["matchExpressions"][0]["values"].append("x"),
-        "ValidatingAdmissionPolicy kinky-gate: spec.matchConstraints.namespaceSelector.matchExpressions[0].values is "
+        "ValidatingAdmissionPolicy kinky-gate, spec.matchConstraints.namespaceSelector.matchExpressions[0].values is "
         '["kube-system", "kinky-system", "x"], declared is ["kube-system", "kinky-system"]',
     ),
     "a condition": (
         POLICY,
         lambda body: body["spec"].update(matchConditions=[{"name": "never", "expression": "false"}]),
-        "ValidatingAdmissionPolicy kinky-gate: spec.matchConditions is "
+        "ValidatingAdmissionPolicy kinky-gate, spec.matchConditions is "
         '[{"name": "never", "expression": "false"}], declared is nothing',
     ),
     "the right to something else": (
         RIGHT,
         lambda body: body["rules"][0].update(verbs=["get"]),
-        'Role kinky-gate: rules[0].verbs[0] is "get", declared is "open"',
+        'Role kinky-gate, rules[0].verbs[0] is "get", declared is "open"',
     ),
 }
 
@@ -129,14 +133,13 @@ def test_a_wall_that_somebody_changed_is_told_and_written_again(
     inner.objects[POLICY]["spec"]["matchConstraints"]["objectSelector"] = {}
     inner.objects[POLICY]["status"] = {"observedGeneration": 1}
     api = InnerApi(inner)  # type: ignore[arg-type]
-    assert wall.fetch_faults(api) == []
+    assert wall.check_wall(api) == []
     change(inner.objects[path])
-    assert wall.fetch_faults(api) == [told]
-    assert f"CRITICAL: {told}; kinky gate open makes it again" in describe(
-        gate.fetch_state(api), faults=wall.fetch_faults(api), tainted=[]
-    )
+    (found,) = wall.check_wall(api)
+    assert found.sentence == told
+    assert f"CRITICAL: {told}; kinky gate open makes it again" in describe(gate.fetch_state(api), findings=[found])
     raise_wall()
-    assert wall.fetch_faults(api) == []
+    assert wall.check_wall(api) == []
 
 
 def test_what_an_apply_cannot_take_away_is_replaced_as_it_was_seen(operator: Operator, inner: FakeConnection) -> None:
@@ -157,7 +160,8 @@ def test_a_state_that_somebody_wrote_is_not_believed(operator: Operator, inner: 
     assert gate.fetch_state(api).state == "closed"
     inner.objects[GRANT] = {"metadata": {"name": "kinky-gate", "namespace": "kinky-system"}}
     assert not gate.fetch_state(api).is_latched
-    assert "CRITICAL: it was opened without evidence" in describe(gate.fetch_state(api), faults=[], tainted=[])
+    found = gate.check_state(gate.fetch_state(api))
+    assert "CRITICAL: the gate was opened without evidence" in describe(gate.fetch_state(api), findings=found)
     operator.limit = 0
     with pytest.raises(WaitError, match="G2: "):
         open_gate()
@@ -167,7 +171,7 @@ def test_a_right_that_somebody_gave_a_closed_gate_has_no_evidence(operator: Oper
     """The evidence of the opening before is no evidence of this one."""
     raise_wall()
     open_gate()
-    gate.close_gate(ACCESS, "dev", SERVER)
+    gate.close_gate(Reach(ACCESS, SERVER))
     assert GRANT not in inner.objects
     inner.objects[GRANT] = {"metadata": {"name": "kinky-gate", "namespace": "kinky-system"}}
     state = gate.fetch_state(InnerApi(inner))  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kinky import paths
 from kinky.bootstrap import certificates, credential, keys, node_credentials, record
+from kinky.bootstrap.reach import Reach
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
@@ -42,7 +43,7 @@ def test_authority_is_one_that_kubeadm_and_tls_stacks_accept() -> None:
 
 
 def test_cluster_keys_are_complete_and_labelled(host: FakeConnection) -> None:
-    record = keys.ensure_cluster_keys(ACCESS, "dev")
+    record = keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     secret = host.objects[f"{SECRETS}/dev-pki"]
     assert record.secret_name == "dev-pki"
     assert set(secret["data"]) == set(keys.FILES)
@@ -55,7 +56,7 @@ def test_cluster_keys_are_complete_and_labelled(host: FakeConnection) -> None:
 
 
 def test_encryption_begins_with_secretbox_and_ends_with_identity(host: FakeConnection) -> None:
-    keys.ensure_cluster_keys(ACCESS, "dev")
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     body = json.loads(stored(host, "dev-pki")["encryption-config.yaml"])
     providers = body["resources"][0]["providers"]
     assert [next(iter(provider)) for provider in providers] == ["secretbox", "identity"]
@@ -63,10 +64,10 @@ def test_encryption_begins_with_secretbox_and_ends_with_identity(host: FakeConne
 
 
 def test_keys_are_made_once(host: FakeConnection) -> None:
-    first = keys.ensure_cluster_keys(ACCESS, "dev")
+    first = keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     before = dict(host.objects)
-    assert keys.ensure_cluster_keys(ACCESS, "dev") == first
-    assert keys.fetch_cluster_keys(ACCESS, "dev") == first
+    assert keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev") == first
+    assert keys.fetch_cluster_keys(HostApi.connect(ACCESS), "dev") == first
     assert host.objects == before
     assert not [call for call in host.calls if call[0] in ("PUT", "PATCH", "DELETE")]
 
@@ -76,11 +77,11 @@ def test_a_race_is_won_by_who_creates_first(host: FakeConnection, monkeypatch: p
 
     def overtaken(cluster: str) -> dict[str, bytes]:
         monkeypatch.setattr(keys, "make_cluster_files", made)
-        keys.ensure_cluster_keys(ACCESS, cluster)
+        keys.ensure_cluster_keys(HostApi.connect(ACCESS), cluster)
         return made(cluster)
 
     monkeypatch.setattr(keys, "make_cluster_files", overtaken)
-    record = keys.ensure_cluster_keys(ACCESS, "dev")
+    record = keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     assert record.fingerprints["ca.crt"] == certificates.build_fingerprint(stored(host, "dev-pki")["ca.crt"])
 
 
@@ -96,14 +97,14 @@ def test_a_secret_that_is_not_ours_is_refused(
 ) -> None:
     before = dict(host.add(SECRETS, "dev-pki", metadata={"labels": labels}, data=data))
     with pytest.raises(HostError, match="cannot be the keys of inner cluster dev") as caught:
-        keys.ensure_cluster_keys(ACCESS, "dev")
+        keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     assert expected in str(caught.value)
     assert host.objects[f"{SECRETS}/dev-pki"] == before
 
 
 def test_records_and_errors_hold_no_private_material(host: FakeConnection) -> None:
-    record = keys.ensure_cluster_keys(ACCESS, "dev")
-    credentials = node_credentials.ensure_node_credentials(ACCESS, "dev", "dev-worker-0", "10.0.0.1")
+    record = keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
+    credentials = node_credentials.ensure_node_credentials(HostApi.connect(ACCESS), "dev", "dev-worker-0", "10.0.0.1")
     told = repr(record) + repr(credentials)
     for name in ("dev-pki", credentials.secret_name):
         for content in stored(host, name).values():
@@ -113,8 +114,8 @@ def test_records_and_errors_hold_no_private_material(host: FakeConnection) -> No
 
 
 def test_worker_certificates_say_who_it_is(host: FakeConnection) -> None:
-    keys.ensure_cluster_keys(ACCESS, "dev")
-    record = node_credentials.ensure_node_credentials(ACCESS, "dev", "dev-big-pool-3", "10.96.0.9")
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
+    record = node_credentials.ensure_node_credentials(HostApi.connect(ACCESS), "dev", "dev-big-pool-3", "10.96.0.9")
     files = stored(host, record.secret_name)
     client = x509.load_pem_x509_certificate(files["kubelet-client.crt"])
     serving = x509.load_pem_x509_certificate(files["kubelet-serving.crt"])
@@ -131,10 +132,12 @@ def test_worker_certificates_say_who_it_is(host: FakeConnection) -> None:
 
 
 def test_worker_secret_is_named_by_what_it_certifies(host: FakeConnection) -> None:
-    keys.ensure_cluster_keys(ACCESS, "dev")
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
 
     def ensure(address: str = "10.0.0.1", generation: int = 1) -> str:
-        record = node_credentials.ensure_node_credentials(ACCESS, "dev", "dev-worker-0", address, generation=generation)
+        record = node_credentials.ensure_node_credentials(
+            HostApi.connect(ACCESS), "dev", "dev-worker-0", address, generation=generation
+        )
         return record.secret_name
 
     assert ensure() == ensure()
@@ -143,7 +146,7 @@ def test_worker_secret_is_named_by_what_it_certifies(host: FakeConnection) -> No
 
 def test_worker_credentials_need_the_cluster_keys(host: FakeConnection) -> None:
     with pytest.raises(HostError, match="Secret dev-pki is not there in namespace ns"):
-        node_credentials.ensure_node_credentials(ACCESS, "dev", "dev-worker-0", "10.0.0.1")
+        node_credentials.ensure_node_credentials(HostApi.connect(ACCESS), "dev", "dev-worker-0", "10.0.0.1")
 
 
 def test_renewal_is_due_at_half_life() -> None:
@@ -153,55 +156,53 @@ def test_renewal_is_due_at_half_life() -> None:
 
 
 def test_delete_is_content_with_nothing_to_delete(host: FakeConnection) -> None:
-    keys.ensure_cluster_keys(ACCESS, "dev")
-    keys.delete_key_secret(ACCESS, "dev-pki")
-    keys.delete_key_secret(ACCESS, "dev-pki")
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
+    keys.delete_key_secret(HostApi.connect(ACCESS), "dev-pki")
+    keys.delete_key_secret(HostApi.connect(ACCESS), "dev-pki")
     assert host.objects == {}
 
 
 def test_the_record_is_the_first_and_its_own_state_alone_can_remove_it(host: FakeConnection) -> None:
     mine, other = replace(ACCESS, cluster_id="mine"), replace(ACCESS, cluster_id="other")
-    record.ensure_record(mine, "organization/kinky/dev", {})
-    record.ensure_record(mine, "organization/kinky/dev", {})
+    record.ensure_record(HostApi.connect(mine), "organization/kinky/dev", {})
+    record.ensure_record(HostApi.connect(mine), "organization/kinky/dev", {})
     with pytest.raises(HostError, match="already holds a cluster dev of another stack: organization/kinky/dev"):
-        record.ensure_record(other, "organization/kinky/dev", {})
+        record.ensure_record(HostApi.connect(other), "organization/kinky/dev", {})
     with pytest.raises(HostError, match="holds another inner cluster dev"):
-        record.delete_record(other)
+        record.delete_record(HostApi.connect(other))
     assert len(host.objects) == 1
-    record.delete_record(mine)
+    record.delete_record(HostApi.connect(mine))
     assert host.objects == {}
 
 
 def test_credential_is_short_and_comes_from_the_cache(host: FakeConnection, tmp_path: Path) -> None:
-    keys.ensure_cluster_keys(ACCESS, "dev")
-    first = json.loads(credential.fetch_exec_credential(ACCESS, "dev"))["status"]
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
+    first = json.loads(credential.fetch_exec_credential(Reach(ACCESS).host, "dev"))["status"]
     leaf = x509.load_pem_x509_certificate(first["clientCertificateData"].encode())
     assert leaf.not_valid_after_utc - datetime.now(UTC) < timedelta(hours=1, seconds=1)
     load_pem_private_key(first["clientKeyData"].encode(), None)
     assert leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value.startswith("kinky:")
     assert certificates.parse_time(first["expirationTimestamp"]) < leaf.not_valid_after_utc
     host.down = True
-    assert json.loads(credential.fetch_exec_credential(ACCESS, "dev"))["status"] == first
+    assert json.loads(credential.fetch_exec_credential(Reach(ACCESS).host, "dev"))["status"] == first
     cached = tmp_path / "state" / "clusters" / "dev" / "credential.pem"
     assert cached.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("spoil", ["readable by others", "about to expire", "another authority", "damaged"])
+@pytest.mark.parametrize("spoil", ["readable by others", "about to expire", "damaged"])
 def test_credential_is_signed_anew(
     host: FakeConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: str
 ) -> None:
-    keys.ensure_cluster_keys(ACCESS, "dev")
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     directory = tmp_path / "state" / "clusters" / "dev"
     if spoil == "about to expire":
         monkeypatch.setattr(credential, "CREDENTIAL_LIFE", timedelta(minutes=4))
-    first = credential.fetch_exec_credential(ACCESS, "dev")
+    first = credential.fetch_exec_credential(Reach(ACCESS).host, "dev")
     if spoil == "readable by others":
         (directory / "credential.pem").chmod(0o644)
-    if spoil == "another authority":
-        (directory / "ca.crt").write_bytes(certificates.make_authority("x").certificate)
     if spoil == "damaged":
         (directory / "credential.pem").write_text("-----BEGIN")
-    assert credential.fetch_exec_credential(ACCESS, "dev") != first
+    assert credential.fetch_exec_credential(Reach(ACCESS).host, "dev") != first
 
 
 def test_the_inner_api_is_asked_with_what_the_host_holds_now(
@@ -210,13 +211,13 @@ def test_the_inner_api_is_asked_with_what_the_host_holds_now(
     """Also on a machine whose own files are from before a rotation that another one has done."""
     monkeypatch.setattr("kinky.kube.inner.open_inner", lambda _access: host)
     directory = tmp_path / "state" / "clusters" / "dev"
-    keys.ensure_cluster_keys(ACCESS, "dev")
-    credential.connect_inner(ACCESS, "dev", "https://x")
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
+    Reach(ACCESS, "https://x").inner()
     first = (directory / "credential.pem").read_bytes()
-    credential.connect_inner(ACCESS, "dev", "https://x")
+    Reach(ACCESS, "https://x").inner()
     assert (directory / "credential.pem").read_bytes() == first
     keys.replace_key_files(HostApi.connect(ACCESS), "dev", lambda _files: keys.make_cluster_files("dev"))
-    credential.connect_inner(ACCESS, "dev", "https://x")
+    Reach(ACCESS, "https://x").inner()
     authority = stored(host, "dev-pki")["ca.crt"]
     assert (directory / "ca.crt").read_bytes() == authority
     assert certificates.is_issued_by((directory / "credential.pem").read_bytes(), authority)
@@ -243,10 +244,12 @@ def test_what_a_killed_kinky_has_left_is_forgotten_too(host: FakeConnection) -> 
 
 
 def test_kubeconfig_names_the_command_and_forgetting_removes_all(host: FakeConnection, tmp_path: Path) -> None:
-    keys.ensure_cluster_keys(ACCESS, "dev")
-    credential.fetch_exec_credential(ACCESS, "dev")
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
+    credential.fetch_exec_credential(Reach(ACCESS).host, "dev")
     path = Path(
-        credential.write_inner_kubeconfig(ACCESS, "dev", "https://127.0.0.1:16443", kinky_command="/venv/bin/kinky")
+        credential.write_inner_kubeconfig(
+            HostApi.connect(ACCESS), "dev", "https://127.0.0.1:16443", kinky_command="/venv/bin/kinky"
+        )
     )
     text = path.read_text()
     served = json.loads(text)["clusters"][0]["cluster"]

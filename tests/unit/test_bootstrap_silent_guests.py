@@ -5,9 +5,9 @@ from kinky.bootstrap import checks
 from kinky.bootstrap.silent_guests import REPLACEMENTS, SILENT_SHARE
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
-from kinky.kube.inner import InnerApi
 from kinky.retry import Pending
 from tests.unit.fake_api import FakeClock, FakeConnection
+from tests.unit.fake_reach import FakeReach
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 VMIS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachineinstances"
@@ -89,9 +89,7 @@ def test_a_guest_without_a_logged_console_is_asked_blindly(host: FakeConnection,
 
 
 def test_a_silent_worker_is_replaced_while_its_node_is_missing(host: FakeConnection, clock: FakeClock) -> None:
-    check = checks.NodesCheck(
-        HostApi.connect(ACCESS), InnerApi(FakeConnection()), {"w": "10.0.0.2"}, limit_seconds=LIMIT, clock=clock
-    )
+    check = checks.NodesCheck(FakeReach(ACCESS, FakeConnection()), {"w": "10.0.0.2"}, limit_seconds=LIMIT, clock=clock)
     boot(host, "w", console="")
     assert check.check_registered() == Pending("not registered: w")
     clock.now = SILENT_SECONDS

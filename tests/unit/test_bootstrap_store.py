@@ -10,10 +10,11 @@ import pytest
 
 from kinky.bootstrap import keys, secrets_store, store_proof, store_values
 from kinky.bootstrap.certificates import format_time
-from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.reach import Reach
 from kinky.errors import HostError, WaitError
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import Reply
+from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_store import (
     CANARIES,
@@ -37,7 +38,7 @@ TOKEN = "eyJ-token-of-the-reader"
 @pytest.fixture
 def host(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
-    keys.ensure_cluster_keys(ACCESS, "dev")
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     host.add("/api/v1/namespaces/ns/serviceaccounts", "dev-store-reader")
     host.add("/api/v1/namespaces/default/services", "kubernetes", spec={"clusterIP": "10.96.0.1"})
     host.add("/api/v1/namespaces/ns/configmaps", "kube-root-ca.crt", data={"ca.crt": "PEM"})
@@ -70,23 +71,25 @@ def test_given_values_replace_each_other(host: FakeConnection) -> None:
 
 
 def test_server_is_what_pods_can_reach(host: FakeConnection) -> None:
-    assert secrets_store.fetch_store_server(ACCESS) == secrets_store.StoreServer("https://10.96.0.1:443", "PEM")
+    assert secrets_store.fetch_store_server(HostApi.connect(ACCESS)) == secrets_store.StoreServer(
+        "https://10.96.0.1:443", "PEM"
+    )
     del host.objects["/api/v1/namespaces/ns/configmaps/kube-root-ca.crt"]
     with pytest.raises(HostError, match=r"ConfigMap ns/kube-root-ca\.crt is not there"):
-        secrets_store.fetch_store_server(ACCESS)
+        secrets_store.fetch_store_server(HostApi.connect(ACCESS))
 
 
 def test_who_may_read_one_namespace_only_has_the_store_use_the_own_url(host: FakeConnection) -> None:
     host.answer("GET", "/api/v1/namespaces/default/services/kubernetes", {"reason": "Forbidden"}, status=403)
-    assert secrets_store.fetch_store_server(ACCESS).url == "https://host.test:6443"
+    assert secrets_store.fetch_store_server(HostApi.connect(ACCESS)).url == "https://host.test:6443"
     for server in ("https://127.0.0.1:16500", "https://[::1]:6443", "https://localhost:6443"):
         host.server = server
         with pytest.raises(HostError, match=r"no right to get Service kubernetes in namespace default, and https://"):
-            secrets_store.fetch_store_server(ACCESS)
+            secrets_store.fetch_store_server(HostApi.connect(ACCESS))
 
 
 def test_token_goes_into_the_inner_cluster_only(host: FakeConnection, inner: FakeConnection) -> None:
-    record = secrets_store.ensure_store_token(ACCESS, "dev", "https://x", hours=24)
+    record = secrets_store.ensure_store_token(Reach(ACCESS, "https://x"), hours=24)
     assert record.secret == "kinky-system/host-store-token"
     assert decode(inner, f"{INNER_SECRETS}/host-store-token") == {"token": TOKEN.encode(), "ca.crt": b"PEM"}
     assert TOKEN not in repr(record)
@@ -95,7 +98,7 @@ def test_token_goes_into_the_inner_cluster_only(host: FakeConnection, inner: Fak
 
 def test_token_is_kept_until_half_life_or_another_reader(host: FakeConnection, inner: FakeConnection) -> None:
     def ensure(hours: int = 24) -> str:
-        return secrets_store.ensure_store_token(ACCESS, "dev", "https://x", hours=hours).expires_at
+        return secrets_store.ensure_store_token(Reach(ACCESS, "https://x"), hours=hours).expires_at
 
     asked = ("POST", "/api/v1/namespaces/ns/serviceaccounts/dev-store-reader/token")
     first = ensure()
@@ -110,7 +113,7 @@ def test_token_is_kept_until_half_life_or_another_reader(host: FakeConnection, i
 def test_reader_that_is_missing(host: FakeConnection, inner: FakeConnection) -> None:
     del host.objects["/api/v1/namespaces/ns/serviceaccounts/dev-store-reader"]
     with pytest.raises(HostError, match="ServiceAccount ns/dev-store-reader is not there"):
-        secrets_store.ensure_store_token(ACCESS, "dev", "https://x", hours=1)
+        secrets_store.ensure_store_token(Reach(ACCESS, "https://x"), hours=1)
 
 
 @pytest.fixture
@@ -119,8 +122,7 @@ def operator(host: FakeConnection, inner: FakeConnection, monkeypatch: pytest.Mo
 
 
 def prove(*, limit_seconds: float = 30) -> store_proof.StoreRecord:
-    inner = connect_inner(ACCESS, "dev", "https://x")
-    return store_proof.prove_store(ACCESS, "dev", inner, PROOF, limit_seconds=limit_seconds)
+    return store_proof.prove_store(Reach(ACCESS, "https://x"), PROOF, limit_seconds=limit_seconds)
 
 
 def test_two_nonces_make_the_trip(operator: Operator, inner: FakeConnection) -> None:

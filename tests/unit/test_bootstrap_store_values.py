@@ -13,12 +13,14 @@ from kinky.config.load import load_config
 from kinky.errors import HostError, KinkyError
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError
+from kinky.kube.host import HostApi
 from kinky.manifests import stores
 from tests.unit.fake_api import FakeConnection
+from tests.unit.fake_reach import ForgetfulReach
 
 CFG = load_config({"cluster": {"name": "dev"}, "host": {"embedded": True, "namespace": "ns"}}, source="test")
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
-STORE = HostNamespaceStore(ACCESS, "dev", token_hours=24)
+STORE = HostNamespaceStore(ForgetfulReach(ACCESS), token_hours=24)
 SECRETS = "/api/v1/namespaces/ns/secrets"
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/ns"
 VALUE = b"correct horse battery staple\n"
@@ -29,7 +31,7 @@ FINGERPRINT = hashlib.sha256(VALUE).hexdigest()[:12]
 def cluster(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
     """A host with cluster dev: its record, its two values, its reader's Role."""
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
-    record.ensure_record(ACCESS, "me", {})
+    record.ensure_record(HostApi.connect(ACCESS), "me", {})
     for name, key in (("canary", "nonce"), ("message", "message")):
         store_values.ensure_store_value(STORE, name, key=key)
         host.objects[f"{SECRETS}/dev-store-{name}"]["metadata"]["creationTimestamp"] = "2026-11-22T00:00:00Z"
@@ -133,7 +135,7 @@ def test_removal_takes_the_right_first_and_can_be_repeated(cluster: FakeConnecti
 
 def test_destroy_finds_a_value_and_its_rights_by_their_labels(cluster: FakeConnection) -> None:
     put()
-    found = orphans.delete_orphans(ACCESS, ignore=["ConfigMap/dev-record"])
+    found = orphans.delete_orphans(HostApi.connect(ACCESS), ignore=["ConfigMap/dev-record"])
     reader = "dev-store-reader-db-password"
     assert {"Secret/dev-store-db-password", f"Role/{reader}", f"RoleBinding/{reader}"} <= set(found)
 

@@ -7,9 +7,11 @@ import pytest
 
 from kinky import names, retry
 from kinky.bootstrap import keys, workload
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
 from kinky.errors import HostError, WaitError
 from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
@@ -23,7 +25,7 @@ FINGERPRINT = hashlib.sha256(VALUE.encode()).hexdigest()
 def host(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
     monkeypatch.setattr(retry, "pause", lambda _seconds: None)
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
-    keys.ensure_cluster_keys(ACCESS, "dev")
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     data = {"message": base64.b64encode(VALUE.encode()).decode()}
     host.add(
         "/api/v1/namespaces/ns/secrets",
@@ -36,10 +38,8 @@ def host(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnectio
 
 def prove(*, limit_seconds: float = 5.0) -> workload.WorkloadRecord:
     return workload.prove_workload(
-        ACCESS,
-        "dev",
-        SERVER,
-        store=HostNamespaceStore(ACCESS, "dev", token_hours=24),
+        Reach(ACCESS, SERVER),
+        store=HostNamespaceStore(Reach(ACCESS), token_hours=24),
         greeting="hello",
         value="message",
         key="message",

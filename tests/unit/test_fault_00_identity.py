@@ -10,7 +10,7 @@ import pytest
 from kinky import names, paths
 from kinky.bootstrap import keys, node_credentials, orphans, record, residue
 from kinky.bootstrap.credential import fetch_exec_credential
-from kinky.bootstrap.rotation.journal import Journal
+from kinky.bootstrap.reach import Reach
 from kinky.components.properties import Properties, describe
 from kinky.components.steps import identity
 from kinky.components.steps.claim import ClaimInputs, ClaimOutputs, ClaimStep
@@ -21,6 +21,8 @@ from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.objects import build_secret
 from kinky.kube.ownership import ForeignObjectError
+from kinky.operations.journal import Journal
+from kinky.operations.operation import Operation
 from tests.unit.cluster_records import record_data
 from tests.unit.fake_api import FakeConnection
 
@@ -33,15 +35,15 @@ WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 
 Act = Callable[[HostAccess], object]
 ACTS: dict[str, Act] = {
-    "make keys": lambda access: keys.ensure_cluster_keys(access, "dev"),
-    "delete keys": lambda access: keys.delete_key_secret(access, "dev-pki"),
-    "sign": lambda access: fetch_exec_credential(access, "dev"),
+    "make keys": lambda access: keys.ensure_cluster_keys(HostApi.connect(access), "dev"),
+    "delete keys": lambda access: keys.delete_key_secret(HostApi.connect(access), "dev-pki"),
+    "sign": lambda access: fetch_exec_credential(Reach(access).host, "dev"),
     "node credentials": lambda access: node_credentials.ensure_node_credentials(
-        access, "dev", "dev-worker-0", "10.0.0.1"
+        HostApi.connect(access), "dev", "dev-worker-0", "10.0.0.1"
     ),
-    "orphans": orphans.delete_orphans,
-    "record": record.delete_record,
-    "rotation": lambda access: Journal(HostApi.connect(access), "dev", "ca").start(),
+    "orphans": lambda access: orphans.delete_orphans(HostApi.connect(access)),
+    "record": lambda access: record.delete_record(HostApi.connect(access)),
+    "operation": lambda access: Journal(HostApi.connect(access), "dev", Operation("rotate", "ca")).start(),
     "restart": lambda access: HostApi.connect(access).delete(
         resources.VIRTUAL_MACHINE_INSTANCES, "dev-worker-0", namespace="ns"
     ),
@@ -216,7 +218,7 @@ def test_fault_00_a_deletion_names_the_object_that_was_looked_at(host: FakeConne
         return original(method, path, **options)  # type: ignore[arg-type]
 
     host.call = call  # type: ignore[method-assign, assignment]
-    keys.delete_key_secret(replace(OURS, host_uid="", cluster_id=""), "dev-pki")
+    keys.delete_key_secret(HostApi.connect(replace(OURS, host_uid="", cluster_id="")), "dev-pki")
     assert seen == [{"preconditions": {"uid": "u1"}}]
 
 
@@ -243,10 +245,10 @@ def test_fault_06_a_lost_state_is_taken_over_and_the_old_one_has_no_say(
     add_host(host, uid="our-host", cluster_id="our-cluster")
     new = replace(OURS, cluster_id="new-cluster")
     with pytest.raises(HostError, match="of another stack"):
-        record.ensure_record(new, STACK, {})
+        record.ensure_record(HostApi.connect(new), STACK, {})
     monkeypatch.setenv(record.TAKE_OVER, "dev")
     assert identity.ClusterIdentityStep().check({}, asked()).failures == []
-    record.ensure_record(new, STACK, {}, take_over=record.is_taken_over("dev"))
+    record.ensure_record(HostApi.connect(new), STACK, {}, take_over=record.is_taken_over("dev"))
     HostApi.connect(new).require_host()
     with pytest.raises(HostError, match="holds another inner cluster dev"):
         HostApi.connect(OURS).require_host()
@@ -257,11 +259,13 @@ def test_fault_03_two_clusters_whose_names_could_meet_do_not_share_a_namespace(
     host: FakeConnection, other: str
 ) -> None:
     lab = replace(OURS, cluster="lab", host_uid="", cluster_id="1")
-    record.ensure_record(replace(lab, cluster=other, cluster_id="2"), f"organization/kinky/{other}", {})
+    record.ensure_record(
+        HostApi.connect(replace(lab, cluster=other, cluster_id="2")), f"organization/kinky/{other}", {}
+    )
     meets = other != "la"
     if not meets:
-        record.ensure_record(lab, "organization/kinky/lab", {})
+        record.ensure_record(HostApi.connect(lab), "organization/kinky/lab", {})
         return
     with pytest.raises(HostError):
-        record.ensure_record(lab, "organization/kinky/lab", {})
+        record.ensure_record(HostApi.connect(lab), "organization/kinky/lab", {})
     assert (f"{NS}/configmaps/lab-record" in host.objects) is (other == "lab")

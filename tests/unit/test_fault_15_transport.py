@@ -14,6 +14,7 @@ from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import Connection, UnavailableError, open_host
+from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 from tests.unit.host_server import TOKEN, HostServer, authority, client_pair, encode, serve, write_kubeconfig
 
@@ -150,7 +151,7 @@ def rancher(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnec
 def test_fault_15_fit_refuses_a_server_that_pods_would_not_trust(rancher: FakeConnection) -> None:
     """The namespace is not there yet: the bundle of another one is the same."""
     with pytest.raises(HostError) as caught:
-        fit.check_fit(make_config(), ACCESS, stack="me")
+        fit.check_fit(make_config(), HostApi.connect(ACCESS), stack="me")
     assert (
         "the secrets store cannot trust the host at https://host.test:6443: its certificate is not of this CA,"
         " and pods get the CA of ConfigMap kube-root-ca.crt"
@@ -160,16 +161,16 @@ def test_fault_15_fit_refuses_a_server_that_pods_would_not_trust(rancher: FakeCo
 
 def test_fault_15_fit_goes_on_where_pods_trust_the_server_or_use_the_hosts_own_address(rancher: FakeConnection) -> None:
     rancher.certificate_fault = ""
-    fit.check_fit(make_config(), ACCESS, stack="me")
+    fit.check_fit(make_config(), HostApi.connect(ACCESS), stack="me")
     rancher.certificate_fault = "its certificate is not of this CA"
     del rancher.answers["GET", SERVICE]
     rancher.add("/api/v1/namespaces/default/services", "kubernetes", spec={"clusterIP": "fd00::1"})
-    fit.check_fit(make_config(), ACCESS, stack="me")
+    fit.check_fit(make_config(), HostApi.connect(ACCESS), stack="me")
 
 
 def test_fault_15_fit_says_what_it_could_not_look_at(rancher: FakeConnection) -> None:
     rancher.answer("GET", "/api/v1/namespaces/default/configmaps/kube-root-ca.crt", FORBIDDEN, status=403)
-    found = fit.check_fit(make_config(), ACCESS, stack="me")
+    found = fit.check_fit(make_config(), HostApi.connect(ACCESS), stack="me")
     assert (
         "whether the secrets store's client will trust https://host.test:6443 was not checked:"
         " no ConfigMap kube-root-ca.crt can be read yet"
@@ -179,13 +180,13 @@ def test_fault_15_fit_says_what_it_could_not_look_at(rancher: FakeConnection) ->
 def test_fault_15_the_step_looks_again(rancher: FakeConnection) -> None:
     rancher.add("/api/v1/namespaces/ns/configmaps", "kube-root-ca.crt", data={"ca.crt": "PEM"})
     with pytest.raises(HostError, match=r"the secrets store cannot trust the host at https://host\.test:6443"):
-        secrets_store.fetch_store_server(ACCESS)
+        secrets_store.fetch_store_server(HostApi.connect(ACCESS))
     rancher.certificate_fault = ""
-    assert secrets_store.fetch_store_server(ACCESS).url == "https://host.test:6443"
+    assert secrets_store.fetch_store_server(HostApi.connect(ACCESS)).url == "https://host.test:6443"
 
 
 def test_fault_15_an_address_of_ipv6_stands_in_brackets(rancher: FakeConnection) -> None:
     del rancher.answers["GET", SERVICE]
     rancher.add("/api/v1/namespaces/default/services", "kubernetes", spec={"clusterIP": "fd00::1"})
     rancher.add("/api/v1/namespaces/ns/configmaps", "kube-root-ca.crt", data={"ca.crt": "PEM"})
-    assert secrets_store.fetch_store_server(ACCESS).url == "https://[fd00::1]:443"
+    assert secrets_store.fetch_store_server(HostApi.connect(ACCESS)).url == "https://[fd00::1]:443"

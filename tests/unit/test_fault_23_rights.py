@@ -71,7 +71,7 @@ def test_fault_23_fit_names_the_right_and_the_reason(monkeypatch: pytest.MonkeyP
         connection.answer("GET", path, {"reason": "Forbidden"}, status=403)
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
     with pytest.raises(HostError) as caught:
-        fit.check_fit(make_config(), ACCESS, stack="me")
+        fit.check_fit(make_config(), HostApi.connect(ACCESS), stack="me")
     assert MISSING in caught.value.details
     assert f"{LOOPBACK} leads nowhere from a node" in str(caught.value)
 

@@ -16,8 +16,10 @@ import pytest
 
 from kinky.bootstrap import gate, keys, node_credentials, record, secrets_store, store_values
 from kinky.bootstrap.certificates import format_time
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
 from kinky.kube.connection import JsonObject, Reply, _refusal
+from kinky.kube.host import HostApi
 from kinky.scan.search import Needles
 from kinky.scan.secret import KnownSecret, SecretClass
 from tests.unit.fake_store import PROOF, SECRETS, build_token, decode, start_operator
@@ -26,20 +28,20 @@ from tests.unit.fuse import Fuse, FusedConnection, Killed
 
 PUBLIC = (".crt", ".pub")
 STEPS: dict[str, Callable[[], Any]] = {
-    "claim": lambda: record.ensure_record(ACCESS, "stack", {}),
-    "keys": lambda: keys.ensure_cluster_keys(ACCESS, "dev"),
+    "claim": lambda: record.ensure_record(HostApi.connect(ACCESS), "stack", {}),
+    "keys": lambda: keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev"),
     "credentials of a worker": lambda: node_credentials.ensure_node_credentials(
-        ACCESS, "dev", "dev-worker-0", "10.96.0.2"
+        HostApi.connect(ACCESS), "dev", "dev-worker-0", "10.96.0.2"
     ),
     "canary": lambda: store_values.ensure_store_value(
-        HostNamespaceStore(ACCESS, "dev", token_hours=24), "canary", key="nonce"
+        HostNamespaceStore(Reach(ACCESS), token_hours=24), "canary", key="nonce"
     ),
     "message": lambda: store_values.ensure_store_value(
-        HostNamespaceStore(ACCESS, "dev", token_hours=24), "message", key="message"
+        HostNamespaceStore(Reach(ACCESS), token_hours=24), "message", key="message"
     ),
-    "gate": lambda: gate.raise_wall(ACCESS, "dev", SERVER, limit_seconds=30),
-    "token": lambda: secrets_store.ensure_store_token(ACCESS, "dev", SERVER, hours=24),
-    "gate open": lambda: gate.open_gate(ACCESS, "dev", SERVER, PROOF, limit_seconds=30),
+    "gate": lambda: gate.raise_wall(Reach(ACCESS, SERVER), limit_seconds=30),
+    "token": lambda: secrets_store.ensure_store_token(Reach(ACCESS, SERVER), hours=24),
+    "gate open": lambda: gate.open_gate(Reach(ACCESS, SERVER), PROOF, limit_seconds=30),
 }
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from kinky.bootstrap import evidence, store_proof
-from kinky.kube.inner import InnerApi
+from kinky.bootstrap.reach import Reach
 from kinky.kube.objects import fetch_condition
 from kinky.manifests import gate
 from kinky.manifests.body import Body
@@ -105,11 +105,11 @@ def test_s2_without_a_collector_the_self_test_fails(
     fails(every_kind.test_s2_a_plant_is_found_by_the_collector_of_its_kind, kind, found)
 
 
-def believe_ready(_cluster: str, inner_api: InnerApi, name: str) -> Callable[[], str]:
+def believe_ready(reach: Reach, name: str) -> Callable[[], str]:
     """Build a look that takes the store's word: Ready is Ready, whatever the reason."""
 
     def check() -> str:
-        body = inner_api.fetch(store_proof.resources.CLUSTER_SECRET_STORES, name) or {}
+        body = reach.inner().fetch(store_proof.resources.CLUSTER_SECRET_STORES, name) or {}
         ready = fetch_condition(body.get("status") or {}, "Ready") or {}
         assert ready["status"] == "True"
         return "Ready"

@@ -15,22 +15,22 @@ import pytest
 from kinky import names, paths
 from kinky.bootstrap import encryption_config, evidence, keys, record
 from kinky.bootstrap.fit_record import check_record
-from kinky.bootstrap.rotation import encryption_key, items
-from kinky.bootstrap.rotation.status import fetch_status
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
-from kinky.kube.inner import InnerApi
 from kinky.render.kubeadm import build_kubeadm_documents
 from kinky.render.user_data import build_node_facts
 from kinky.retry import Pending
+from kinky.rotation import encryption_key, items
+from kinky.rotation.status import fetch_status
 from kinky.scan.known import classify
 from kinky.topology.addresses import Addresses
 from kinky.topology.nodes import build_nodes
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_cluster import start_cluster
+from tests.unit.fake_reach import FakeReach
 from tests.unit.fake_store import write_metrics
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
@@ -66,16 +66,16 @@ def test_the_kms_is_the_only_provider() -> None:
 
 
 def test_the_key_secret_holds_no_encryption_key(host: FakeConnection) -> None:
-    keys.ensure_cluster_keys(ACCESS, "dev", kms_config=render())
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev", kms_config=render())
     assert stored(host) == render()
     assert list(classify("dev-pki", keys.ENCRYPTION_FILE, stored(host).encode())) == []
     assert keys.fetch_encryption_provider(HostApi.connect(ACCESS), "dev") == "kms"
 
 
 def test_another_socket_is_written_and_nothing_else_changes(host: FakeConnection) -> None:
-    keys.ensure_cluster_keys(ACCESS, "dev", kms_config=render())
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev", kms_config=render())
     before = dict(host.objects[PKI]["data"])
-    keys.ensure_cluster_keys(ACCESS, "dev", kms_config=render(kmsSocket="/run/other/kms.sock"))
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev", kms_config=render(kmsSocket="/run/other/kms.sock"))
     assert "unix:///run/other/kms.sock" in stored(host)
     assert {**host.objects[PKI]["data"], keys.ENCRYPTION_FILE: ""} == {**before, keys.ENCRYPTION_FILE: ""}
 
@@ -83,19 +83,19 @@ def test_another_socket_is_written_and_nothing_else_changes(host: FakeConnection
 @pytest.mark.parametrize("made_with_kms", [True, False])
 def test_another_provider_is_refused_and_nothing_is_written(host: FakeConnection, made_with_kms: bool) -> None:
     first, second = (render(), "") if made_with_kms else ("", render())
-    keys.ensure_cluster_keys(ACCESS, "dev", kms_config=first)
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev", kms_config=first)
     before = dict(host.objects[PKI]["data"])
     made = "kms" if made_with_kms else "secretbox"
     with pytest.raises(HostError, match=f"was made with encryption.provider {made}"):
-        keys.ensure_cluster_keys(ACCESS, "dev", kms_config=second)
+        keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev", kms_config=second)
     assert host.objects[PKI]["data"] == before
 
 
 def test_fit_tells_another_provider_before_anything_is_touched(host: FakeConnection) -> None:
-    keys.ensure_cluster_keys(ACCESS, "dev")
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     asked = config()
-    record.ensure_record(ACCESS, "organization/kinky/dev", {"encryption.provider": "secretbox"})
     api = HostApi.connect(ACCESS)
+    record.ensure_record(api, "organization/kinky/dev", {"encryption.provider": "secretbox"})
     found = check_record(asked, api, "organization/kinky/dev", record.fetch_record(api, "dev"))
     told = [line for lines, _hint in found for line in lines]
     assert told == [
@@ -126,7 +126,7 @@ def test_g6_counts_what_the_kms_has_encrypted(counts: dict[str, int], expected: 
     inner.add("/api/v1/namespaces/web/secrets", "canary")
     write_metrics(inner, counts)
     prefix = names.ETCD_PREFIXES["kms"]
-    found = evidence.build_encryption_check(InnerApi(inner), "canary", namespace="web", prefix=prefix)()
+    found = evidence.build_encryption_check(FakeReach(ACCESS, inner), "canary", namespace="web", prefix=prefix)()
     assert type(found) is type(expected)
     assert str(expected).rstrip("')") in str(found)
 
@@ -146,13 +146,12 @@ def test_a_control_plane_gets_the_socket_s_folder_and_waits_for_it() -> None:
 def test_rotation_and_its_status_leave_the_key_to_the_kms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     cluster = start_cluster(monkeypatch, tmp_path)
     before = json.dumps(cluster.host.objects, sort_keys=True)
-    asked = cluster.site.config.model_copy(update={"encryption": config().encryption})
-    site = replace(cluster.site, config=asked)
+    site = replace(cluster.site, encryption_provider=config().encryption.provider)
     with pytest.raises(HostError) as error:
         items.rotate(site, encryption_key.ITEM)
     assert "the KMS rotates the key of cluster dev; nothing was touched" in str(error.value)
     assert json.dumps(cluster.host.objects, sort_keys=True) == before
-    (status,) = [each for each in fetch_status(site) if each.item == encryption_key.ITEM]
+    (status,) = [each for each in fetch_status(site) if each.item == encryption_key.ITEM.name]
     assert (status.keys, status.unknown) == ((), error.value.message)
 
 

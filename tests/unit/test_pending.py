@@ -14,6 +14,7 @@ from kinky.config.model import KinkyConfig
 from kinky.config.problem import format_key
 from kinky.config.section import AT_RESTART
 from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
 from kinky.manifests.virtual_machine import build_virtual_machine
 from kinky.render.node import render_node
 from kinky.topology.addresses import Addresses
@@ -120,7 +121,7 @@ def add(host: FakeConnection, name: str, *, memory: int, now: int, changed: dict
 def test_the_lines_of_an_up(host: FakeConnection) -> None:
     add(host, "dev-worker-0", memory=4096, now=3072, changed={})
     add(host, "dev-control-plane-0", memory=3072, now=3072, changed={})
-    assert pending.describe_pending(ACCESS) == [
+    assert pending.describe_pending(HostApi.connect(ACCESS)) == [
         "restart pending: dev-worker-0 (memory 3072 -> 4096 MiB)",
         "restart one node at a time, and wait until it is Ready: "
         "kubectl --kubeconfig /k --context lab -n kinky-dev delete vmi dev-worker-0",
@@ -130,7 +131,7 @@ def test_the_lines_of_an_up(host: FakeConnection) -> None:
 
 def test_a_restart_that_would_lose_etcd_is_not_recommended(host: FakeConnection) -> None:
     add(host, "dev-control-plane-0", memory=4096, now=3072, changed=EPHEMERAL)
-    (line,) = pending.describe_pending(ACCESS)
+    (line,) = pending.describe_pending(HostApi.connect(ACCESS))
     assert line.startswith("restart pending: dev-control-plane-0 (memory 3072 -> 4096 MiB); do not restart it: ")
 
 
@@ -141,10 +142,10 @@ def test_a_restart_that_would_lose_etcd_is_not_recommended(host: FakeConnection)
 )
 def test_an_instance_that_ends_does_not_wait(host: FakeConnection, fields: dict[str, Any]) -> None:
     add(host, "dev-worker-0", memory=4096, now=3072, changed={}, **fields)
-    assert pending.describe_pending(ACCESS) == []
+    assert pending.describe_pending(HostApi.connect(ACCESS)) == []
 
 
 def test_a_vm_without_an_instance_does_not_wait(host: FakeConnection) -> None:
     add(host, "dev-worker-0", memory=4096, now=3072, changed={})
     del host.objects[f"{VIRT}/virtualmachineinstances/dev-worker-0"]
-    assert pending.describe_pending(ACCESS) == []
+    assert pending.describe_pending(HostApi.connect(ACCESS)) == []

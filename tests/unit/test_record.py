@@ -48,7 +48,7 @@ def made(host: FakeConnection) -> FakeConnection:
     """A host with the record of a cluster, as the claim writes it."""
     host.add("/api/v1/namespaces", "kube-system", metadata={"uid": "our-host"})
     host.add("/api/v1/namespaces", "ns", metadata={"labels": names.cluster_labels("dev")})
-    record.ensure_record(OURS, STACK, list_fixed(fitting_host.make_config()))
+    record.ensure_record(HostApi.connect(OURS), STACK, list_fixed(fitting_host.make_config()))
     return host
 
 
@@ -81,7 +81,7 @@ def fetch(cluster: str = "dev") -> record.ClusterRecord:
 
 def test_the_record_holds_what_was_applied_and_nothing_secret(made: FakeConnection) -> None:
     cfg = fitting_host.make_config()
-    keys.ensure_cluster_keys(OURS, "dev")
+    keys.ensure_cluster_keys(HostApi.connect(OURS), "dev")
     inputs = applied(cfg, image="example.test/node:1")
     outputs = ConfigurationAppliedStep().create(inputs).outs or {}
     found = fetch()
@@ -107,14 +107,14 @@ def test_the_ca_is_in_the_record_as_soon_as_it_exists(made: FakeConnection) -> N
 
 
 def test_a_new_pool_is_added_and_what_was_applied_stays(made: FakeConnection) -> None:
-    record.ensure_record(OURS, STACK, {"controlPlane.replicas": 3, "workers.new.taints": []})
+    record.ensure_record(HostApi.connect(OURS), STACK, {"controlPlane.replicas": 3, "workers.new.taints": []})
     assert fetch().settings["controlPlane.replicas"] == 1
     assert fetch().settings["workers.new.taints"] == []
 
 
 def test_a_cluster_that_is_taken_over_keeps_its_settings(made: FakeConnection) -> None:
     before = fetch()
-    record.ensure_record(replace(OURS, cluster_id="new"), STACK, {}, take_over=True)
+    record.ensure_record(HostApi.connect(replace(OURS, cluster_id="new")), STACK, {}, take_over=True)
     assert fetch() == replace(before, cluster_id="new")
 
 
@@ -157,7 +157,7 @@ def fitting(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> FakeConnection:
 
 
 def test_fit_refuses_a_damaged_record_and_touches_nothing(fitting: FakeConnection) -> None:
-    record.ensure_record(fitting_host.ACCESS, "me", {})
+    record.ensure_record(HostApi.connect(fitting_host.ACCESS), "me", {})
     damage(fitting, "another version")
     fitting.calls.clear()
     message = fitting_host.refuse(fitting_host.make_config())
@@ -167,20 +167,20 @@ def test_fit_refuses_a_damaged_record_and_touches_nothing(fitting: FakeConnectio
 
 
 def test_fit_announces_what_waits_for_a_restart(fitting: FakeConnection) -> None:
-    before = fitting_host.make_config()
-    record.ensure_record(fitting_host.ACCESS, "me", list_values(before, image="example.test/node:1"))
+    before, api = fitting_host.make_config(), HostApi.connect(fitting_host.ACCESS)
+    record.ensure_record(api, "me", list_values(before, image="example.test/node:1"))
     after = fitting_host.make_config(controlPlane={"memoryMib": 4096})
-    warnings = fit.check_fit(after, fitting_host.ACCESS, stack="me", image="example.test/node:2").warnings
+    warnings = fit.check_fit(after, api, stack="me", image="example.test/node:2").warnings
     assert warnings == (
         'image.reference = "example.test/node:2": was "example.test/node:1"; takes effect when these nodes restart: '
         "dev-control-plane-0, dev-worker-0",
         "controlPlane.memoryMib = 4096: was 3072; takes effect when these nodes restart: dev-control-plane-0",
     )
-    assert fit.check_fit(before, fitting_host.ACCESS, stack="me", image="example.test/node:1").warnings == ()
+    assert fit.check_fit(before, api, stack="me", image="example.test/node:1").warnings == ()
 
 
 def test_a_node_that_is_new_is_not_announced(fitting: FakeConnection) -> None:
-    record.ensure_record(fitting_host.ACCESS, "me", list_values(fitting_host.make_config()))
+    record.ensure_record(HostApi.connect(fitting_host.ACCESS), "me", list_values(fitting_host.make_config()))
     after = fitting_host.make_config(workers=[{"pool": "worker", "replicas": 3, "memoryMib": 4096}, {"pool": "b"}])
-    (line,) = fit.check_fit(after, fitting_host.ACCESS, stack="me").warnings
+    (line,) = fit.check_fit(after, HostApi.connect(fitting_host.ACCESS), stack="me").warnings
     assert line.endswith("takes effect when these nodes restart: dev-worker-0")

@@ -14,9 +14,11 @@ import pytest
 from kinky.bootstrap import authorities, node_credentials
 from kinky.bootstrap.certificates import build_fingerprint, split_certificates
 from kinky.bootstrap.keys import AUTHORITIES, FILES
-from kinky.bootstrap.rotation import certificate_authority, renewed_pods
-from kinky.bootstrap.rotation.status import fetch_status
 from kinky.errors import HostError, WaitError
+from kinky.kube.host import HostApi
+from kinky.operations import renewal
+from kinky.rotation import certificate_authority
+from kinky.rotation.status import fetch_status
 from tests.unit.fake_authorities import EXTENSION, Authorities, watch_authorities
 from tests.unit.fake_cluster import ACCESS, PKI, RECORD, FakeCluster, start_cluster
 from tests.unit.fake_pods import SYSTEM
@@ -183,7 +185,7 @@ def test_an_image_that_cannot_hold_two_is_refused_before_anything(made: Authorit
     before = decode(made.cluster.host, PKI)
     with pytest.raises(HostError, match="is not fit for it; nothing was touched") as caught:
         made.cluster.rotate(ITEM)
-    assert "dev-control-plane-0: its controller-manager does not sign with ca-issuer.crt" in str(caught.value)
+    assert "the controller-manager of dev-control-plane-0 does not sign with ca-issuer.crt" in str(caught.value)
     assert decode(made.cluster.host, PKI) == before
     assert RECORD not in made.cluster.host.objects
 
@@ -196,10 +198,10 @@ def test_who_may_not_look_at_kubelets_is_refused_before_anything(made: Authoriti
     assert RECORD not in made.cluster.host.objects
 
 
-def test_no_other_rotation_starts_while_it_is_half_done(made: Authorities) -> None:
+def test_no_other_rotation_starts_while_it_is_in_progress(made: Authorities) -> None:
     made.cluster.kill_at(60, lambda: made.cluster.rotate(ITEM))
     made.cluster.come_up()
-    with pytest.raises(HostError, match="rotation of encryption-key: the one of ca is half done"):
+    with pytest.raises(HostError, match="cannot rotate encryption-key: kinky rotate ca is still in progress"):
         made.cluster.rotate("encryption-key")
     assert made.cluster.rotate(ITEM)
     assert made.cluster.rotate("encryption-key")
@@ -220,7 +222,7 @@ def test_a_lost_record_begins_again_with_what_is_there(made: Authorities) -> Non
 def test_what_pulumi_would_ask_for_is_what_is_there(made: Authorities) -> None:
     """The names of all Secrets stay, and what is in the VMs' specs; a worker that comes later trusts the new one."""
     made.cluster.rotate(ITEM)
-    record = node_credentials.ensure_node_credentials(ACCESS, "dev", "dev-worker-9", "10.96.0.9")
+    record = node_credentials.ensure_node_credentials(HostApi.connect(ACCESS), "dev", "dev-worker-9", "10.96.0.9")
     files = decode(made.cluster.host, f"/api/v1/namespaces/ns/secrets/{record.secret_name}")
     assert files["ca.crt"] == decode(made.cluster.host, PKI)["ca.crt"]
 
@@ -287,4 +289,4 @@ def test_a_namespace_that_ends_is_told_nothing(made: Authorities) -> None:
     with pytest.raises(WaitError) as caught:
         made.cluster.rotate(ITEM)
     assert "1 of 4 namespaces are told other authorities: late" in str(caught.value)
-    assert renewed_pods.ROOT_CONFIG_MAP == "kube-root-ca.crt"
+    assert renewal.ROOT_CONFIG_MAP == "kube-root-ca.crt"

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from kinky.bootstrap import encryption_config
-from kinky.bootstrap.rotation.status import fetch_status
 from kinky.errors import HostError, WaitError
 from kinky.kube.connection import JsonObject, Reply
 from kinky.kube.inner import InnerApi
+from kinky.rotation.status import fetch_status
 from tests.unit.fake_cluster import PKI, RECORD, FakeCluster, start_cluster
 from tests.unit.fake_server import count, read_key_names
 from tests.unit.fake_store import decode

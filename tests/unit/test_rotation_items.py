@@ -8,45 +8,57 @@ from pathlib import Path
 import pytest
 
 from kinky import paths
-from kinky.bootstrap.rotation import items
-from kinky.bootstrap.rotation.site import Site
+from kinky.bootstrap.reach import Reach
 from kinky.config.load import load_config
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
-from kinky.kube.host import HostApi
+from kinky.operations.journal import Journal
+from kinky.rotation import items
+from kinky.rotation.item import Item
+from kinky.rotation.items import ITEMS
+from kinky.rotation.site import KeySite, build_site
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_cluster import RECORD, start_cluster
 from tests.unit.test_bootstrap_keys import leave_files
 
 
-@pytest.mark.parametrize("item", items.REPLACING)
+@pytest.mark.parametrize("item", [item for item in ITEMS.values() if item.replaces_control_planes])
 @pytest.mark.parametrize("ask", [items.rotate, items.describe])
 def test_what_replaces_control_planes_is_refused_where_etcd_would_go_with_them(
-    monkeypatch: pytest.MonkeyPatch, item: str, ask: Callable[[Site, str], object]
+    monkeypatch: pytest.MonkeyPatch, item: Item, ask: Callable[[KeySite, Item], object]
 ) -> None:
     host = FakeConnection()
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: host)
     access = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
     config = load_config({"cluster": {"name": "dev", "ephemeral": True}, "host": {"embedded": True}}, source="test")
-    site = Site(config=config, access=access, server="https://x", host=HostApi.connect(access))
+    site = build_site(config, Reach(access))
     with pytest.raises(HostError, match="cluster dev is ephemeral: its etcd would go with them; nothing was touched"):
         ask(site, item)
     assert host.calls == []
 
 
-def test_every_item_that_has_rounds_of_control_planes_is_known_to_replace_them() -> None:
-    without = {"store-credential", "worker-certificates"}
-    assert set(items.BUILDERS) - without == set(items.REPLACING)
+@pytest.mark.parametrize("item", ITEMS.values(), ids=str)
+def test_the_record_of_an_item_agrees_with_its_sub_steps(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, item: Item
+) -> None:
+    site = start_cluster(monkeypatch, tmp_path).site
+    steps = item.build_steps(site, Journal(site.host, site.cluster, item.operation))
+    assert {step.restarts for step in steps if step.restarts} <= {*site.nodes}
+    assert item.replaces_control_planes == any(step.restarts in site.control_planes for step in steps)
+    at = [next(at for at, step in enumerate(steps) if step.name.startswith(begin)) for begin in item.rounds]
+    assert at == sorted(at)
+    restarting = {step.name.partition("/")[0] + "/" for step in steps if step.restarts}
+    assert not restarting - {*item.rounds} or item.can_drop_now, "each round of restarts is one to be killed in"
 
 
 @pytest.mark.parametrize("item", ["encryption-key", "service-account-key"])
 def test_who_may_open_no_way_to_one_of_several_control_planes_is_refused_before_anything(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, item: str
 ) -> None:
-    """Also who goes on with one that is half done: its proofs would wait for a way until their limit."""
+    """Also to continue: its proofs would wait for a way until their limit."""
     cluster = start_cluster(monkeypatch, tmp_path, planes=3)
     cluster.host.denied.add(("create", "pods/portforward"))
-    said = f"rotation of {item}: your account is not allowed to create pods/portforward in namespace ns of the host"
+    said = f"cannot rotate {item}: your account is not allowed to create pods/portforward in namespace ns of the host"
     with pytest.raises(HostError, match=said):
         cluster.rotate(item)
     assert RECORD not in cluster.host.objects

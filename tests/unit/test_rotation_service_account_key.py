@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from kinky.bootstrap.certificates import build_fingerprint, derive_public_key
-from kinky.bootstrap.rotation import service_account_key
-from kinky.bootstrap.rotation.status import fetch_status
 from kinky.errors import HostError, WaitError
+from kinky.rotation import service_account_key
+from kinky.rotation.status import fetch_status
 from tests.unit.fake_cluster import PKI, RECORD, FakeCluster, start_cluster
 from tests.unit.fake_pods import SYSTEM, watch_tokens
 from tests.unit.fake_server import read_public

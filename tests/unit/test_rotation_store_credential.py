@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from kinky.bootstrap import secrets_store
-from kinky.bootstrap.rotation.items import BUILDERS
-from kinky.bootstrap.rotation.status import fetch_status
 from kinky.errors import HostError, WaitError
 from kinky.kube import resources
-from tests.unit.fake_cluster import ACCESS, RECORD, FakeCluster, start_cluster
+from kinky.rotation.items import ITEMS
+from kinky.rotation.status import fetch_status
+from tests.unit.fake_cluster import RECORD, FakeCluster, start_cluster
 from tests.unit.fake_store import INNER_SECRETS, SECRETS, decode
 
 ITEM = "store-credential"
@@ -23,7 +23,7 @@ TOKEN = f"{INNER_SECRETS}/host-store-token"
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeCluster:
     made = start_cluster(monkeypatch, tmp_path)
-    secrets_store.issue_store_token(ACCESS, "dev", made.site.open_inner(), hours=24)
+    secrets_store.issue_store_token(made.site.reach, hours=24)
     # The gate's proof asks how long the token lives; the fake's have no expiry.
     monkeypatch.setattr("kinky.bootstrap.stores.host_namespace.check_token_life", lambda _inner, hours: f"{hours} h")
     return made
@@ -98,7 +98,7 @@ def test_nothing_that_is_written_down_or_told_is_a_token(
     assert decode(cluster.inner, TOKEN)["token"].decode() not in told
 
 
-@pytest.mark.parametrize("item", BUILDERS)
+@pytest.mark.parametrize("item", ITEMS)
 def test_an_unfit_cluster_is_refused_with_everything_that_is_wrong(cluster: FakeCluster, item: str) -> None:
     del cluster.inner.objects[f"{resources.ROLE_BINDINGS.build_path('kinky-system')}/kinky-gate"]
     del cluster.inner.objects["/api/v1/nodes/dev-worker-0"]
@@ -106,19 +106,19 @@ def test_an_unfit_cluster_is_refused_with_everything_that_is_wrong(cluster: Fake
     before = json.dumps(cluster.host.objects)
     with pytest.raises(HostError, match="nothing was touched") as caught:
         cluster.rotate(item)
-    for fault in ("dev-worker-0: there is no VM", "the gate is closed", "dev-worker-0: the node is not registered"):
+    for fault in ("dev-worker-0 has no VM", "the gate is closed", "dev-worker-0 is not registered"):
         assert fault in str(caught.value)
     assert json.dumps(cluster.host.objects) == before
 
 
-def test_another_half_done_rotation_comes_first(cluster: FakeCluster) -> None:
+def test_another_operation_in_progress_comes_first(cluster: FakeCluster) -> None:
     record = {"started_at": "x", "step": "first", "waits_until": "", "done": [], "notes": {}, "finished_at": ""}
-    cluster.host.add("/api/v1/namespaces/ns/configmaps", "dev-rotation", data={"other": json.dumps(record)})
-    with pytest.raises(HostError, match="the one of other is half done, at sub-step first"):
+    cluster.host.add("/api/v1/namespaces/ns/configmaps", "dev-operations", data={"upgrade.v1.37": json.dumps(record)})
+    with pytest.raises(HostError, match=r"kinky upgrade v1\.37 is still in progress \(step first\)"):
         cluster.rotate(ITEM)
 
 
 def test_a_record_that_is_none_is_no_fresh_start(cluster: FakeCluster) -> None:
-    cluster.host.add("/api/v1/namespaces/ns/configmaps", "dev-rotation", data={ITEM: "{}"})
-    with pytest.raises(HostError, match="holds no record of rotations"):
+    cluster.host.add("/api/v1/namespaces/ns/configmaps", "dev-operations", data={f"rotate.{ITEM}": "{}"})
+    with pytest.raises(HostError, match="holds no record of operations"):
         cluster.rotate(ITEM)

@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 
 from kinky.bootstrap.forward import is_listening
-from kinky.bootstrap.rotation import window
-from kinky.bootstrap.rotation.site import Site
-from kinky.config.load import load_config
-from kinky.kube.access import HostAccess
-from kinky.kube.host import HostApi
+from kinky.bootstrap.reach import Reach
+from kinky.operations import window
+from kinky.operations.site import Site
 from kinky.retry import Pending
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_forward_guest import Guest, Loop
@@ -35,22 +33,18 @@ class Way:
         self.access = self.host.write_kubeconfig()
         self.objects = objects
         self.asked: list[str] = []
-        monkeypatch.setattr(window, "connect_inner", self._connect)
-        monkeypatch.setattr("kinky.bootstrap.rotation.site.connect_inner", self._connect)
+        monkeypatch.setattr(Reach, "inner", lambda reach: self._connect(reach))
 
     def add_launcher(self, name: str, node: str, *, phase: str = "Running") -> None:
         labels = {"kinky.dev/node": node, "kubevirt.io": "virt-launcher"}
         self.objects.add(PODS, name, metadata={"labels": labels}, status={"phase": phase})
 
     def build_site(self, planes: int) -> Site:
-        config = load_config(
-            {"cluster": {"name": "dev"}, "host": {"embedded": True}, "controlPlane": {"replicas": planes}},
-            source="test",
-        )
-        return Site(config=config, access=self.access, server="https://x", host=HostApi.connect(self.access))
+        nodes = tuple(f"dev-control-plane-{number}" for number in range(planes))
+        return Site(reach=Reach(self.access, "https://x"), control_planes=nodes, workers=())
 
-    def _connect(self, _access: HostAccess, _cluster: str, server: str) -> Any:
-        self.asked.append(server)
+    def _connect(self, reach: Reach) -> Any:
+        self.asked.append(reach.server)
         return object()
 
 

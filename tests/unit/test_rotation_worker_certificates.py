@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from kinky.bootstrap import node_credentials
-from kinky.bootstrap.rotation.status import fetch_status
 from kinky.errors import HostError, WaitError
+from kinky.kube.host import HostApi
+from kinky.rotation.status import fetch_status
 from tests.unit.fake_cluster import ACCESS, RECORD, VMIS, VMS, FakeCluster, start_cluster
 from tests.unit.fake_store import SECRETS, decode
 
@@ -45,7 +46,7 @@ def test_each_worker_boots_with_new_certificates(cluster: FakeCluster) -> None:
 
 def test_what_pulumi_would_ask_for_is_what_is_there(cluster: FakeCluster) -> None:
     cluster.rotate(ITEM)
-    record = node_credentials.ensure_node_credentials(ACCESS, "dev", WORKERS[0], "10.96.0.2")
+    record = node_credentials.ensure_node_credentials(HostApi.connect(ACCESS), "dev", WORKERS[0], "10.96.0.2")
     assert f"{SECRETS}/{record.secret_name}" == credentials_path(cluster, WORKERS[0])
     assert cluster.kill_at(10_000, lambda: cluster.rotate(ITEM)) is False, "and it can be rotated again"
 
@@ -67,7 +68,7 @@ def test_a_plan_names_the_restarts_in_order(cluster: FakeCluster) -> None:
     lines = cluster.plan(ITEM)
     assert lines[-1] == "restarts, one at a time, in this order: dev-worker-0, dev-worker-1"
     cluster.kill_at(25, lambda: cluster.rotate(ITEM))
-    assert cluster.plan(ITEM)[0].startswith("going on with the rotation that was started at ")
+    assert cluster.plan(ITEM)[0].startswith("continues what was started at ")
 
 
 def test_a_worker_that_does_not_come_back_stops_the_rotation(
@@ -77,7 +78,7 @@ def test_a_worker_that_does_not_come_back_stops_the_rotation(
     with pytest.raises(WaitError, match="dev-worker-0 has a new VM instance") as caught:
         cluster.rotate(ITEM)
     assert "dev-worker-0 has no VM instance" in str(caught.value)
-    assert "kinky rotate goes on from here" in str(caught.value)
+    assert "kinky rotate worker-certificates continues from here" in str(caught.value)
     assert cluster.down == ["dev-worker-0"]
     assert f"{VMIS}/dev-worker-1" in cluster.host.objects
 

@@ -14,9 +14,10 @@ import pytest
 
 from kinky import paths
 from kinky.bootstrap import store_proof
-from kinky.bootstrap.credential import connect_inner
+from kinky.bootstrap.reach import Reach
 from kinky.components.secrets_store import PROOF_LIMIT_SECONDS
 from kinky.errors import HostError, WaitError
+from kinky.findings import Finding
 from kinky.kube import resources
 from tests.unit.fake_store import CANARIES, INNER_SECRETS, STORE, STORES, Operator, build_token, set_store
 from tests.unit.test_bootstrap_store import ACCESS, host, operator, prove  # noqa: F401 - fixtures
@@ -136,15 +137,15 @@ def test_a_store_that_takes_half_a_minute_is_slow_and_no_fault(
     assert 60 <= running.now - started < 70
 
 
-def find_faults(running: Operator) -> list[str]:
+def check(running: Operator) -> list[Finding]:
     """Look at the store as `kinky gate show` does, its canary synced unless a test has said otherwise."""
     canary = running.inner.objects[f"{CANARIES}/canary"]
     canary.setdefault("status", {"conditions": [{"type": "Ready", "status": "True", "reason": "SecretSynced"}]})
-    return store_proof.fetch_store_faults(connect_inner(ACCESS, "dev", "https://x"), "kinky", STORE)
+    return store_proof.check_proved(Reach(ACCESS, "https://x").inner(), "kinky", STORE)
 
 
 def test_a_store_that_works_has_no_faults(request: pytest.FixtureRequest) -> None:
-    assert find_faults(request.getfixturevalue("operator")) == []
+    assert check(request.getfixturevalue("operator")) == []
 
 
 def refuse_canary(running: Operator) -> None:
@@ -179,8 +180,8 @@ def test_s13_s17_a_store_that_was_proved_and_fails_now_is_told(
 ) -> None:
     running = request.getfixturevalue("operator")
     spoil(running)
-    (fault,) = find_faults(running)
-    assert fault.startswith(expected)
+    (fault,) = check(running)
+    assert str(fault).startswith(f"CRITICAL: the secrets store does not work: {expected}")
 
 
 TOLD = {
@@ -191,9 +192,9 @@ TOLD = {
     "G6: the inner API server writes Secrets to etcd encrypted",
     "the store's token has expired at",
     "the store's token lives for",
-    "CRITICAL: the secrets store",
+    "CRITICAL: the secrets store does not work",
     f"CRITICAL: {resources.ADMISSION_POLICIES.kind} kinky-gate is not there",
-    "it was opened without evidence",
+    "was opened without evidence",
     "the gate was closed by hand at",
     "the gate is closed until the secrets store is proved",
     *("the server is sealed (503)", "it cannot be reached", "no answer in 20 s"),

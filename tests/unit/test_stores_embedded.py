@@ -7,17 +7,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kinky.bootstrap import keys, record, store_proof, store_values
-from kinky.bootstrap.credential import connect_inner
-from kinky.bootstrap.rotation.renewed_pods import ROOT_CONFIG_MAP
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.stores.embedded import EmbeddedStore
 from kinky.bootstrap.stores.opening import describe_store, open_store
 from kinky.config.load import load_config
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import Reply
+from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.manifests import secrets_store, stores
+from kinky.operations.renewal import ROOT_CONFIG_MAP
 from tests.unit.fake_api import FakeConnection
+from tests.unit.fake_reach import FakeReach
 from tests.unit.fake_store import CANARIES, INNER_SECRETS, STORES, Operator, build_token, start_operator
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
@@ -45,7 +47,7 @@ def inner(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
 
 @pytest.fixture
 def store(inner: FakeConnection) -> EmbeddedStore:
-    opened = open_store(describe_store(CFG), ACCESS, "dev", inner=lambda: InnerApi(inner))  # type: ignore[arg-type]
+    opened = open_store(describe_store(CFG), FakeReach(ACCESS, inner))
     assert isinstance(opened, EmbeddedStore)
     return opened
 
@@ -130,8 +132,8 @@ def test_the_store_is_reached_without_the_inner_dns() -> None:
 def test_the_gate_s_seven_items_hold(
     store: EmbeddedStore, inner: FakeConnection, host: FakeConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys.ensure_cluster_keys(ACCESS, "dev")
-    record.ensure_record(ACCESS, "organization/kinky/dev", {})
+    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
+    record.ensure_record(HostApi.connect(ACCESS), "organization/kinky/dev", {})
     start_operator(host, inner, monkeypatch)
     operator = InnerOperator(host, inner)
     monkeypatch.setattr("time.sleep", operator.sleep)
@@ -140,7 +142,7 @@ def test_the_gate_s_seven_items_hold(
     del inner.objects[f"{INNER_SECRETS}/host-store-token"]
     inner.answers[("POST", TOKENS)] = lambda asked: issue_with_start(asked["spec"]["expirationSeconds"])
     proof = store_proof.ProofSpec(store="kinky", source=store, probes=secrets_store.build_probes(CFG))
-    proved = store_proof.prove_store(ACCESS, "dev", connect_inner(ACCESS, "dev", "https://x"), proof, limit_seconds=30)
+    proved = store_proof.prove_store(Reach(ACCESS, "https://x"), proof, limit_seconds=30)
     assert [item.item for item in proved.items] == ["G1", "G2", "G3", "G4", "G5", "G6", "G7"]
     assert operator.copies == 2
     assert f"{SECRETS}/dev-decoy" not in inner.objects

@@ -5,11 +5,11 @@ nothing but the ServiceAccount, no token without an end exists for it, and one t
 asks for it (version 0.20) expires in time.
 """
 
-from collections.abc import Callable
 from datetime import timedelta
 
 from kinky import names
 from kinky.bootstrap.evidence import LIFE_TOLERANCE, parse_expiry, parse_time_claim
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.stores.secrets import NamespaceStore
 from kinky.errors import HostError
 from kinky.kube import resources
@@ -25,9 +25,9 @@ LASTING_TYPE = "kubernetes.io/service-account-token"
 class EmbeddedStore(NamespaceStore):
     """A store in a namespace of the inner cluster."""
 
-    def __init__(self, cluster: str, *, inner: Callable[[], InnerApi]) -> None:
-        """Use the store's namespace of the API that `inner` opens."""
-        super().__init__(cluster, connect=inner, namespace=names.NAMESPACE_STORE)
+    def __init__(self, reach: Reach) -> None:
+        """Use the store's namespace inside."""
+        super().__init__(reach.cluster, connect=reach.inner, namespace=names.NAMESPACE_STORE)
 
     def check_credential(self, inner: InnerApi) -> str | Pending:
         """Look how long a token lives that is asked for as External Secrets does, and that it needs no other."""

@@ -1,9 +1,8 @@
 """Kind `hostNamespace`: Secrets on the host, read with a token that is renewed by `up`."""
 
 from kinky.bootstrap.evidence import check_token_life
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.stores.secrets import NamespaceStore
-from kinky.kube.access import HostAccess
-from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.retry import Pending
 
@@ -11,9 +10,9 @@ from kinky.retry import Pending
 class HostNamespaceStore(NamespaceStore):
     """A store in the host's namespace."""
 
-    def __init__(self, access: HostAccess, cluster: str, *, token_hours: int) -> None:
-        """Use the namespace of the access."""
-        super().__init__(cluster, connect=lambda: HostApi.connect(access), namespace=access.namespace)
+    def __init__(self, reach: Reach, *, token_hours: int) -> None:
+        """Use the namespace on the host."""
+        super().__init__(reach.cluster, connect=reach.host, namespace=reach.access.namespace)
         self._token_hours = token_hours
 
     def check_credential(self, inner: InnerApi) -> str | Pending:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kinky import names, paths
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.stores.embedded import EmbeddedStore
 from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
 from kinky.bootstrap.stores.store import Store
@@ -15,7 +16,6 @@ from kinky.bootstrap.stores.vault_target import VaultTarget
 from kinky.config.authority import read_authority
 from kinky.config.store_kinds import EMBEDDED, HOST_NAMESPACE, VAULT
 from kinky.kube.access import HostAccess
-from kinky.kube.inner import InnerApi
 
 if TYPE_CHECKING:
     from kinky.config.model import KinkyConfig
@@ -39,18 +39,12 @@ def build_ca_bundle(described: Mapping[str, Any]) -> str | None:
     return base64.b64encode(authority.encode()).decode() if authority else None
 
 
-def open_store(
-    described: Mapping[str, Any], access: HostAccess, cluster: str, *, inner: Callable[[], InnerApi]
-) -> Store:
-    """Open a store; sends nothing.
-
-    Args:
-        inner: Opens the inner API, when the store needs it.
-    """
+def open_store(described: Mapping[str, Any], reach: Reach) -> Store:
+    """Open a store; sends nothing, and asks the inner API only for a store that needs it."""
     kinds: Mapping[str, Callable[[], Store]] = {
-        HOST_NAMESPACE: lambda: HostNamespaceStore(access, cluster, token_hours=int(described["token_hours"])),
-        EMBEDDED: lambda: EmbeddedStore(cluster, inner=inner),
-        VAULT: lambda: VaultStore(VaultTarget.parse(described["vault"], place=_find_place(access))),
+        HOST_NAMESPACE: lambda: HostNamespaceStore(reach, token_hours=int(described["token_hours"])),
+        EMBEDDED: lambda: EmbeddedStore(reach),
+        VAULT: lambda: VaultStore(VaultTarget.parse(described["vault"], place=_find_place(reach.access))),
     }
     return kinds[str(described["kind"])]()
 

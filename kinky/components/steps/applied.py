@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from kinky.bootstrap import keys, record
 from kinky.components.live_step import LiveStep, Step, StepInputs
-from kinky.kube.host import HostApi
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,19 +34,19 @@ class ConfigurationAppliedStep(Step[ConfigurationAppliedInputs, ConfigurationApp
     def _run(
         self, inputs: ConfigurationAppliedInputs, previous: ConfigurationAppliedOutputs | None
     ) -> ConfigurationAppliedOutputs:
-        access = inputs.access
+        host = inputs.reach.host()
         applied_at = record.note_applied(
-            access,
+            host,
             json.loads(inputs.settings),
             release=inputs.release,
             cluster_uid=inputs.cluster_uid,
-            bundle=keys.fetch_ca_bundle(HostApi.connect(access), access.cluster),
+            bundle=keys.fetch_ca_bundle(host, inputs.access.cluster),
         )
         return ConfigurationAppliedOutputs(applied_at=applied_at)
 
     def _is_due(self, inputs: ConfigurationAppliedInputs, outputs: ConfigurationAppliedOutputs) -> bool:
         # Claim writes a lost record again, with what cannot change alone.
-        found = record.fetch_record(HostApi.connect(inputs.access), inputs.access.cluster)
+        found = record.fetch_record(inputs.reach.host(), inputs.access.cluster)
         return found is None or found.settings != json.loads(inputs.settings)
 
 

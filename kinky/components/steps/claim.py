@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from kinky import names
 from kinky.bootstrap import namespace, orphans, record, residue
+from kinky.bootstrap.reach import Reach
 from kinky.components.live_step import LiveStep, Step, StepInputs
 from kinky.components.properties import Limit
-from kinky.kube.access import HostAccess
-from kinky.kube.host import HostApi
 from kinky.manifests.body import Body
 
 
@@ -40,35 +39,34 @@ class ClaimStep(Step[ClaimInputs, ClaimOutputs]):
     """Take the cluster's name on the host; give it back when nothing else is left."""
 
     def _run(self, inputs: ClaimInputs, previous: ClaimOutputs | None) -> ClaimOutputs:
-        access = inputs.access
-        created = inputs.create_namespace and namespace.ensure_namespace(access, inputs.namespace_body)
-        record.ensure_record(
-            access, inputs.stack, json.loads(inputs.settings), take_over=record.is_taken_over(access.cluster)
-        )
+        host = inputs.reach.host()
+        created = inputs.create_namespace and namespace.ensure_namespace(host, inputs.namespace_body)
+        taken_over = record.is_taken_over(inputs.access.cluster)
+        record.ensure_record(host, inputs.stack, json.loads(inputs.settings), take_over=taken_over)
         if created:
             # After the record: it shows that the cluster is this stack's.
-            namespace.ensure_ground(access, inputs.namespace_body)
+            namespace.ensure_ground(host, inputs.namespace_body)
         return ClaimOutputs(namespace_created=created)
 
     def _undo(self, inputs: ClaimInputs, outputs: ClaimOutputs) -> None:
-        access = inputs.access
-        residue.remove_local_state(access.cluster)
-        ignore = [f"ConfigMap/{names.cluster_record(access.cluster)}", *inputs.retained]
-        orphans.delete_orphans(access, ignore=ignore)
-        residue.wait_residue_gone(access, limit_seconds=inputs.residue_seconds, ignore=ignore)
-        record.delete_record(access)
+        cluster, host = inputs.access.cluster, inputs.reach.host()
+        residue.remove_local_state(cluster)
+        ignore = [f"ConfigMap/{names.cluster_record(cluster)}", *inputs.retained]
+        orphans.delete_orphans(host, ignore=ignore)
+        residue.wait_residue_gone(host, limit_seconds=inputs.residue_seconds, ignore=ignore)
+        record.delete_record(host)
         if outputs.namespace_created and not inputs.retained:
-            namespace.delete_namespace(access, limit_seconds=inputs.residue_seconds)
+            namespace.delete_namespace(host, limit_seconds=inputs.residue_seconds)
 
-    def _require_host(self, access: HostAccess, *, is_made: bool) -> None:
+    def _require_host(self, reach: Reach, *, is_made: bool) -> None:
         # Before a run there may be no record, and a cluster to be taken over still has the old one.
-        HostApi.connect(access).require_host(is_recorded=is_made)
+        reach.host().require_host(is_recorded=is_made)
 
     def _is_due(self, inputs: ClaimInputs, outputs: ClaimOutputs) -> bool:
-        access = inputs.access
-        if record.fetch_record(HostApi.connect(access), access.cluster) is None:
+        host = inputs.reach.host()
+        if record.fetch_record(host, inputs.access.cluster) is None:
             return True
-        return outputs.namespace_created and namespace.is_ground_wrong(access, inputs.namespace_body)
+        return outputs.namespace_created and namespace.is_ground_wrong(host, inputs.namespace_body)
 
 
 class Claim(LiveStep[ClaimInputs, ClaimOutputs]):

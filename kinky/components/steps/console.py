@@ -19,7 +19,7 @@ class ConsoleLogsStoppedStep(Step[ConsoleLogsStoppedInputs, NoOutputs]):
     """Have the host keep no console of these VMs from their next start on; none is restarted for it."""
 
     def _run(self, inputs: ConsoleLogsStoppedInputs, previous: NoOutputs | None) -> NoOutputs:
-        console.stop_console_logs(inputs.access, inputs.nodes)
+        console.stop_console_logs(inputs.reach.host(), inputs.nodes)
         return NoOutputs()
 
 

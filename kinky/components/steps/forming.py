@@ -38,8 +38,7 @@ class OutsideReadyStep(Step[OutsideReadyInputs, OutsideReadyOutputs]):
 
     def _run(self, inputs: OutsideReadyInputs, previous: OutsideReadyOutputs | None) -> OutsideReadyOutputs:
         found = forming.prove_outside(
-            inputs.access,
-            inputs.access.cluster,
+            inputs.reach,
             inputs.control_planes,
             inputs.publish,
             kinky_command=inputs.kinky_command,
@@ -71,9 +70,7 @@ class NodesReadyStep(Step[NodesReadyInputs, NodesRecord]):
     """Wait until every declared node is Ready under its permanent address."""
 
     def _run(self, inputs: NodesReadyInputs, previous: NodesRecord | None) -> NodesRecord:
-        return forming.prove_nodes_ready(
-            inputs.access, inputs.access.cluster, inputs.addresses, inputs.server, limit_seconds=inputs.limit_seconds
-        )
+        return forming.prove_nodes_ready(inputs.reach, inputs.addresses, limit_seconds=inputs.limit_seconds)
 
 
 class NodesReady(LiveStep[NodesReadyInputs, NodesRecord]):

@@ -33,11 +33,11 @@ class GateStep(Step[GateInputs, GateOutputs]):
     """Write the closed gate, before anything else is written inside; one that is open stays open."""
 
     def _run(self, inputs: GateInputs, previous: GateOutputs | None) -> GateOutputs:
-        gate.raise_wall(*inputs.inner, limit_seconds=inputs.limit_seconds)
+        gate.raise_wall(inputs.reach, limit_seconds=inputs.limit_seconds)
         return GateOutputs(inner_kubeconfig=inputs.kubeconfig_text)
 
     def _is_due(self, inputs: GateInputs, outputs: GateOutputs) -> bool:
-        return drift.has_broken_wall(*inputs.inner)
+        return drift.has_broken_wall(inputs.reach)
 
 
 class Gate(LiveStep[GateInputs, GateOutputs]):
@@ -79,7 +79,7 @@ class GateOpenedStep(Step[GateOpenedInputs, GateOpenedOutputs]):
         proof = ProofSpec(
             store=inputs.store_name, source=inputs.open_store(), probes=[dict(probe) for probe in inputs.probes]
         )
-        state = gate.open_gate(*inputs.inner, proof, limit_seconds=inputs.limit_seconds)
+        state = gate.open_gate(inputs.reach, proof, limit_seconds=inputs.limit_seconds)
         evidence = state.get_evidence()
         return GateOpenedOutputs(
             first_seconds=evidence.first_seconds,
@@ -91,7 +91,7 @@ class GateOpenedStep(Step[GateOpenedInputs, GateOpenedOutputs]):
         )
 
     def _is_due(self, inputs: GateOpenedInputs, outputs: GateOpenedOutputs) -> bool:
-        return drift.holds_workloads_back(*inputs.inner)
+        return drift.holds_workloads_back(inputs.reach)
 
 
 class GateOpened(LiveStep[GateOpenedInputs, GateOpenedOutputs]):

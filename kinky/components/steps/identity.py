@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pulumi import dynamic
 
 from kinky.bootstrap import record
+from kinky.bootstrap.reach import Reach
 from kinky.components.live_step import LiveStep, NoOutputs, Step, StepInputs
 from kinky.components.properties import Properties, parse
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
-from kinky.kube.host import HostApi
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,17 +29,16 @@ class ClusterIdentityStep(Step[StepInputs, ClusterIdentityOutputs]):
     def _run(self, inputs: StepInputs, previous: ClusterIdentityOutputs | None) -> ClusterIdentityOutputs:
         if previous:
             return previous
-        host_uid = HostApi.connect(inputs.access).fetch_host_uid()
+        host_uid = inputs.reach.host().fetch_host_uid()
         return ClusterIdentityOutputs(host_uid=host_uid, cluster_id=uuid.uuid4().hex)
 
     def check(self, _olds: Properties, news: Properties) -> dynamic.CheckResult:
         """Refuse an existing cluster that no state of this stack has made."""
         if not _olds:
-            access = self._read_inputs(news).access
-            api = HostApi.connect(access)
-            found = record.fetch_record(api, access.cluster)
-            if found is not None and not record.is_taken_over(access.cluster):
-                raise record.describe_conflict(api, access.cluster, found)
+            reach = self._read_inputs(news).reach
+            found = record.fetch_record(reach.host(), reach.cluster)
+            if found is not None and not record.is_taken_over(reach.cluster):
+                raise record.describe_conflict(reach.host(), reach.cluster, found)
         return dynamic.CheckResult(news, [])
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.DiffResult:
@@ -68,10 +67,10 @@ class ClusterIdentityStep(Step[StepInputs, ClusterIdentityOutputs]):
             HostError: It is another host.
         """
         with self._border("refresh", props):
-            HostApi.connect(read_identity(props)).require_host()
+            Reach(read_identity(props)).host().require_host()
         return dynamic.ReadResult(id_, props)
 
-    def _require_host(self, access: HostAccess, *, is_made: bool) -> None:
+    def _require_host(self, reach: Reach, *, is_made: bool) -> None:
         """Compare nothing: this step writes and deletes nothing on the host."""
 
 
@@ -101,4 +100,4 @@ def read_identity(properties: Properties) -> HostAccess:
 
 
 def _compare_host(access: HostAccess) -> None:
-    HostApi.connect(access).require_host(is_recorded=not record.is_taken_over(access.cluster))
+    Reach(access).host().require_host(is_recorded=not record.is_taken_over(access.cluster))

@@ -9,7 +9,6 @@ from kinky.bootstrap.keys import KeyRecord
 from kinky.bootstrap.node_credentials import NodeCredentialRecord
 from kinky.components.live_step import LiveStep, Step, StepInputs
 from kinky.components.properties import Identity
-from kinky.kube.host import HostApi
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +23,14 @@ class ClusterKeysStep(Step[ClusterKeysInputs, KeyRecord]):
     """Make the cluster's keys once, straight into a host Secret."""
 
     def _run(self, inputs: ClusterKeysInputs, previous: KeyRecord | None) -> KeyRecord:
-        access = inputs.access
-        made = keys.ensure_cluster_keys(access, access.cluster, kms_config=inputs.kms_config)
+        host, cluster = inputs.reach.host(), inputs.access.cluster
+        made = keys.ensure_cluster_keys(host, cluster, kms_config=inputs.kms_config)
         # From now on a look at the inner API finds the CA without a right on Secrets.
-        record.note_ca_bundle(access, keys.fetch_ca_bundle(HostApi.connect(access), access.cluster))
+        record.note_ca_bundle(host, keys.fetch_ca_bundle(host, cluster))
         return made
 
     def _undo(self, inputs: ClusterKeysInputs, outputs: KeyRecord) -> None:
-        keys.delete_key_secret(inputs.access, outputs.secret_name)
+        keys.delete_key_secret(inputs.reach.host(), outputs.secret_name)
 
 
 class ClusterKeys(LiveStep[ClusterKeysInputs, KeyRecord]):
@@ -78,8 +77,9 @@ class NodeCredentialsStep(Step[NodeCredentialsInputs, NodeCredentialsOutputs]):
         )
 
     def _undo(self, inputs: NodeCredentialsInputs, outputs: NodeCredentialsOutputs) -> None:
+        host = inputs.reach.host()
         for secret_name in outputs.all_secret_names:
-            keys.delete_key_secret(inputs.access, secret_name)
+            keys.delete_key_secret(host, secret_name)
 
     def _is_due(self, inputs: NodeCredentialsInputs, outputs: NodeCredentialsOutputs) -> bool:
         return _is_old(outputs)
@@ -93,7 +93,7 @@ class NodeCredentials(LiveStep[NodeCredentialsInputs, NodeCredentialsOutputs]):
 
 def _ensure(inputs: NodeCredentialsInputs, generation: int) -> NodeCredentialRecord:
     return node_credentials.ensure_node_credentials(
-        inputs.access, inputs.access.cluster, inputs.node, inputs.address, generation=generation
+        inputs.reach.host(), inputs.access.cluster, inputs.node, inputs.address, generation=generation
     )
 
 

@@ -13,7 +13,6 @@ from kinky.bootstrap.store_values import StoreValueRecord
 from kinky.bootstrap.stores.store import StoreServer
 from kinky.components.live_step import InnerInputs, LiveStep, Step, StoreInputs
 from kinky.components.properties import Identity
-from kinky.kube.host import HostApi
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +51,7 @@ class StoreServedStep(Step[StoreInputs, StoreServedOutputs]):
     """Tell the store's server whose tokens to take and what they may read; take all of it away at the end."""
 
     def _run(self, inputs: StoreInputs, previous: StoreServedOutputs | None) -> StoreServedOutputs:
-        public_keys = fetch_public_keys(HostApi.connect(inputs.access), inputs.access.cluster)
+        public_keys = fetch_public_keys(inputs.reach.host(), inputs.access.cluster)
         _find_server(inputs).set_up(public_keys)
         return StoreServedOutputs(key_ids=tuple(build_key_id(key) for key in public_keys))
 
@@ -85,15 +84,16 @@ class StoreCredentialStep(Step[StoreCredentialInputs, StoreCredentialOutputs]):
     """Write a token for the store straight into the inner cluster; renew it at half of its life."""
 
     def _run(self, inputs: StoreCredentialInputs, previous: StoreCredentialOutputs | None) -> StoreCredentialOutputs:
-        token = secrets_store.ensure_store_token(*inputs.inner, hours=inputs.hours)
-        host = secrets_store.fetch_store_server(inputs.access)
+        reach = inputs.reach
+        token = secrets_store.ensure_store_token(reach, hours=inputs.hours)
+        host = secrets_store.fetch_store_server(reach.host())
         bundle = base64.b64encode(host.ca_certificate.encode()).decode()
         return StoreCredentialOutputs(**vars(token), host_server=host.url, host_ca_bundle=bundle)
 
     def _is_due(self, inputs: StoreCredentialInputs, outputs: StoreCredentialOutputs) -> bool:
         if secrets_store.is_token_renewal_due(outputs.expires_at, inputs.hours):
             return True
-        return drift.has_ended_token(*inputs.inner)
+        return drift.has_ended_token(inputs.reach)
 
 
 class StoreCredential(LiveStep[StoreCredentialInputs, StoreCredentialOutputs]):

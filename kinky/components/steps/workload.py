@@ -25,7 +25,7 @@ class WorkloadAnsweredStep(Step[WorkloadAnsweredInputs, WorkloadRecord]):
 
     def _run(self, inputs: WorkloadAnsweredInputs, previous: WorkloadRecord | None) -> WorkloadRecord:
         return workload.prove_workload(
-            *inputs.inner,
+            inputs.reach,
             store=inputs.open_store(),
             greeting=inputs.greeting,
             value=inputs.value,

@@ -163,7 +163,7 @@ def test_s21_a_node_gets_no_certificate_but_its_own(finished: Person, tmp_path: 
 
 def test_the_gate_is_open_on_evidence(finished: Person) -> None:
     shown = json.loads(finished.kinky("gate", "show", "--stack", finished.stack.stack, "--json"))
-    assert (shown["state"], shown["faults"], shown["tainted_nodes"]) == ("open", [], [])
+    assert (shown["state"], shown["findings"], shown["tainted_nodes"]) == ("open", [], [])
     told = json.loads(finished.kinky("outputs", "evidence", "--stack", finished.stack.stack, "--json"))
     assert [item["item"] for item in told["gate"]["items"]] == [f"G{number}" for number in range(1, 8)]
     for kind in ("bare", "tolerates every taint", "has its node", "has a generated name"):

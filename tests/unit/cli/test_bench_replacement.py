@@ -37,14 +37,16 @@ def node(boot: str, *, ready: bool) -> SimpleNamespace:
     ],
 )
 def test_a_node_is_back_when_a_new_boot_is_ready(vmi: Any, found: Any, seen: str) -> None:
-    host: Any = SimpleNamespace(fetch_vmi=lambda name: vmi)
-    inner: Any = SimpleNamespace(fetch_nodes=lambda: {NODE: found} if found else {})
-    answer = look(host, inner, NODE, old_instance="old", old_boot="1")
+    api = SimpleNamespace(fetch_vmi=lambda name: vmi, fetch_nodes=lambda: {NODE: found} if found else {})
+    reach: Any = SimpleNamespace(host=lambda: api, inner=lambda: api)
+    answer = look(reach, NODE, old_instance="old", old_boot="1")
     assert answer == (Pending(seen) if seen else True)
 
 
 class Cluster:
     """Host and inner cluster of one node, whose API is away for one look after the deletion."""
+
+    namespace = "kinky-dev"
 
     def __init__(self) -> None:
         self.deleted: list[str] = []
@@ -67,10 +69,8 @@ class Cluster:
 
 def test_the_instance_is_deleted_once_and_its_api_may_be_away(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Cluster()
-    access = SimpleNamespace(namespace="kinky-dev")
-    monkeypatch.setattr(bench_replacement, "find_inner", lambda stack_file: (access, "https://127.0.0.1:1"))
-    monkeypatch.setattr(bench_replacement, "connect_inner", lambda access, name, server: cluster)
-    monkeypatch.setattr(bench_replacement, "HostApi", SimpleNamespace(connect=lambda access: cluster))
+    reach = SimpleNamespace(host=lambda: cluster, inner=lambda: cluster)
+    monkeypatch.setattr(bench_replacement, "find_reach", lambda stack_file: reach)
     monkeypatch.setattr("kinky.retry.pause", lambda seconds: None)
     assert measure_replacement(read_stack_file("dev"), NODE) >= 0
     assert cluster.deleted == [f"kinky-dev/{NODE} old"]

@@ -13,9 +13,9 @@ from kinky.bootstrap.secrets_store import EXPIRES_ANNOTATION, TOKEN_SECRET
 from kinky.bootstrap.store_proof import EvidenceItem, StoreRecord
 from kinky.cli import main
 from kinky.cli.stack_file import read_stack_file
-from kinky.kube.inner import InnerApi
 from tests.unit.fake_api import FakeConnection
-from tests.unit.fake_wall import ACCESS, GRANT, SERVER, STATE, add_wall
+from tests.unit.fake_reach import FakeReach
+from tests.unit.fake_wall import ACCESS, GRANT, STATE, add_wall
 
 WARNING = "WARNING: the store's token is past half of its life; the next kinky up renews it"
 
@@ -30,10 +30,9 @@ def inner(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
     for path, fields in ((STATE, {"data": data}), (GRANT, {})):
         connection.add(path.rpartition("/")[0], "kinky-gate", **fields)
     add_wall(connection)
-    monkeypatch.setattr("kinky.cli.gate.find_inner", lambda _stack: (ACCESS, SERVER))
+    monkeypatch.setattr("kinky.cli.gate.find_reach", lambda _stack: FakeReach(ACCESS, connection))
     monkeypatch.setattr("kinky.cli.gate.find_store", lambda _stack, _access: None)
-    monkeypatch.setattr("kinky.bootstrap.credential.connect_inner", lambda *_arguments: InnerApi(connection))  # type: ignore[arg-type]
-    monkeypatch.setattr("kinky.bootstrap.store_proof.fetch_store_faults", lambda *_arguments: [])
+    monkeypatch.setattr("kinky.bootstrap.store_proof.check_proved", lambda *_arguments: [])
     return connection
 
 
@@ -45,16 +44,17 @@ def test_a_token_past_half_of_its_life_is_a_warning_and_no_failure(
     expires = format_time(datetime.now(UTC) + timedelta(hours=half + more))
     metadata = {"annotations": {EXPIRES_ANNOTATION: expires}}
     inner.add("/api/v1/namespaces/kinky-system/secrets", TOKEN_SECRET, metadata=metadata)
-    assert main.main(["gate", "show", "--stack", "dev"]) == 0
+    assert main.main(["gate", "show", "--stack", "dev"]) == int(warned)
     assert (WARNING in capsys.readouterr().out.splitlines()) == warned
-    assert main.main(["gate", "show", "--stack", "dev", "--json"]) == 0
-    assert bool(json.loads(capsys.readouterr().out)["warnings"]) == warned
+    assert main.main(["gate", "show", "--stack", "dev", "--json"]) == int(warned)
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert [each["code"] for each in found] == (["store.token-due"] if warned else [])
 
 
 def test_a_wall_that_was_changed_is_a_failure(inner: FakeConnection, capsys: pytest.CaptureFixture[str]) -> None:
     binding = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/kinky-gate"
     inner.objects[binding]["spec"]["validationActions"] = ["Audit"]
-    assert main.main(["gate", "show", "--stack", "dev"]) == 1
-    assert 'CRITICAL: ValidatingAdmissionPolicyBinding kinky-gate: spec.validationActions[0] is "Audit"' in (
+    assert main.main(["gate", "show", "--stack", "dev"]) == 2
+    assert 'CRITICAL: ValidatingAdmissionPolicyBinding kinky-gate, spec.validationActions[0] is "Audit"' in (
         capsys.readouterr().out
     )

@@ -29,19 +29,19 @@ def test_overview_names_each_command(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_no_arguments_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main([]) == 2
+    assert main.main([]) == 64
     assert "usage: kinky" in capsys.readouterr().err
 
 
 def test_unknown_command_suggests_a_known_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["destory"]) == 2
+    assert main.main(["destory"]) == 64
     assert capsys.readouterr().err == "unknown command: destory\nhint: did you mean destroy?\n"
 
 
 def test_unknown_option_is_wrong_usage() -> None:
     with pytest.raises(SystemExit) as end:
         main.main(["up", "--fast"])
-    assert end.value.code == 2
+    assert end.value.code == 64
 
 
 def test_version_is_the_newest_of_the_changelog(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from kinky.bootstrap import record, store_values
 from kinky.cli import main, secrets
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="kinky-dev", cluster="dev")
@@ -40,7 +41,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
     connection = FakeConnection()
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
     monkeypatch.setattr(program, "find_host", lambda _config: ACCESS)
-    record.ensure_record(ACCESS, "organization/kinky/dev", {})
+    record.ensure_record(HostApi.connect(ACCESS), "organization/kinky/dev", {})
     return connection
 
 
@@ -137,7 +138,7 @@ def test_a_value_on_the_command_line_is_refused_and_not_repeated(
     with pytest.raises(SystemExit) as end:
         run(*arguments)
     printed = capsys.readouterr()
-    assert end.value.code == 2
+    assert end.value.code == 64
     assert "a value is not taken from the command line, where others can read it: use --file or a pipe" in printed.err
     assert VALUE not in printed.out + printed.err
 

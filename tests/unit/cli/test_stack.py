@@ -16,6 +16,9 @@ from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.embedded import host
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
+from kinky.kube.host import HostApi
+from tests.unit.fake_api import FakeConnection
+from tests.unit.fake_reach import FakeReach
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="kinky-dev", cluster="dev")
 
@@ -54,8 +57,9 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeEngine]:
             return engine
 
         monkeypatch.setattr(stack_engine, "open_engine", open_engine)
-        monkeypatch.setattr(inner, "find_stack_host", lambda _stack_file: ACCESS)
-        monkeypatch.setattr(pending, "fetch_pending", lambda _access: waiting)
+        monkeypatch.setattr(inner, "find_reach", lambda _stack_file: FakeReach(ACCESS))
+        monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: FakeConnection())
+        monkeypatch.setattr(pending, "fetch_pending", lambda _api: waiting)
         return engine
 
     return use
@@ -84,7 +88,7 @@ def test_up_lists_the_nodes_that_wait_for_a_restart(
 def test_up_succeeds_although_the_host_does_not_tell_what_waits(
     engines: Callable[..., FakeEngine], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_access: HostAccess) -> list[pending.PendingRestart]:
+    def fail(_api: HostApi) -> list[pending.PendingRestart]:
         raise KinkyError("connection refused")
 
     engines()

@@ -22,6 +22,7 @@ import yaml
 from pydantic import BaseModel
 
 from kinky.bootstrap import certificates
+from kinky.bootstrap.certificates import Pair
 from kinky.bootstrap.credential import write_inner_kubeconfig
 from kinky.bootstrap.workload import check_answer
 from kinky.cli.access import build_parser
@@ -37,6 +38,7 @@ from kinky.kube.host import HostApi
 from kinky.manifests.services import build_endpoint_service
 from kinky.manifests.workload import build_workload
 from kinky.releases import default_release
+from tests.unit.fake_api import FakeConnection
 
 BASE: dict[str, Any] = {
     "cluster": {"name": "dev"},
@@ -188,7 +190,8 @@ def follow_context(text: str, folder: Path) -> str:
 
 def parse_credential_arguments(access: Any) -> argparse.Namespace:
     """Return what `kinky credential` reads of the arguments that the inner kubeconfig gives it."""
-    kubeconfig = Path(write_inner_kubeconfig(access, "dev", "https://127.0.0.1:1", kinky_command="/bin/kinky"))
+    host = HostApi(FakeConnection(), access)
+    kubeconfig = Path(write_inner_kubeconfig(host, "dev", "https://127.0.0.1:1", kinky_command="/bin/kinky"))
     (user,) = yaml.safe_load(kubeconfig.read_text())["users"]
     return build_parser("credential").parse_args(user["user"]["exec"]["args"][1:])
 
@@ -239,7 +242,7 @@ FOLLOWED: dict[KeyPath, Callable[[str, Path], str]] = {
 @pytest.fixture(autouse=True)
 def authority(monkeypatch: pytest.MonkeyPatch) -> None:
     """No cluster has to be asked for the authority that stands beside the inner kubeconfig."""
-    monkeypatch.setattr("kinky.bootstrap.credential._refresh_authority", lambda *_: None)
+    monkeypatch.setattr("kinky.bootstrap.credential.fetch_authority", lambda *_: Pair(b"a CA", b""))
 
 
 def test_the_walk_finds_every_text() -> None:

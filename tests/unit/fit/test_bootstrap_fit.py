@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kinky.bootstrap import fit
+from kinky.kube.host import HostApi
 from kinky.kube.quantities import parse_quantity
 from kinky.releases import default_release
 from tests.unit.cluster_records import record_data
@@ -16,7 +17,9 @@ from tests.unit.fitting_host import ACCESS, add_kubevirt, add_node, make_config,
 
 def test_a_host_that_fits(host: FakeConnection) -> None:
     before = dict(host.objects)
-    assert fit.check_fit(make_config(), ACCESS, stack="me") == fit.HostFit(accelerator="kvm", warnings=())
+    assert fit.check_fit(make_config(), HostApi.connect(ACCESS), stack="me") == fit.HostFit(
+        accelerator="kvm", warnings=()
+    )
     assert host.objects == before
     assert {method for method, path in host.calls if not path.endswith("accessreviews")} == {"GET"}
 
@@ -69,7 +72,7 @@ def test_rights_that_are_not_needed_are_not_asked(host: FakeConnection) -> None:
         access={"mode": "loadBalancer"},
         virtualMachine={"serialConsoleLog": "never"},
     )
-    fit.check_fit(config, ACCESS, stack="me")
+    fit.check_fit(config, HostApi.connect(ACCESS), stack="me")
 
 
 def test_namespace_that_may_not_be_made(host: FakeConnection) -> None:
@@ -106,7 +109,7 @@ def test_quota_counts_only_what_is_still_to_be_made(host: FakeConnection) -> Non
         host.add("/apis/kubevirt.io/v1/namespaces/ns/virtualmachines", name, metadata={"labels": labels})
     hard = {"pods": "2"}
     host.add("/api/v1/namespaces/ns/resourcequotas", "full", status={"hard": hard, "used": {"pods": "2"}})
-    fit.check_fit(make_config(), ACCESS, stack="me")
+    fit.check_fit(make_config(), HostApi.connect(ACCESS), stack="me")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +150,7 @@ def test_what_cannot_be_read_is_a_warning(host: FakeConnection) -> None:
     forbidden = {"reason": "Forbidden", "message": "no"}
     for path in ("/api/v1/nodes", "/apis/kubevirt.io/v1/kubevirts", "/api/v1/namespaces/ns/resourcequotas"):
         host.answer("GET", path, forbidden, status=403)
-    found = fit.check_fit(make_config(), ACCESS, stack="me")
+    found = fit.check_fit(make_config(), HostApi.connect(ACCESS), stack="me")
     assert found.accelerator == "unknown"
     (warning,) = found.warnings
     assert "networks of pods" in warning
@@ -156,11 +159,11 @@ def test_what_cannot_be_read_is_a_warning(host: FakeConnection) -> None:
 
 def test_a_store_that_cannot_reach_the_host_is_told_before_anything_is_made(host: FakeConnection) -> None:
     host.answer("GET", "/api/v1/namespaces/default/services/kubernetes", {"reason": "Forbidden"}, status=403)
-    fit.check_fit(make_config(), ACCESS, stack="me")
+    fit.check_fit(make_config(), HostApi.connect(ACCESS), stack="me")
     host.server = "https://127.0.0.1:6443"
     assert "the secrets store cannot reach the host: no right to get Service kubernetes" in refuse(make_config())
     inside = make_config(cluster={"name": "dev", "ephemeral": True}, secretsStore={"kind": "embedded"})
-    fit.check_fit(inside, ACCESS, stack="me")
+    fit.check_fit(inside, HostApi.connect(ACCESS), stack="me")
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nodes", "/apis/kubevirt.io/v1/kubevirts"])
@@ -174,7 +177,7 @@ def test_cluster_of_another_stack(host: FakeConnection) -> None:
     host.add("/api/v1/namespaces/ns/configmaps", "dev-record", data=record_data(stack="organization/kinky/other"))
     expected = "namespace ns already holds a cluster dev of another stack: organization/kinky/other"
     assert expected in refuse(make_config())
-    fit.check_fit(make_config(), ACCESS, stack="organization/kinky/other")
+    fit.check_fit(make_config(), HostApi.connect(ACCESS), stack="organization/kinky/other")
 
 
 @pytest.mark.parametrize(
@@ -194,7 +197,7 @@ def test_accelerator(host: FakeConnection, kvm: str, emulates: bool, asked: str,
     add_kubevirt(host, emulates=emulates)
     config = make_config(host={"accelerator": asked})
     if expected in ("kvm", "emulation"):
-        assert fit.check_fit(config, ACCESS, stack="me").accelerator == expected
+        assert fit.check_fit(config, HostApi.connect(ACCESS), stack="me").accelerator == expected
     else:
         assert expected in refuse(config)
 
@@ -209,7 +212,7 @@ def test_accelerator(host: FakeConnection, kvm: str, emulates: bool, asked: str,
 def test_emulation_carries_one_control_plane(host: FakeConnection, embedded: bool, hint: str) -> None:
     add_kubevirt(host, emulates=True)
     place = {"embedded": embedded, "encryptionAtRest": "unknown" if embedded else "attested"}
-    fit.check_fit(make_config(host=place), ACCESS, stack="me")
+    fit.check_fit(make_config(host=place), HostApi.connect(ACCESS), stack="me")
     assert refuse(make_config(host=place, controlPlane={"replicas": 3})) == (
         "the host cluster does not fit: 1 problem; nothing was touched\n"
         "  controlPlane.replicas = 3: this host emulates processors, and emulation carries one control plane\n"
@@ -224,7 +227,10 @@ def test_emulation_that_cannot_be_seen_is_refused_as_asked(host: FakeConnection)
 
 
 def test_hardware_carries_three_control_planes(host: FakeConnection) -> None:
-    assert fit.check_fit(make_config(controlPlane={"replicas": 3}), ACCESS, stack="me").accelerator == "kvm"
+    assert (
+        fit.check_fit(make_config(controlPlane={"replicas": 3}), HostApi.connect(ACCESS), stack="me").accelerator
+        == "kvm"
+    )
 
 
 def test_kubevirt_that_is_not_deployed_yet(host: FakeConnection) -> None:
@@ -243,8 +249,8 @@ def test_all_problems_are_told_together(host: FakeConnection) -> None:
 
 
 def test_image_of_another_version(host: FakeConnection) -> None:
-    release = default_release()
-    fit.check_fit(make_config(), ACCESS, stack="me", image_kubernetes_version=release.kubernetes_version)
+    release, api = default_release(), HostApi.connect(ACCESS)
+    fit.check_fit(make_config(), api, stack="me", image_kubernetes_version=release.kubernetes_version)
     assert (
         "the node image was built for Kubernetes v1.35.0, "
         f"cluster.kubernetesVersion is {release.kubernetes_version}\n"
@@ -256,7 +262,7 @@ def test_image_without_an_addon_of_the_release(host: FakeConnection) -> None:
     cfg = make_config()
     coredns = cfg.release.system_images["coredns"]
     holds = set(cfg.release.system_images.values())
-    fit.check_fit(cfg, ACCESS, stack="me", image_holds=holds)
+    fit.check_fit(cfg, HostApi.connect(ACCESS), stack="me", image_holds=holds)
     message = refuse(cfg, image_holds=holds - {coredns})
     assert f"the node image does not hold {coredns}\n" in message
 
@@ -270,7 +276,7 @@ def test_quantities(text: str, expected: Decimal) -> None:
 
 
 def test_a_host_that_nobody_vouches_for_is_a_warning(host: FakeConnection) -> None:
-    vouched = fit.check_fit(make_config(), ACCESS, stack="me").warnings
+    vouched = fit.check_fit(make_config(), HostApi.connect(ACCESS), stack="me").warnings
     unknown = make_config(host={"encryptionAtRest": "unknown", "acceptUnencryptedAtRest": True})
-    assert fit.check_fit(unknown, ACCESS, stack="me").warnings == (fit.UNATTESTED, *vouched)
+    assert fit.check_fit(unknown, HostApi.connect(ACCESS), stack="me").warnings == (fit.UNATTESTED, *vouched)
     assert "\n" not in fit.UNATTESTED, "one line"

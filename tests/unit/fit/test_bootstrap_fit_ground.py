@@ -9,6 +9,7 @@ from kinky import names
 from kinky.accelerator import Accelerator
 from kinky.bootstrap import fit
 from kinky.config.model import KinkyConfig
+from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fitting_host import ACCESS, add_kubevirt, add_node, build_host, make_config, refuse
 
@@ -38,12 +39,12 @@ def container(**host: Any) -> KinkyConfig:
 
 
 def test_a_host_that_offers_them_fits(host: FakeConnection) -> None:
-    found = fit.check_fit(container(), ACCESS, stack="me")
+    found = fit.check_fit(container(), HostApi.connect(ACCESS), stack="me")
     assert found.accelerator is Accelerator.CONTAINER
 
 
 def test_auto_never_means_them(host: FakeConnection) -> None:
-    assert fit.check_fit(make_config(), ACCESS, stack="me").accelerator is Accelerator.EMULATION
+    assert fit.check_fit(make_config(), HostApi.connect(ACCESS), stack="me").accelerator is Accelerator.EMULATION
 
 
 def test_the_reason_of_the_host_is_told(host: FakeConnection) -> None:
@@ -62,7 +63,7 @@ def test_a_host_that_says_nothing_is_older(host: FakeConnection) -> None:
 
 def test_a_namespace_that_is_not_there_is_made_with_the_label(host: FakeConnection) -> None:
     del host.objects["/api/v1/namespaces/ns"]
-    assert fit.check_fit(container(), ACCESS, stack="me").accelerator is Accelerator.CONTAINER
+    assert fit.check_fit(container(), HostApi.connect(ACCESS), stack="me").accelerator is Accelerator.CONTAINER
 
 
 @pytest.mark.parametrize("settings", [{"createNamespace": False}, {}], ids=["given", "made by somebody else"])
@@ -72,7 +73,7 @@ def test_a_namespace_of_somebody_else_needs_the_label(host: FakeConnection, sett
     assert "host.accelerator = container: namespace ns has no label kinky.dev/accelerator" in message
     assert "kubectl label namespace ns --overwrite kinky.dev/accelerator=container" in message
     add_namespace(host, LABEL)
-    fit.check_fit(container(**settings), ACCESS, stack="me")
+    fit.check_fit(container(**settings), HostApi.connect(ACCESS), stack="me")
 
 
 def test_a_label_that_nobody_asked_for_is_refused(host: FakeConnection) -> None:
@@ -84,7 +85,7 @@ def test_a_label_that_nobody_asked_for_is_refused(host: FakeConnection) -> None:
 
 def test_the_label_of_the_own_namespace_is_changed_by_up(host: FakeConnection) -> None:
     add_namespace(host, OWN | LABEL)
-    assert fit.check_fit(make_config(), ACCESS, stack="me").accelerator is Accelerator.EMULATION
+    assert fit.check_fit(make_config(), HostApi.connect(ACCESS), stack="me").accelerator is Accelerator.EMULATION
 
 
 def test_the_label_of_a_namespace_with_another_cluster_stays(host: FakeConnection) -> None:

@@ -46,7 +46,7 @@ def problems(host: FakeConnection, cfg: KinkyConfig, *, stack: str = STACK) -> l
 
 
 def test_fault_01_three_control_planes_where_one_was_made(host: FakeConnection) -> None:
-    record.ensure_record(ACCESS, STACK, list_fixed(make_config()))
+    record.ensure_record(HostApi.connect(ACCESS), STACK, list_fixed(make_config()))
     host.calls.clear()
     assert problems(host, make_config()) == []
     (told,) = problems(host, make_config(controlPlane={"replicas": 3}))
@@ -78,7 +78,7 @@ def test_fault_03_a_cluster_whose_names_could_be_ours_is_told(host: FakeConnecti
 def test_fault_06_another_stack_is_told_and_can_be_taken_over(
     host: FakeConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record.ensure_record(ACCESS, "organization/kinky/other", {})
+    record.ensure_record(HostApi.connect(ACCESS), "organization/kinky/other", {})
     host.calls.clear()
     (told,) = problems(host, make_config())
     assert told == "namespace ns already holds a cluster lab of another stack: organization/kinky/other"

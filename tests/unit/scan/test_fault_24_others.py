@@ -13,6 +13,7 @@ import pytest
 
 from kinky import names, paths
 from kinky.bootstrap.keys import make_cluster_files
+from kinky.bootstrap.reach import Reach
 from kinky.cli import scan as command
 from kinky.cli import scan_sources
 from kinky.embedded.layout import default_layout
@@ -34,7 +35,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine with the stack dev, all of whose secrets are at home."""
     made = make_machine(tmp_path, monkeypatch)
     access = HostAccess(kubeconfig="/k", context=None, namespace="kinky-dev", cluster="dev")
-    monkeypatch.setattr("kinky.cli.inner.find_stack_host", lambda _stack: access)
+    monkeypatch.setattr("kinky.cli.inner.find_reach", lambda _stack: Reach(access))
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: made.connection)
     monkeypatch.setattr("kinky.cli.scan_secrets.read_of_store", lambda *_: ([], []))
     monkeypatch.setattr("kinky.cli.stack_file.read_stack_file", lambda _stack: made.stack)

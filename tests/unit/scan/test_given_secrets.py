@@ -16,10 +16,10 @@ from kinky.cli.scan_secrets import read_of_store
 from kinky.config.load import load_config
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
-from kinky.kube.inner import InnerApi
 from kinky.scan.known import read_local
 from kinky.scan.secret import SecretClass
 from tests.unit.fake_api import FakeConnection
+from tests.unit.fake_reach import FakeReach
 from tests.unit.scan.machine import Machine, make_machine, write
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="kinky-dev", cluster="dev")
@@ -97,9 +97,9 @@ def test_values_of_a_store_inside_are_looked_for(machine: Machine, monkeypatch: 
     )
     config = {"cluster": {"name": "dev", "ephemeral": True}, "host": {"embedded": True}}
     stack = replace(machine.stack, config=load_config(config | {"secretsStore": {"kind": "embedded"}}, source="test"))
-    store = EmbeddedStore("dev", inner=lambda: InnerApi(inner))  # type: ignore[arg-type]
+    store = EmbeddedStore(FakeReach(ACCESS, inner))
     monkeypatch.setattr(scan_secrets, "find_store", lambda _stack, _access: store)
-    (known,), unknown = read_of_store(stack, ACCESS)
+    (known,), unknown = read_of_store(stack, FakeReach(ACCESS))
     assert (known.name, unknown) == ("Secret kinky-store/dev-store-db/value", [])
     assert machine.scan([known]).passed
     machine.log = b"got " + value
@@ -108,10 +108,11 @@ def test_values_of_a_store_inside_are_looked_for(machine: Machine, monkeypatch: 
 
 
 def test_what_cannot_be_read_is_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_stack: object) -> None:
+    def refuse() -> None:
         raise HostError("no way to the inner API")
 
-    monkeypatch.setattr(scan_secrets, "find_inner", refuse)
-    found, unknown = read_of_store(machine.stack, ACCESS)
+    reach = FakeReach(ACCESS)
+    monkeypatch.setattr(reach, "inner", refuse)
+    found, unknown = read_of_store(machine.stack, reach)
     assert found == []
     assert unknown == ["the token that reads the store, because it cannot be read: no way to the inner API"]

@@ -10,7 +10,8 @@ import pytest
 
 from kinky import paths
 from kinky.bootstrap.keys import make_cluster_files
-from kinky.cli import main, scan_secrets, scan_sources
+from kinky.bootstrap.reach import Reach
+from kinky.cli import main, scan_sources
 from kinky.embedded.layout import default_layout
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import Reply
@@ -72,8 +73,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     inner = FakeConnection()
     token = {"token": base64.b64encode(STORE_TOKEN).decode(), "ca.crt": "eA=="}
     inner.add("/api/v1/namespaces/kinky-system/secrets", "host-store-token", data=token)
-    monkeypatch.setattr(scan_secrets, "find_inner", lambda _stack: (None, "https://x"))
-    monkeypatch.setattr("kinky.bootstrap.credential.connect_inner", lambda *_arguments: InnerApi(inner))  # type: ignore[arg-type]
+    monkeypatch.setattr(Reach, "inner", lambda _reach: InnerApi(inner))  # type: ignore[arg-type]
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(scan_sources, "find_processes", lambda: iter(()))
     nothing = Source(title="nothing", kinds=frozenset(), artefacts=())
@@ -134,7 +134,7 @@ def test_s1_a_leak_fails(place: str, host: FakeConnection, machine: Path, capsys
     elif place == "state":
         (paths.pulumi_backend_dir() / "dev.json.bak").write_bytes(json.dumps({"value": leaked.decode()}).encode())
     elif place == "ConfigMap":
-        host.add(f"{NAMESPACE}/configmaps", "dev-rotation", data={"a": leaked.decode()})
+        host.add(f"{NAMESPACE}/configmaps", "dev-operations", data={"a": leaked.decode()})
     elif place == "token":
         name = "inner kinky-system/host-store-token/token"
         host.answers[("GET", f"{NAMESPACE}/pods/launcher/log")] = lambda _body: Reply(200, b"got " + STORE_TOKEN)
@@ -211,4 +211,4 @@ def test_no_path_that_is_absent(capsys: pytest.CaptureFixture[str]) -> None:
 def test_paths_and_staged_exclude_each_other() -> None:
     with pytest.raises(SystemExit) as end:
         main.main(["scan", "--staged", "/tmp"])
-    assert end.value.code == 2
+    assert end.value.code == 64

@@ -21,6 +21,7 @@ from kinky.config.model import KinkyConfig
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import Reply
 from tests.unit.fake_api import FakeConnection
+from tests.unit.fake_reach import FakeReach
 from tests.vault_server.client import VaultClient
 from tests.vault_server.faults import Faults
 from tests.vault_server.server import VaultServer
@@ -115,7 +116,7 @@ def site(material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         token_file.write_text(root.put("auth/token/create", policies=["operator"]).body["auth"]["client_token"])
         config = build_config(server.address, material / "ca.crt")
         described = json.loads(json.dumps(describe_store(config)))
-        store = open_store(described, ACCESS, "dev", inner=lambda: pytest.fail("no inner API is needed"))
+        store = open_store(described, FakeReach(ACCESS))
         assert isinstance(store, VaultStore)
         yield Site(server, root, config, store, VaultTarget.parse(described["vault"]), token_file)
 

@@ -13,6 +13,7 @@ from kinky import program
 from kinky.bootstrap import record
 from kinky.cli import main
 from kinky.cli.stack_file import StackFile
+from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 from tests.unit.vault_store.conftest import ACCESS, Site
 from tests.vault_server.faults import Fault
@@ -27,7 +28,7 @@ def stack(site: Site, host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("kinky.cli.secrets.read_stack_file", lambda _stack: found)
     monkeypatch.setattr(program, "find_host", lambda _config: ACCESS)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(VALUE)))
-    record.ensure_record(ACCESS, "organization/kinky/dev", {})
+    record.ensure_record(HostApi.connect(ACCESS), "organization/kinky/dev", {})
     host.calls.clear()
     return site
 

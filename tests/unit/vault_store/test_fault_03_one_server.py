@@ -10,6 +10,7 @@ from kinky.bootstrap import store_values
 from kinky.bootstrap.stores.opening import describe_store, open_store
 from kinky.bootstrap.stores.store import Store
 from kinky.errors import KinkyError
+from tests.unit.fake_reach import FakeReach
 from tests.unit.vault_store.conftest import ACCESS, Site
 from tests.vault_server.signer import Signer
 
@@ -18,7 +19,7 @@ from tests.vault_server.signer import Signer
 def other(site: Site) -> Store:
     """The store of a cluster `dev` on another host."""
     access = replace(ACCESS, host_uid="another-host")
-    return open_store(describe_store(site.config), access, "dev", inner=lambda: pytest.fail("no inner API"))
+    return open_store(describe_store(site.config), FakeReach(access))
 
 
 def test_fault_03_the_keys_of_the_first_cluster_stay(site: Site, other: Store) -> None:
@@ -46,5 +47,5 @@ def test_fault_03_the_end_of_the_second_cluster_is_not_that_of_the_first(site: S
     store_values.put_value(site.store, "dev", "db", key="value", value=b"first")
     other.server.tear_down()
     site.log_in()
-    first = open_store(describe_store(site.config), ACCESS, "dev", inner=lambda: pytest.fail("no inner API"))
+    first = open_store(describe_store(site.config), FakeReach(ACCESS))
     assert first.read("db") == {"value": b"first"}

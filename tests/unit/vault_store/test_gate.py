@@ -8,10 +8,10 @@ import pytest
 
 from kinky.bootstrap import store_proof
 from kinky.errors import HostError, KinkyError
-from kinky.kube.inner import InnerApi
 from kinky.manifests import secrets_store
 from kinky.vault.connection import VaultSilentError
 from tests.unit.fake_api import FakeConnection
+from tests.unit.fake_reach import FakeReach
 from tests.unit.fake_store import CANARIES, set_store, write_metrics
 from tests.unit.vault_store.conftest import ACCESS, Site
 from tests.unit.vault_store.external_secrets import ExternalSecrets
@@ -37,7 +37,7 @@ def running(
 def prove(running: ExternalSecrets) -> store_proof.StoreRecord:
     probes = secrets_store.build_probes(running.site.config)
     proof = store_proof.ProofSpec(store="kinky", source=running.site.store, probes=probes)
-    return store_proof.prove_store(ACCESS, "dev", InnerApi(running.inner), proof, limit_seconds=10)  # type: ignore[arg-type]
+    return store_proof.prove_store(FakeReach(ACCESS, running.inner), proof, limit_seconds=10)
 
 
 def test_the_evidence_has_seven_items_and_nothing_of_it_stays(running: ExternalSecrets) -> None:

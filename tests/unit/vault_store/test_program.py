@@ -6,16 +6,18 @@ import pytest
 
 from kinky import program
 from kinky.bootstrap import record
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.stores.opening import describe_store
 from kinky.config.load import load_config
 from kinky.errors import KinkyError
+from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 from tests.unit.vault_store.conftest import ACCESS, Site
 from tests.vault_server.faults import Fault
 
 
 def check(site: Site) -> list[str]:
-    return program.check_store(describe_store(site.config), ACCESS, "dev")
+    return program.check_store(describe_store(site.config), Reach(ACCESS, ""))
 
 
 def test_a_server_that_can_be_used_is_no_news(site: Site, host: FakeConnection) -> None:
@@ -30,7 +32,7 @@ def test_a_new_cluster_is_refused_without_its_server(site: Site, host: FakeConne
 
 
 def test_a_cluster_that_is_there_gets_a_warning(site: Site, host: FakeConnection) -> None:
-    record.ensure_record(ACCESS, "organization/kinky/dev", {})
+    record.ensure_record(HostApi.connect(ACCESS), "organization/kinky/dev", {})
     with site.faults.during(Fault.UNREACHABLE):
         (warning,) = check(site)
     assert "it cannot be reached" in warning and "\n" not in warning
@@ -38,5 +40,5 @@ def test_a_cluster_that_is_there_gets_a_warning(site: Site, host: FakeConnection
 
 def test_other_kinds_ask_nobody(host: FakeConnection) -> None:
     config = load_config({"cluster": {"name": "dev"}, "host": {"embedded": True}}, source="test")
-    assert program.check_store(describe_store(config), ACCESS, "dev") == []
+    assert program.check_store(describe_store(config), Reach(ACCESS, "")) == []
     assert host.calls == []

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from kinky.bootstrap.keys import fetch_public_keys
-from kinky.bootstrap.rotation.items import BUILDERS
-from kinky.bootstrap.rotation.journal import Journal
 from kinky.bootstrap.stores.vault_reader import VaultReader
 from kinky.errors import HostError, KinkyError
 from kinky.manifests import secrets_store
+from kinky.operations.journal import Journal
+from kinky.rotation.items import ITEMS
 from tests.unit.fake_authorities import watch_authorities
 from tests.unit.fake_cluster import PKI, FakeCluster, start_cluster
 from tests.unit.fake_store import CANARIES, decode
@@ -130,7 +130,8 @@ def test_a_server_that_is_lost_in_the_middle_is_told_by_the_next_call(
 
 
 def test_there_is_no_token_to_rotate_and_that_is_said(cluster: FakeCluster) -> None:
-    (step,) = BUILDERS["store-credential"](cluster.site, Journal(cluster.site.host, "dev", "store-credential"))
+    item = ITEMS["store-credential"]
+    (step,) = item.build_steps(cluster.site, Journal(cluster.site.host, "dev", item.operation))
     assert step.title.startswith("there is no token to replace: External Secrets asks for a new one at each read")
     assert not step.restarts
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 
 from kinky.bootstrap.certificates import build_fingerprint, split_certificates
 from kinky.bootstrap.keys import fetch_key_files
-from kinky.bootstrap.rotation.renewed_pods import ROOT_CONFIG_MAP
-from kinky.bootstrap.rotation.site import Site
 from kinky.kube import resources
 from kinky.kube.inner import InnerApi
 from kinky.names import FINGERPRINT_LENGTH, NAMESPACE_SYSTEM
+from kinky.operations.renewal import ROOT_CONFIG_MAP
 from kinky.progress import Phase
 from kinky.retry import Pending
+from kinky.rotation.site import KeySite
 
 EXTENSION_CONFIG_MAP = "extension-apiserver-authentication"
 EXTENSION_FILES: Mapping[str, str] = {
@@ -24,17 +24,18 @@ PUBLISH_LIMIT_SECONDS = 600.0
 """Controllers write within seconds of their start, which under emulation comes minutes after the API server's."""
 
 
-def wait_published(site: Site, running: Phase) -> str:
+def wait_published(site: KeySite, running: Phase) -> str:
     """Wait until all namespaces and extension servers are told exactly the authorities that the host holds."""
 
     def look(inner: InnerApi) -> str | Pending:
         found = _check_root(site, inner)
         return found if isinstance(found, Pending) else _check_extension(site, inner) or found
 
-    return site.ask("tells its authorities", look, limit_seconds=PUBLISH_LIMIT_SECONDS, on_change=running.note)
+    limit = site.scale(PUBLISH_LIMIT_SECONDS)
+    return site.reach.ask("tells its authorities", look, limit_seconds=limit, on_change=running.note)
 
 
-def _check_root(site: Site, inner: InnerApi) -> str | Pending:
+def _check_root(site: KeySite, inner: InnerApi) -> str | Pending:
     """Look whether each namespace tells its pods exactly the cluster's authorities."""
     wanted = _fingerprints(fetch_key_files(site.host, site.cluster)["ca.crt"])
     bodies = inner.fetch_all(resources.NAMESPACES)
@@ -51,7 +52,7 @@ def _check_root(site: Site, inner: InnerApi) -> str | Pending:
     return f"{len(alive)} namespaces are told {_short(wanted)}"
 
 
-def _check_extension(site: Site, inner: InnerApi) -> Pending | None:
+def _check_extension(site: KeySite, inner: InnerApi) -> Pending | None:
     """Look whether extension servers are told exactly the authorities; API servers only ever add one.
 
     So what tells one too many is deleted, and written again by them within a minute, from what they read at their boot.

@@ -5,16 +5,16 @@ A program inside a pod may read its `ca.crt` once, at its start; its token the k
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from kinky.bootstrap.rotation.journal import Journal
-from kinky.bootstrap.rotation.plan import SubStep
-from kinky.bootstrap.rotation.site import Site
 from kinky.kube import resources
 from kinky.kube.connection import JsonObject
 from kinky.kube.inner import InnerApi
-from kinky.kube.objects import is_condition_true
+from kinky.operations.journal import Journal
+from kinky.operations.plan import SubStep
+from kinky.operations.pods import describe_pod, fetch_pods, find_maker, is_finished, is_ready
+from kinky.operations.site import Site
 from kinky.progress import Phase
 from kinky.retry import Pending
 
@@ -45,46 +45,53 @@ class Renewal:
         noted: dict[str, str] = {}
 
         def remember(inner: InnerApi) -> str:
-            noted.update({pod["metadata"]["uid"]: _find_maker(pod) for pod in self._list_readers(inner)})
+            noted.update({pod["metadata"]["uid"]: find_maker(pod) for pod in self._list_readers(inner)})
             return "seen"
 
         if self._journal.recall(self._step) is None:
-            self._site.ask("lists its pods", remember)
+            self._ask("lists its pods", remember)
         old = self._journal.remember(self._step, noted)
-        return self._site.ask(
+        return self._ask(
             f"runs new pods on {self._node}",
             lambda inner: self._check(inner, old),
-            limit_seconds=LIMIT_SECONDS,
             on_change=running.note,
         )
+
+    def _ask(
+        self,
+        what: str,
+        question: Callable[[InnerApi], str | Pending],
+        *,
+        on_change: Callable[[str], None] | None = None,
+    ) -> str:
+        limit = self._site.scale(LIMIT_SECONDS)
+        return self._site.reach.ask(what, question, limit_seconds=limit, on_change=on_change)
 
     def _check(self, inner: InnerApi, old: Mapping[str, str]) -> str | Pending:
         """Delete what is left of the old pods, and look what is not there again."""
         pods = self._list_readers(inner)
         left = [pod for pod in pods if pod["metadata"]["uid"] in old]
         for pod in left:
-            if _find_maker(pod) and "deletionTimestamp" not in pod["metadata"]:
+            if find_maker(pod) and "deletionTimestamp" not in pod["metadata"]:
                 inner.delete(resources.PODS, pod["metadata"]["name"], namespace=pod["metadata"]["namespace"])
-        alone = [_describe(pod) for pod in left if not _find_maker(pod)]
+        alone = [describe_pod(pod) for pod in left if not find_maker(pod)]
         if alone:
             return Pending(f"delete these yourself, nothing would make them again: {', '.join(alone)}")
-        waiting = [_describe(pod) for pod in pods if pod in left or not _runs(pod)]
+        waiting = [describe_pod(pod) for pod in pods if pod in left or not is_ready(pod)]
         # What another kind has made may come back on another node, and is as new there.
         daemons = {maker for maker in old.values() if maker.startswith(f"{resources.DAEMON_SETS.kind} ")}
-        waiting += sorted(daemons - {_find_maker(pod) for pod in pods})
+        waiting += sorted(daemons - {find_maker(pod) for pod in pods})
         if waiting:
             return Pending(f"{self._node}: not there again: {', '.join(waiting)}")
         return f"{len(old)} pods of {self._node} are new"
 
     def _list_readers(self, inner: InnerApi) -> list[JsonObject]:
         """List the node's pods that have authorities and token in a volume; those of the kubelet itself have none."""
-        pods = inner.fetch_all(resources.PODS, fields=f"spec.nodeName={self._node}")
         return [
             pod
-            for pod in pods
-            if (pod.get("spec") or {}).get("nodeName") == self._node
-            and (self._namespaces is None or pod["metadata"]["namespace"] in self._namespaces)
-            and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+            for pod in fetch_pods(inner, self._node)
+            if (self._namespaces is None or pod["metadata"]["namespace"] in self._namespaces)
+            and not is_finished(pod)
             and ROOT_CONFIG_MAP in _list_projected(pod["spec"].get("volumes") or [])
         ]
 
@@ -124,18 +131,3 @@ def _list_projected(volumes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for volume in volumes:
         for source in (volume.get("projected") or {}).get("sources") or []:
             yield str((source.get("configMap") or {}).get("name", ""))
-
-
-def _find_maker(pod: JsonObject) -> str:
-    """Find what makes a new pod when this one is gone; empty when nothing does."""
-    metadata = pod["metadata"]
-    owners = [owner for owner in metadata.get("ownerReferences") or [] if owner.get("controller")]
-    return next((f"{owner['kind']} {metadata['namespace']}/{owner['name']}" for owner in owners), "")
-
-
-def _runs(pod: JsonObject) -> bool:
-    return is_condition_true(pod.get("status") or {}, "Ready")
-
-
-def _describe(pod: JsonObject) -> str:
-    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"

@@ -6,9 +6,9 @@ API server reads its keys at its boot, so each change is followed by a replaceme
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from kinky.bootstrap.certificates import build_fingerprint
+from kinky.bootstrap.certificates import build_fingerprint, parse_time
 from kinky.bootstrap.encryption_config import (
     EncryptionKey,
     make_encryption_key,
@@ -16,20 +16,21 @@ from kinky.bootstrap.encryption_config import (
     render_encryption_config,
 )
 from kinky.bootstrap.evidence import parse_config_fingerprint, parse_process, parse_read
-from kinky.bootstrap.keys import ENCRYPTION_FILE, fetch_key_files, replace_key_files
-from kinky.bootstrap.rotation.journal import Journal
-from kinky.bootstrap.rotation.plan import SubStep
-from kinky.bootstrap.rotation.replacement import build_replacements
-from kinky.bootstrap.rotation.site import Site
+from kinky.bootstrap.keys import ENCRYPTION_FILE, fetch_key_files, fetch_made_at, replace_key_files
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.connection import ApiError
 from kinky.kube.inner import InnerApi
-from kinky.names import ETCD_PREFIXES, FINGERPRINT_LENGTH, KMS, SECRETBOX
+from kinky.names import ETCD_PREFIXES, FINGERPRINT_LENGTH, KMS, SECRETBOX, pki_secret
+from kinky.operations.journal import Journal
+from kinky.operations.plan import SubStep
+from kinky.operations.replacement import Proof, build_replacements
 from kinky.progress import Phase
 from kinky.retry import Pending, wait_until
+from kinky.rotation.item import Item, KeyState
+from kinky.rotation.site import KeySite
 
-ITEM = "encryption-key"
+NAME = "encryption-key"
 REWRITE_LIMIT_SECONDS = 900.0
 """Each Secret is written once and read once; an emulated API server does ten of these in a second."""
 
@@ -38,15 +39,14 @@ _REWRITE = "rewrite"
 Change = Callable[[Sequence[EncryptionKey]], Sequence[EncryptionKey]]
 
 
-def build_steps(site: Site, journal: Journal) -> list[SubStep]:
+def build_steps(site: KeySite, journal: Journal) -> list[SubStep]:
     """Build the sub-steps; each change of the keys is followed by one replacement of every control plane."""
     refuse_kms(site)
 
     def replaced(round_name: str, title: str) -> list[SubStep]:
         planes = site.control_planes
-        return build_replacements(
-            site, journal, planes, round_name=round_name, title=title, proof=lambda inner: _check_loaded(site, inner)
-        )
+        proof = Proof(title="has the new keys", ask=lambda inner: _check_loaded(site, inner))
+        return build_replacements(site, journal, planes, round_name=round_name, title=title, proof=proof)
 
     limit = site.scale(REWRITE_LIMIT_SECONDS)
     return [
@@ -70,11 +70,11 @@ def build_steps(site: Site, journal: Journal) -> list[SubStep]:
     ]
 
 
-def refuse_kms(site: Site) -> None:
+def refuse_kms(site: KeySite) -> None:
     """Raise HostError if a KMS encrypts: its key is not KinKy's to change."""
-    if site.config.encryption.provider == KMS:
+    if site.encryption_provider == KMS:
         raise HostError(
-            f"rotation of {ITEM}: the KMS rotates the key of cluster {site.cluster}; nothing was touched",
+            f"cannot rotate {NAME}: the KMS rotates the key of cluster {site.cluster}; nothing was touched",
             details=[
                 "an API server asks the plugin for its key's id each minute, and writes with the new key from then on"
             ],
@@ -82,7 +82,7 @@ def refuse_kms(site: Site) -> None:
         )
 
 
-def _add(site: Site, journal: Journal) -> str:
+def _add(site: KeySite, journal: Journal) -> str:
     """Add a key behind the one that writes; one that an unrecorded rotation has left is taken over in its place."""
     present = parse_encryption_keys(fetch_key_files(site.host, site.cluster)[ENCRYPTION_FILE])
     highest = max(present, key=lambda key: key.number)
@@ -93,16 +93,16 @@ def _add(site: Site, journal: Journal) -> str:
         known = any(key.name == new for key in keys)
         return keys if known else [*keys, make_encryption_key(highest.number + 1)]
 
-    return _change(site, add, new_key_of=ITEM)
+    return _change(site, add, new_key_of=NAME)
 
 
-def _make_first(site: Site, journal: Journal) -> str:
+def _make_first(site: KeySite, journal: Journal) -> str:
     """Have the new key write; the sort keeps all others in their order."""
     new = _get_new(journal)
     return _change(site, lambda keys: sorted(keys, key=lambda key: key.name != new))
 
 
-def _drop(site: Site, journal: Journal, running: Phase) -> str:
+def _drop(site: KeySite, journal: Journal, running: Phase) -> str:
     """Drop every other key, after counting once more that no Secret was written by one."""
     new = _get_new(journal)
     keys = parse_encryption_keys(fetch_key_files(site.host, site.cluster)[ENCRYPTION_FILE])
@@ -113,18 +113,18 @@ def _drop(site: Site, journal: Journal, running: Phase) -> str:
     return _change(site, lambda present: [key for key in present if key.name == new])
 
 
-def _rewrite(site: Site, journal: Journal, running: Phase) -> str:
+def _rewrite(site: KeySite, journal: Journal, running: Phase) -> str:
     """Write every Secret again, and prove it; the record holds how many there were."""
     found = _prove_rewritten(site, _get_new(journal), running)
     journal.remember(_REWRITE, {"secrets": found})
     return found
 
 
-def _prove_rewritten(site: Site, new: str, running: Phase) -> str:
+def _prove_rewritten(site: KeySite, new: str, running: Phase) -> str:
     """Write every Secret again and read it back from etcd, until no old key was needed for reading."""
 
     def check() -> str | Pending:
-        inner = site.open_inner()
+        inner = site.reach.inner()
         loaded = _check_loaded(site, inner)
         if isinstance(loaded, Pending):
             return loaded
@@ -179,7 +179,7 @@ def _count(inner: InnerApi, secrets: Sequence[tuple[str, str]], new: str) -> str
     return f"{len(there)} Secrets, all read with {new}"
 
 
-def _check_loaded(site: Site, inner: InnerApi) -> str | Pending:
+def _check_loaded(site: KeySite, inner: InnerApi) -> str | Pending:
     """Look whether the API server that answers has read exactly the keys that the host holds now."""
     held = build_fingerprint(fetch_key_files(site.host, site.cluster)[ENCRYPTION_FILE])
     loaded = parse_config_fingerprint(inner.fetch_metrics())
@@ -189,7 +189,7 @@ def _check_loaded(site: Site, inner: InnerApi) -> str | Pending:
     return Pending(f"the API server runs with configuration {seen}, the host holds {held[:FINGERPRINT_LENGTH]}")
 
 
-def _change(site: Site, change: Change, *, new_key_of: str = "") -> str:
+def _change(site: KeySite, change: Change, *, new_key_of: str = "") -> str:
     """Change the order or the number of the keys on the host, and tell what is there now."""
 
     def edit(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
@@ -209,3 +209,27 @@ def _get_new(journal: Journal) -> str:
 
 def _describe(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} by {prefix.rstrip(':') or 'none'}" for prefix, number in sorted(counts.items()))
+
+
+def find_keys(site: KeySite) -> Iterator[KeyState]:
+    """Yield the key that writes; during a rotation the others too, of which only the first one's age is known."""
+    refuse_kms(site)
+    made_at = fetch_made_at(site.host, site.cluster, NAME)
+    keys = parse_encryption_keys(fetch_key_files(site.host, site.cluster)[ENCRYPTION_FILE])
+    newest = max(keys, key=lambda key: key.number)
+    for key in keys:
+        yield KeyState(
+            subject=f"{pki_secret(site.cluster)} {key.name}",
+            fingerprint=key.fingerprint,
+            made_at=parse_time(made_at) if made_at and key == newest else None,
+        )
+
+
+ITEM = Item(
+    name=NAME,
+    summary="a new key for Secrets in the inner etcd; restarts every control plane three times",
+    build_steps=build_steps,
+    find_keys=find_keys,
+    replaces_control_planes=True,
+    rounds=("known/", "writes/", "dropped/"),
+)

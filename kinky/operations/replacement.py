@@ -1,19 +1,26 @@
-"""Sub-steps that replace nodes one at a time, so that they boot with what the host holds now; proved from outside."""
+"""Sub-steps that replace nodes one at a time, so that they boot with what the host holds now; proved from outside.
+
+The pods of a node are evicted before it goes, and let in again when it is back.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from kinky.bootstrap.checks import VmCheck, refuse_failed_stage
 from kinky.bootstrap.diagnose import describe_nodes, fetch_console, parse_stages
 from kinky.bootstrap.requirements import Grace, Requirement, run_requirements
-from kinky.bootstrap.rotation.journal import Journal
-from kinky.bootstrap.rotation.plan import SubStep
-from kinky.bootstrap.rotation.site import Site
-from kinky.bootstrap.rotation.window import ask_control_plane
 from kinky.bootstrap.silent_guests import SilentGuests
+from kinky.errors import KinkyError, WaitError
 from kinky.kube import resources
 from kinky.kube.inner import InnerApi
+from kinky.operations.drain import DRAIN_LIMIT_SECONDS, drain, uncordon
+from kinky.operations.journal import Journal
+from kinky.operations.plan import SubStep
+from kinky.operations.site import Site
+from kinky.operations.window import ask_control_plane
 from kinky.progress import Phase
 from kinky.retry import Pending
 
@@ -21,16 +28,28 @@ NODE_LIMIT_SECONDS = 1200.0
 """A deleted VM instance is a Ready node again after 3 to 5 minutes under emulation; with other load after 10."""
 QUORUM_LIMIT_SECONDS = 300.0
 """The other control planes are normally Ready; one that restarts on its own gets this time."""
-HINT = "kubectl describe vmi {node} on the host shows more; after a fix the same kinky rotate goes on from here"
+HINT = "kubectl describe vmi {node} on the host shows more; after a fix {command} continues from here"
+LOOK_LIMIT_SECONDS = 300.0
+"""A control plane that somebody else has replaced is back after five minutes under emulation."""
 
-Proof = Callable[[InnerApi], str | Pending]
-"""What the API server of a control plane must show once it has booted again."""
+CORDONED = "cordoned"
+PROOF_LIMIT_SECONDS = 600.0
+"""The API server answers already; under emulation the answer to one question may take half a minute."""
 PROOF_EVERY_SECONDS = 10.0
 """Each question may start a kubectl, and metrics are megabytes."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """A question to the API server of a control plane that has booted again."""
+
+    title: str
+    """The condition, as the predicate of a sentence about the API server."""
+    ask: Callable[[InnerApi], str | Pending]
+
+
 class Replacement:
-    """Replaces one node: deletes its VM instance, once, and waits until another one has become the node."""
+    """Replaces one node: drains it, deletes its VM instance, once, and waits until another one has become the node."""
 
     def __init__(self, site: Site, journal: Journal, step: str, node: str, *, proof: Proof | None) -> None:
         """Do nothing yet; `step` is the name under which the journal keeps which instance is meant."""
@@ -48,17 +67,45 @@ class Replacement:
         old = self._journal.recall(self._step) or self._journal.remember(self._step, self._look())
         vmi = self._site.host.fetch_vmi(self._node)
         if vmi is not None and vmi.uid == old["vmi"]:
-            self._run(self._build_quorum(), QUORUM_LIMIT_SECONDS, running)
-            # Whoever asks again deletes the same instance or none: the next one has another identity.
-            self._site.host.delete(resources.VIRTUAL_MACHINE_INSTANCES, self._node, namespace=self._site.host.namespace)
+            self._remove(old, running)
         self._run(self._build_return(old), NODE_LIMIT_SECONDS, running)
+        if not old[CORDONED]:
+            # Before the proof: the node is Ready, and an operation that stops here may stay stopped for days.
+            running.note(uncordon(self._site, self._node))
+        self._run(self._build_proof(), PROOF_LIMIT_SECONDS, running)
         return f"{self._node} is back"
 
     def _look(self) -> Mapping[str, str]:
-        """Return which instance and which boot are to be replaced."""
-        boot = self._site.ask("tells of its nodes", lambda inner: _find_boot(inner, self._node) or "none")
+        """Return which instance and which boot are to be replaced, and whether the node was cordoned before."""
+        limit = self._site.scale(LOOK_LIMIT_SECONDS)
+        node = self._site.reach.ask(
+            "lists its nodes", lambda inner: inner.fetch_nodes().get(self._node), limit_seconds=limit
+        )
         vmi = self._site.host.fetch_vmi(self._node)
-        return {"vmi": vmi.uid if vmi else "", "boot": boot}
+        return {
+            "vmi": vmi.uid if vmi else "",
+            "boot": node.boot_id if node else "",
+            CORDONED: "yes" if node and node.cordoned else "",
+        }
+
+    def _remove(self, old: Mapping[str, str], running: Phase) -> None:
+        """Drain the node and delete its VM instance; one that must stay for now takes pods again."""
+        host = self._site.host
+        try:
+            self._run(self._build_quorum(), QUORUM_LIMIT_SECONDS, running)
+            running.note(drain(self._site, self._node, running))
+            # Once more: the pods may have taken minutes to go.
+            self._run(self._build_quorum(), QUORUM_LIMIT_SECONDS, running)
+        except WaitError:
+            if not old[CORDONED]:
+                with contextlib.suppress(KinkyError):
+                    uncordon(self._site, self._node)
+            raise
+        # With its identity: the next instance has another one, and must stay.
+        host.delete(resources.VIRTUAL_MACHINE_INSTANCES, self._node, namespace=host.namespace, uid=old["vmi"])
+
+    def _hint(self, node: str) -> str:
+        return HINT.format(node=node, command=self._journal.operation.command)
 
     def _run(self, table: Sequence[Requirement], limit_seconds: float, running: Phase) -> None:
         run_requirements(
@@ -77,7 +124,7 @@ class Replacement:
             Requirement(
                 description=f"control plane {other} is Ready before {self._node} goes",
                 check=lambda other=other: self._check_api_server(other),  # type: ignore[misc]
-                hint=HINT.format(node=other),
+                hint=self._hint(other),
             )
             for other in others
         ]
@@ -86,7 +133,7 @@ class Replacement:
                 Requirement(
                     description=f"{' and '.join(others)} say themselves that they are ready before {self._node} goes",
                     check=lambda: self._ask_ready(others),
-                    hint=HINT.format(node=others[0]),
+                    hint=self._hint(others[0]),
                     every_seconds=PROOF_EVERY_SECONDS,
                 )
             )
@@ -94,7 +141,7 @@ class Replacement:
 
     def _build_return(self, old: Mapping[str, str]) -> list[Requirement]:
         """Build what must hold before the node counts as replaced."""
-        site, node, hint = self._site, self._node, HINT.format(node=self._node)
+        site, node, hint = self._site, self._node, self._hint(self._node)
         runs = VmCheck(site.host, site.cluster, [node], limit_seconds=self._limit_seconds)
         checks: list[tuple[str, Callable[[], str | Pending]]] = [
             (f"{node} has a new VM instance", lambda: self._check_instance(old["vmi"], runs)),
@@ -104,21 +151,24 @@ class Replacement:
             # The probe of the VM asks its API server for /readyz, which needs its etcd to have a majority.
             checks.append((f"the API server of {node} is ready", lambda: self._check_api_server(node)))
         checks.append((f"{node} is Ready after a new boot", lambda: self._check_node(old["boot"])))
-        table = [
+        return [
             Requirement(description=description, check=check, hint=hint, every_seconds=3.0)
             for description, check in checks
         ]
-        proof = self._proof
-        if proof is not None:
-            table.append(
-                Requirement(
-                    description=f"the API server of {node} has the new keys",
-                    check=lambda: ask_control_plane(site, node, proof),
-                    hint=hint,
-                    every_seconds=PROOF_EVERY_SECONDS,
-                )
+
+    def _build_proof(self) -> list[Requirement]:
+        """Build what the API server of a control plane must show, if anything."""
+        site, node, proof = self._site, self._node, self._proof
+        if proof is None:
+            return []
+        return [
+            Requirement(
+                description=f"the API server of {node} {proof.title}",
+                check=lambda: ask_control_plane(site, node, proof.ask),
+                hint=self._hint(node),
+                every_seconds=PROOF_EVERY_SECONDS,
             )
-        return table
+        ]
 
     def _check_instance(self, old: str, runs: Callable[[], str | Pending]) -> str | Pending:
         """Look for the next instance; until it exists, the VM shows why, such as a pause after a failure."""
@@ -148,7 +198,7 @@ class Replacement:
             refuse_failed_stage(self._node, stages[-1], self._grace)
         else:
             self._silent.watch(self._node)
-        node = self._site.open_inner().fetch_nodes().get(self._node)
+        node = self._site.reach.inner().fetch_nodes().get(self._node)
         if node is None:
             return Pending(f"{self._node} is not registered")
         if not node.boot_id or node.boot_id == old:
@@ -162,7 +212,7 @@ def build_replacements(
     """Build one sub-step for each node, in this order; each waits until its node is back before the next one starts.
 
     Args:
-        round_name: First part of the sub-steps' names; a rotation may replace the same node several times.
+        round_name: First part of the sub-steps' names; an operation may replace the same node several times.
         proof: Asked of the API server of each node once it has booted again.
     """
     steps = []
@@ -174,7 +224,7 @@ def build_replacements(
                 title=f"{node} is replaced: {title}",
                 run=Replacement(site, journal, name, node, proof=proof),
                 restarts=node,
-                limit_seconds=site.scale(NODE_LIMIT_SECONDS),
+                limit_seconds=site.scale(DRAIN_LIMIT_SECONDS + NODE_LIMIT_SECONDS + PROOF_LIMIT_SECONDS),
             )
         )
     return steps
@@ -183,9 +233,3 @@ def build_replacements(
 def _check_readyz(inner: InnerApi) -> str | Pending:
     """Look whether the API server that answers is ready, which needs its etcd to have a majority."""
     return "ready" if inner.is_ready() else Pending("/readyz is not 200")
-
-
-def _find_boot(inner: InnerApi, node: str) -> str:
-    """Find which boot of a node the inner API has seen last."""
-    found = inner.fetch_nodes().get(node)
-    return found.boot_id if found else ""

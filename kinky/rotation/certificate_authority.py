@@ -8,7 +8,7 @@ so they get that together with the trust.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from kinky.bootstrap.authorities import (
@@ -20,41 +20,43 @@ from kinky.bootstrap.authorities import (
     keep_signing,
     sign_with_next,
 )
-from kinky.bootstrap.certificates import Pair, build_fingerprint, split_certificates
+from kinky.bootstrap.certificates import Pair, build_fingerprint, fetch_signed_at, split_certificates
 from kinky.bootstrap.keys import AUTHORITIES, fetch_key_files, replace_key_files
 from kinky.bootstrap.node_credentials import ensure_node_authority, fetch_credentials_name
 from kinky.bootstrap.record import note_ca_bundle
-from kinky.bootstrap.rotation.authority_proof import (
+from kinky.findings import Finding, Severity
+from kinky.kube import resources
+from kinky.kube.inner import InnerApi
+from kinky.names import FINGERPRINT_LENGTH, NAMESPACE_SYSTEM, pki_secret
+from kinky.operations.journal import Journal
+from kinky.operations.plan import SubStep
+from kinky.operations.renewal import build_renewals
+from kinky.operations.replacement import LOOK_LIMIT_SECONDS, Proof, build_replacements
+from kinky.progress import Phase
+from kinky.retry import Pending
+from kinky.rotation.authority_proof import (
     check_node,
     check_refuses_former,
     check_signs,
     check_trusts_next,
 )
-from kinky.bootstrap.rotation.journal import Journal
-from kinky.bootstrap.rotation.plan import SubStep
-from kinky.bootstrap.rotation.published_authorities import PUBLISH_LIMIT_SECONDS, wait_published
-from kinky.bootstrap.rotation.renewed_pods import build_renewals
-from kinky.bootstrap.rotation.replacement import build_replacements
-from kinky.bootstrap.rotation.site import Site
-from kinky.kube import resources
-from kinky.kube.inner import InnerApi
-from kinky.names import FINGERPRINT_LENGTH, NAMESPACE_SYSTEM
-from kinky.progress import Phase
-from kinky.retry import Pending
+from kinky.rotation.item import Item, KeyState
+from kinky.rotation.published_authorities import PUBLISH_LIMIT_SECONDS, wait_published
+from kinky.rotation.site import KeySite
 
-ITEM = "ca"
 ALONE_LIMIT_SECONDS = 600.0
 """Nothing is waited for but answers; each node is asked through a forward of its own."""
 SIGNING_FILE = "ca-issuer.crt"
 """Where a guest puts the one certificate that its controller-manager signs with (role-control-plane)."""
 
 
-def build_steps(site: Site, journal: Journal) -> list[SubStep]:
+def build_steps(site: KeySite, journal: Journal) -> list[SubStep]:
     """Build the sub-steps; each change of the trust or of the signing one is followed by a round of replacements."""
 
-    def planes(round_name: str, title: str, proof: Callable[[Site, InnerApi], str | Pending]) -> list[SubStep]:
+    def planes(round_name: str, title: str, check: Callable[[KeySite, InnerApi], str | Pending]) -> list[SubStep]:
         nodes = site.control_planes
-        return build_replacements(site, journal, nodes, round_name=round_name, title=title, proof=partial(proof, site))
+        proof = Proof(title="has the new keys", ask=partial(check, site))
+        return build_replacements(site, journal, nodes, round_name=round_name, title=title, proof=proof)
 
     return [
         SubStep(
@@ -93,24 +95,29 @@ def build_steps(site: Site, journal: Journal) -> list[SubStep]:
     ]
 
 
-def find_faults(site: Site) -> list[str]:
-    """Describe what stands against it: controller-managers that would end."""
-    inner = site.open_inner()
-    faults = []
+def check(site: KeySite) -> list[Finding]:
+    """Find controller-managers that would end: those of a node image that is older than this rotation."""
+    inner = site.reach.inner()
+    findings = []
     for node in site.control_planes:
         name = f"kube-controller-manager-{node}"
         pod = inner.fetch(resources.PODS, name, namespace=NAMESPACE_SYSTEM) or {}
         containers = (pod.get("spec") or {}).get("containers") or []
         arguments = [argument for container in containers for argument in container.get("command") or []]
         if not any(argument.endswith(f"/{SIGNING_FILE}") for argument in arguments):
-            faults.append(
-                f"{node}: its controller-manager does not sign with {SIGNING_FILE}: the node image is older than this"
-                " rotation; build it again (kinky image build) and kinky up"
+            findings.append(
+                Finding(
+                    code="node.image",
+                    severity=Severity.CRITICAL,
+                    subject=f"the controller-manager of {node}",
+                    seen=f"does not sign with {SIGNING_FILE}: the node image is older than this rotation; build it"
+                    " again (kinky image build) and kinky up",
+                )
             )
-    return faults
+    return findings
 
 
-def _build_published(site: Site, journal: Journal, name: str, what: str) -> list[SubStep]:
+def _build_published(site: KeySite, journal: Journal, name: str, what: str) -> list[SubStep]:
     """Build the sub-steps after which every pod of the control planes has started with these authorities.
 
     Those of the workers start with them because their nodes are replaced afterwards.
@@ -127,7 +134,7 @@ def _build_published(site: Site, journal: Journal, name: str, what: str) -> list
 
 
 def _build_workers(
-    site: Site, journal: Journal, name: str, title: str, choose: Callable[[Files], Pair]
+    site: KeySite, journal: Journal, name: str, title: str, choose: Callable[[Files], Pair]
 ) -> list[SubStep]:
     """Build the sub-steps by which each worker boots with the certificates and the trust that are chosen for it."""
     steps: list[SubStep] = []
@@ -143,7 +150,7 @@ def _build_workers(
     return steps
 
 
-def _give(site: Site, worker: str, choose: Callable[[Files], Pair], _running: Phase) -> str:
+def _give(site: KeySite, worker: str, choose: Callable[[Files], Pair], _running: Phase) -> str:
     """Have a worker's Secret hold the chosen authority's certificates and trust; those that it has it keeps."""
     authority = choose(fetch_key_files(site.host, site.cluster))
     secret = fetch_credentials_name(site.host, worker)
@@ -152,34 +159,61 @@ def _give(site: Site, worker: str, choose: Callable[[Files], Pair], _running: Ph
     return f"{secret}: of {first}" + (f", which trusts {others[0]} too" if others else " alone")
 
 
-def _issue(site: Site) -> str:
+def _issue(site: KeySite) -> str:
     """Have the new authorities sign; the operator's own credential is made again by the next call, and accepted."""
     found = _change(site, sign_with_next)
-    user = site.ask("accepts the operator's new credential", lambda inner: inner.fetch_user())
+    user = site.reach.ask(
+        "accepts the admin's new credential",
+        lambda inner: inner.fetch_user(),
+        limit_seconds=site.scale(LOOK_LIMIT_SECONDS),
+    )
     return f"{found}; accepted as {user}"
 
 
-def _prove_alone(site: Site, running: Phase) -> str:
+def _prove_alone(site: KeySite, running: Phase) -> str:
     """Prove of each node that what it presents is of the new authorities."""
-    nodes = (*site.control_planes, *site.workers)
-    for node in nodes:
-        found = site.ask(
+    for node in site.nodes:
+        found = site.reach.ask(
             f"{node} presents no certificate of an old authority",
             lambda inner, node=node: check_node(site, inner, node),  # type: ignore[misc]
-            limit_seconds=ALONE_LIMIT_SECONDS,
+            limit_seconds=site.scale(ALONE_LIMIT_SECONDS),
             on_change=running.note,
         )
         running.note(found)
-    return f"{len(nodes)} nodes"
+    return f"{len(site.nodes)} nodes"
 
 
-def _change(site: Site, change: Callable[[Files], Files]) -> str:
+def _change(site: KeySite, change: Callable[[Files], Files]) -> str:
     """Change the authorities on the host and tell which ones are there now, the signing one first."""
     replace_key_files(site.host, site.cluster, change)
     files = fetch_key_files(site.host, site.cluster)
-    note_ca_bundle(site.access, files["ca.crt"])
+    note_ca_bundle(site.host, files["ca.crt"])
     return "; ".join(f"{name} {', '.join(_list_short(files[f'{name}.crt']))}" for name in AUTHORITIES)
 
 
 def _list_short(bundle: bytes) -> list[str]:
     return [build_fingerprint(certificate)[:FINGERPRINT_LENGTH] for certificate in split_certificates(bundle)]
+
+
+def find_keys(site: KeySite) -> Iterator[KeyState]:
+    """Yield the authorities, of each name the signing one first."""
+    files = fetch_key_files(site.host, site.cluster)
+    for name in AUTHORITIES:
+        for number, certificate in enumerate(split_certificates(files[f"{name}.crt"])):
+            yield KeyState(
+                subject=f"{pki_secret(site.cluster)} {name} {'trusted' if number else 'signing'}",
+                fingerprint=build_fingerprint(certificate)[:FINGERPRINT_LENGTH],
+                made_at=fetch_signed_at(certificate),
+            )
+
+
+ITEM = Item(
+    name="ca",
+    summary="new certificate authorities; restarts every control plane three times and every worker twice",
+    build_steps=build_steps,
+    find_keys=find_keys,
+    check=check,
+    replaces_control_planes=True,
+    asks_each_node=True,
+    rounds=("trusted/", "sign-boot/", "signing/", "dropped/", "trust-boot/"),
+)

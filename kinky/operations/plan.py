@@ -1,11 +1,11 @@
-"""A rotation as data: sub-steps in order, and the one loop that runs those that are not done."""
+"""An operation as data: sub-steps in order, and the one loop that runs those that are not done."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kinky.bootstrap.rotation.journal import Journal
+from kinky.operations.journal import Journal
 from kinky.progress import Phase, note, phase
 
 
@@ -20,7 +20,7 @@ class NotYet:
 
 @dataclass(frozen=True, kw_only=True)
 class SubStep:
-    """One part of a rotation that is done as a whole or again; what it finds done already it leaves."""
+    """One part of an operation that is done as a whole or again; what it finds done already it leaves."""
 
     name: str
     title: str
@@ -33,15 +33,15 @@ class SubStep:
 
 
 def run_steps(journal: Journal, steps: Sequence[SubStep]) -> bool:
-    """Run what is not done yet; False when the rotation has to wait for a time that has not come.
+    """Run the sub-steps that are not done; False when the operation has to wait for a time that has not come.
 
     Raises:
-        KinkyError: a sub-step failed; the next call goes on with it.
+        KinkyError: Another operation is in progress, or a sub-step failed; the next call continues with it.
     """
     progress = journal.read()
-    if progress.is_half_done:
-        note(f"going on with the rotation of {journal.item} that was started at {progress.started_at}")
     journal.start()
+    if progress.is_started:
+        note(f"continuing {journal.operation.command}, which was started at {progress.started_at}")
     for step in steps:
         if step.name in journal.progress.done:
             continue
@@ -62,7 +62,7 @@ def run_steps(journal: Journal, steps: Sequence[SubStep]) -> bool:
 def describe_steps(journal: Journal, steps: Sequence[SubStep]) -> list[str]:
     """Describe what `run_steps` would do, one line each, with the nodes that restart in their order."""
     progress = journal.read()
-    lines = [f"going on with the rotation that was started at {progress.started_at}"] if progress.is_half_done else []
+    lines = [f"continues what was started at {progress.started_at}"] if progress.is_started else []
     lines += [f"nothing to do before {progress.waits_until}"] if progress.waits_until else []
     for number, step in enumerate(steps, start=1):
         done = "done already: " if step.name in progress.done else ""

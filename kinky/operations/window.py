@@ -9,26 +9,25 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from concurrent.futures import Future
 
 from kinky import names
-from kinky.bootstrap.credential import connect_inner
 from kinky.bootstrap.forward import LOOPBACK
 from kinky.bootstrap.relay import Relay, Stream
-from kinky.bootstrap.rotation.site import Site
 from kinky.kube.connection import open_host
 from kinky.kube.host import LAUNCHER_LABEL
 from kinky.kube.inner import InnerApi
 from kinky.kube.port_forward import PortForwarder, StreamError
+from kinky.operations.site import Site
 from kinky.retry import Pending
 
 
 def ask_control_plane(site: Site, node: str, question: Callable[[InnerApi], str | Pending]) -> str | Pending:
     """Ask the API server of this control plane and of no other; the only one there is answers the published path."""
     if site.control_planes == (node,):
-        return question(site.open_inner())
+        return question(site.reach.inner())
     return look_through(
         site,
         node,
         names.ENDPOINT_PORT,
-        lambda port: question(connect_inner(site.access, site.cluster, f"https://{LOOPBACK}:{port}")),
+        lambda port: question(site.reach.at(f"https://{LOOPBACK}:{port}").inner()),
     )
 
 
@@ -53,8 +52,8 @@ class Window:
         self.port = 0
         self.failures: list[str] = []
         """The connections that failed, one line each."""
-        self._connection = open_host(site.access)
-        self._namespace = site.access.namespace
+        self._connection = open_host(site.reach.access)
+        self._namespace = site.reach.access.namespace
         self._pod = pod
         self._remote_port = remote_port
 

@@ -26,16 +26,16 @@ from kinky.bootstrap.credential import PROBE_CA_FILE, PROBE_FILE
 from kinky.bootstrap.forward import LOOPBACK
 from kinky.bootstrap.keys import fetch_key_files
 from kinky.bootstrap.node_credentials import CLIENT_CERTIFICATE, SERVING_CERTIFICATE, fetch_credentials_name
-from kinky.bootstrap.rotation.site import Site
-from kinky.bootstrap.rotation.window import look_through
 from kinky.kube.access import InnerAccess
 from kinky.kube.connection import ApiError
 from kinky.kube.inner import InnerApi
 from kinky.kube.kubeconfig import write_private
 from kinky.manifests.services import KUBELET_PORT
 from kinky.names import FINGERPRINT_LENGTH
+from kinky.operations.window import look_through
 from kinky.os_errors import name_reason
 from kinky.retry import Pending
+from kinky.rotation.site import KeySite
 
 PROBE = "kinky:authority-probe"
 """Who asks in a proof: a user with no group, so that the certificate opens nothing."""
@@ -47,13 +47,13 @@ CLOCK_DIFFERENCE_SECONDS = 600.0
 _CLIENT_SECONDS = re.compile(r"^kubelet_certificate_manager_client_ttl_seconds (\S+)$", re.MULTILINE)
 
 
-def check_trusts_next(site: Site, inner: InnerApi) -> str | Pending:
+def check_trusts_next(site: KeySite, inner: InnerApi) -> str | Pending:
     """Look whether the API server that answers accepts what the waiting authority signs."""
     files = fetch_key_files(site.host, site.cluster)
     return _check_accepted(site, inner, get_next(files), trusted=files["ca.crt"])
 
 
-def check_signs(site: Site, inner: InnerApi) -> str | Pending:
+def check_signs(site: KeySite, inner: InnerApi) -> str | Pending:
     """Look whether the API server that answers presents the signing authority's certificate, and still knows the last.
 
     The second is the counter-test of `check_refuses_former`, with the same certificate.
@@ -67,7 +67,7 @@ def check_signs(site: Site, inner: InnerApi) -> str | Pending:
     return Pending("it refuses already what the former authority has signed")
 
 
-def check_refuses_former(site: Site, inner: InnerApi) -> str | Pending:
+def check_refuses_former(site: KeySite, inner: InnerApi) -> str | Pending:
     """Look whether the API server that answers accepts the signing authority's certificates, and no older ones."""
     files = fetch_key_files(site.host, site.cluster)
     authority = get_authority(files)
@@ -80,7 +80,7 @@ def check_refuses_former(site: Site, inner: InnerApi) -> str | Pending:
     return f"{found}; 401 for a certificate of the former one"
 
 
-def check_node(site: Site, inner: InnerApi, node: str) -> str | Pending:
+def check_node(site: KeySite, inner: InnerApi, node: str) -> str | Pending:
     """Look whether a node presents certificates of the signing authority alone."""
     authority = split_certificates(get_authority(fetch_key_files(site.host, site.cluster)).certificate)[0]
     if node in site.workers:
@@ -107,7 +107,7 @@ def check_served(port: int, *, server_name: str, authority: bytes) -> str | Pend
         return Pending(f"the kubelet of {server_name} does not answer: {name_reason(error)}")
 
 
-def _check_worker(site: Site, inner: InnerApi, node: str, authority: bytes) -> str | Pending:
+def _check_worker(site: KeySite, inner: InnerApi, node: str, authority: bytes) -> str | Pending:
     """Look whether a worker's kubelet uses the client certificate of its Secret, and who has signed that one.
 
     Nothing shows a kubelet's client certificate from outside; until when it is valid the kubelet tells to the second.
@@ -131,7 +131,7 @@ def _check_worker(site: Site, inner: InnerApi, node: str, authority: bytes) -> s
     return "the Secret's"
 
 
-def _check_accepted(site: Site, inner: InnerApi, authority: Pair, *, trusted: bytes) -> str | Pending:
+def _check_accepted(site: KeySite, inner: InnerApi, authority: Pair, *, trusted: bytes) -> str | Pending:
     """Look whether the API server that answers is one of the trusted, and accepts what this authority signs."""
     leaf = make_leaf(authority, LeafRequest(common_name=PROBE, life=PROBE_LIFE))
     if _ask_as(site, inner, leaf, trusted=trusted) != PROBE:
@@ -139,7 +139,7 @@ def _check_accepted(site: Site, inner: InnerApi, authority: Pair, *, trusted: by
     return f"accepts certificates of {_short(authority.certificate)}"
 
 
-def _ask_as(site: Site, inner: InnerApi, client: Pair, *, trusted: bytes) -> str:
+def _ask_as(site: KeySite, inner: InnerApi, client: Pair, *, trusted: bytes) -> str:
     """Ask the API server that `inner` leads to who we are with this certificate; empty when it refuses us (401).
 
     Raises:
