@@ -125,6 +125,7 @@ def _server(image: str, node: str) -> dict[str, Any]:
     container = {
         "name": "server",
         "image": image,
+        "imagePullPolicy": "Never",
         "args": ["netexec", "--http-port=8080", "--udp-port=8081"],
         "ports": [{"containerPort": 8080, "hostPort": HOST_PORT}],
         "readinessProbe": {"httpGet": {"path": "/hostname", "port": 8080}, "periodSeconds": 1},
@@ -148,7 +149,8 @@ def _askers(image: str, name: str, *, in_node: bool) -> dict[str, Any]:
         "hostNetwork": in_node,
         "tolerations": list(EVERY_TAINT),
         "terminationGracePeriodSeconds": 1,
-        "containers": [{"name": "asker", "image": image, "args": ["pause"]}],
+        # A node that was replaced gets the image a little later: it must not wait for a registry meanwhile.
+        "containers": [{"name": "asker", "image": image, "imagePullPolicy": "Never", "args": ["pause"]}],
     }
     spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
     metadata = {"name": name, "namespace": NAMESPACE}
