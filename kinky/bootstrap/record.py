@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -40,6 +40,8 @@ class ClusterRecord:
     made_at: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings that an existing cluster cannot change, by their key."""
+    owners: tuple[JsonObject, ...] = ()
+    """The cluster's lease as an owner reference; empty for a cluster without a lease."""
 
     @classmethod
     def parse(cls, body: JsonObject) -> ClusterRecord:
@@ -55,14 +57,14 @@ class ClusterRecord:
             host_uid=data.get("hostUid", ""),
             made_at=data.get("madeAt", ""),
             settings=settings if isinstance(settings, dict) else {},
+            owners=tuple((body.get("metadata") or {}).get("ownerReferences") or ()),
         )
 
     def build(self, cluster: str) -> JsonObject:
         """Build the ConfigMap."""
-        return {
-            "metadata": {"name": names.cluster_record(cluster), "labels": names.cluster_labels(cluster)},
-            "data": self.build_data(),
-        }
+        metadata: JsonObject = {"name": names.cluster_record(cluster), "labels": names.cluster_labels(cluster)}
+        metadata |= {"ownerReferences": list(self.owners)} if self.owners else {}
+        return {"metadata": metadata, "data": self.build_data()}
 
     def build_data(self) -> dict[str, str]:
         """Build the ConfigMap's data."""
@@ -81,10 +83,18 @@ def fetch_record(api: HostApi, cluster: str) -> ClusterRecord | None:
     return None if body is None else ClusterRecord.parse(body)
 
 
-def ensure_record(access: HostAccess, stack: str, settings: Mapping[str, Any], *, take_over: bool = False) -> None:
+def ensure_record(
+    access: HostAccess,
+    stack: str,
+    settings: Mapping[str, Any],
+    *,
+    owners: Sequence[JsonObject] = (),
+    take_over: bool = False,
+) -> None:
     """Write the cluster's record with the identity of the access.
 
     Args:
+        owners: The cluster's lease, as `ensure_lease` returns it.
         take_over: Whether to take the cluster from another state, which then cannot change it any more.
 
     Raises:
@@ -102,6 +112,7 @@ def ensure_record(access: HostAccess, stack: str, settings: Mapping[str, Any], *
         host_uid=access.host_uid,
         made_at=(present.made_at if present else "") or format_time(datetime.now(UTC)),
         settings=settings,
+        owners=tuple(owners),
     )
     body = wanted.build(access.cluster)
     if present is not None and present.cluster_id != access.cluster_id:

@@ -21,12 +21,17 @@ def find_stack_host(stack_file: StackFile) -> HostAccess:
     """Return the access to the stack's host, after a check that `up` made the cluster there.
 
     Raises:
-        KinkyError: It is another host, or its cluster belongs to another stack.
+        KinkyError: It is another host, its cluster belongs to another stack, or its lease has ended.
     """
+    from kinky.bootstrap.lease import describe_ended, has_ended
     from kinky.bootstrap.record import recognise
     from kinky.program import find_host
 
-    return recognise(find_host(stack_file.config), stack_file.stack)
+    access = recognise(find_host(stack_file.config), stack_file.stack)
+    # What is written after the end would have no owner, and stay.
+    if stack_file.config.cluster.lease is not None and has_ended(access):
+        raise describe_ended(access)
+    return access
 
 
 def find_inner(stack_file: StackFile, *, wait_seconds: float = FORWARD_WAIT_SECONDS) -> tuple[HostAccess, str]:

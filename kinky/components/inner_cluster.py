@@ -16,6 +16,7 @@ from kinky.bootstrap.encryption_config import render_kms_config
 from kinky.components import console, gate_steps, steps
 from kinky.components.addons import Addons, AddonsArgs, NodeNetwork, NodeNetworkArgs
 from kinky.components.identity import declare_guard, declare_identity
+from kinky.components.lease import describe_lease, own_by
 from kinky.components.network import Network, NetworkArgs
 from kinky.components.nodes import Nodes, NodesArgs
 from kinky.components.providers import declare_host, declare_inner
@@ -78,7 +79,7 @@ class InnerCluster(pulumi.ComponentResource):
         super().__init__("kinky:cluster:InnerCluster", name, None, opts)
         self._name, self._args = name, args
         self._access = declare_identity(self, name, args.access)
-        claim = self._declare_claim()
+        claim = self._claim = self._declare_claim()
         host = declare_host(self, name, args.access, claim=claim)
         addressed = NetworkArgs(config=args.config, nodes=build_nodes(args.config), accelerator=args.accelerator)
         network = Network(f"{name}-network", addressed, self._on(host))
@@ -107,7 +108,8 @@ class InnerCluster(pulumi.ComponentResource):
 
     def _on(self, host: kubernetes.Provider) -> pulumi.ResourceOptions:
         """Return the options of a component whose objects are on the host."""
-        return pulumi.ResourceOptions(parent=self, providers=[host])
+        owned = own_by(self._claim, self._args.config)
+        return pulumi.ResourceOptions(parent=self, providers=[host], transformations=owned)
 
     def _inside(self, inner: kubernetes.Provider) -> pulumi.ResourceOptions:
         """Return the options of a component whose objects are in the inner cluster.
@@ -132,6 +134,7 @@ class InnerCluster(pulumi.ComponentResource):
             "namespace_body": host_namespace.build_host_namespace(config),
             "residue_seconds": config.timeouts.seconds(RESIDUE_LIMIT_SECONDS),
             "retained": storage.list_retained(config),
+            **describe_lease(config),
         }
         return steps.Claim(steps.ClaimStep(), f"{self._name}-claim", inputs, pulumi.ResourceOptions(parent=self))
 

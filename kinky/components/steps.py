@@ -21,6 +21,7 @@ from kinky.bootstrap import (
     forming,
     forward,
     keys,
+    lease,
     namespace,
     node_credentials,
     orphans,
@@ -41,13 +42,19 @@ class ClaimStep(Step):
     def _run(self, inputs: Properties, previous: Properties) -> Properties:
         access = parse_access(inputs)
         created = bool(inputs["create_namespace"]) and namespace.ensure_namespace(access, inputs["namespace_body"])
+        # Before the record, which names it as its owner: so each object can go with it.
+        owners = lease.ensure_lease(access, stack=inputs["stack"], **inputs["lease"]) if inputs.get("lease") else []
         record.ensure_record(
-            access, inputs["stack"], json.loads(inputs["settings"]), take_over=record.is_taken_over(access.cluster)
+            access,
+            inputs["stack"],
+            json.loads(inputs["settings"]),
+            owners=owners,
+            take_over=record.is_taken_over(access.cluster),
         )
         if created:
             # After the record: it shows that the cluster is this stack's.
             namespace.ensure_ground(access, inputs["namespace_body"])
-        return {"namespace_created": created}
+        return {"namespace_created": created, "owners": owners}
 
     def _undo(self, properties: Properties) -> None:
         access = parse_access(properties)
@@ -57,7 +64,12 @@ class ClaimStep(Step):
         ignore = [f"ConfigMap/{names.cluster_record(access.cluster)}", *retained]
         orphans.delete_orphans(access, ignore=ignore)
         residue.wait_residue_gone(access, limit_seconds=limit, ignore=ignore)
-        record.delete_record(access)
+        if properties.get("lease"):
+            # The record goes with its owner.
+            lease.end_lease(access)
+            lease.wait_removed(access, limit_seconds=limit)
+        else:
+            record.delete_record(access)
         if properties["namespace_created"] and not retained:
             namespace.delete_namespace(access, limit_seconds=limit)
 
@@ -68,6 +80,9 @@ class ClaimStep(Step):
     def _is_due(self, properties: Properties) -> bool:
         access = parse_access(properties)
         if record.fetch_record(HostApi.connect(access), access.cluster) is None:
+            if properties.get("lease"):
+                # Only a program that can drop the state may begin a new cluster.
+                raise lease.describe_ended(access)
             return True
         return bool(properties["namespace_created"]) and namespace.is_ground_wrong(access, properties["namespace_body"])
 
@@ -76,6 +91,8 @@ class Claim(LiveStep, module="kinky", name="Claim"):
     """The cluster's record and the residue guard: created first, deleted last, when no other object is left."""
 
     namespace_created: Output[bool]
+    owners: Output[list[dict[str, Any]]]
+    """The cluster's lease as an owner reference; empty without a lease."""
 
 
 class ClusterKeysStep(Step):

@@ -21,7 +21,7 @@ KUBECONFIG_TEXT = '{"kind": "Config", "users": [{"name": "operator", "user": {"e
 
 STEP_OUTPUTS: Mapping[str, Mapping[str, Any]] = {
     "ClusterIdentity": {"host_uid": "4f2a", "cluster_id": "c1d2"},
-    "Claim": {"namespace_created": True},
+    "Claim": {"namespace_created": True, "owners": []},
     "HostGuard": {},
     "ClusterKeys": {"secret_name": "dev-pki", "fingerprints": {"ca.crt": "00"}},
     "NodeCredentials": {"not_after": "2027-11-22T00:00:00Z", "generation": 1, "fingerprints": {}},

@@ -19,6 +19,7 @@ LAYERS = (
         "apt",
         "errors",
         "file_lock",
+        "foreground",
         "given_paths",
         "names",
         "os_errors",
@@ -37,6 +38,7 @@ LAYERS = (
     {"components"},
     {"program"},
     {"cli"},
+    {"testing"},
 )
 FOUNDATION = LAYERS[0]
 

@@ -23,6 +23,7 @@ from pydantic import BaseModel
 
 from kinky.bootstrap import certificates
 from kinky.bootstrap.credential import write_inner_kubeconfig
+from kinky.bootstrap.lease import Lease
 from kinky.bootstrap.workload import check_answer
 from kinky.cli.access import build_parser
 from kinky.cli.stack_file import read_stack_file
@@ -34,6 +35,7 @@ from kinky.config.problem import KeyPath, format_key
 from kinky.errors import ConfigError
 from kinky.kube.access import resolve_access
 from kinky.kube.host import HostApi
+from kinky.manifests.lease import build_lease
 from kinky.manifests.services import build_endpoint_service
 from kinky.manifests.workload import build_workload
 
@@ -108,6 +110,7 @@ def _find_in(annotation: Any, at: KeyPath) -> Iterator[KeyPath]:
                 yield from _find_in(part, at)
 
 
+LEASE = ("cluster", "lease")
 KEY = "<key>"
 """Stands for the key of a mapping, which is a text too."""
 TEXTS = sorted(set(find_texts()), key=str)
@@ -116,6 +119,10 @@ TEXTS = sorted(set(find_texts()), key=str)
 def put(at: KeyPath, text: str) -> dict[str, Any]:
     """Return the configuration with one text changed."""
     raw = copy.deepcopy(BASE)
+    if at[:2] == LEASE:
+        # A lease needs a time, and does not go with a server elsewhere.
+        raw["cluster"]["lease"] = {"ttl": "2h"}
+        del raw["secretsStore"]
     node: Any = raw
     for part, after in pairwise(at):
         if isinstance(node, list):
@@ -201,6 +208,13 @@ def follow_kubeconfig(text: str, folder: Path) -> str:
     return text if access.kubeconfig == str(file) else access.kubeconfig
 
 
+def follow_holder(text: str, _folder: Path) -> str:
+    lease = load_config(put((*LEASE, "holder"), text), source="test").cluster.lease
+    assert lease is not None and lease.holder is not None
+    job = travel(build_lease("dev", seconds=lease.seconds, stack="s", holder=lease.holder))
+    return Lease.parse(job).holder
+
+
 def follow_archive(text: str, folder: Path) -> str:
     file = folder / text.replace("/", "")
     files = {
@@ -226,6 +240,7 @@ def follow_authority(text: str, folder: Path) -> str:
 
 FOLLOWED: dict[KeyPath, Callable[[str, Path], str]] = {
     ("access", "loadBalancerAnnotations", "a"): follow_annotation,
+    (*LEASE, "holder"): follow_holder,
     ("host", "context"): follow_context,
     ("host", "kubeconfig"): follow_kubeconfig,
     ("image", "archive"): follow_archive,
