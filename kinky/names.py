@@ -166,6 +166,16 @@ def cluster_record(cluster: str) -> str:
     return f"{cluster}-record"
 
 
+def leased_cluster(run: str, number: int) -> str:
+    """Return the name of a cluster of a test run, such as `t-1f0c9a52-0`; the run's part is random."""
+    return reused_cluster(f"{run}-{number}")
+
+
+def reused_cluster(name: str) -> str:
+    """Return the name of a cluster that several test runs use; it never is the name of a stack of somebody's own."""
+    return f"t-{name}"
+
+
 def lease(cluster: str) -> str:
     """Return the name of the Job that is the cluster's lease: the owner of each of its objects on the host."""
     return f"{cluster}-lease"

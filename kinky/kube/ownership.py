@@ -41,6 +41,7 @@ class OwnedObjects(ObjectApi):
         self.namespace = access.namespace
         self._access = access
         self._is_proved = False
+        self._is_recorded = False
         self._owners: Sequence[JsonObject] = ()
 
     def fetch_host_uid(self) -> str:
@@ -64,6 +65,7 @@ class OwnedObjects(ObjectApi):
         record = self.fetch(resources.CONFIG_MAPS, self._record, namespace=self.namespace)
         if record is not None:
             self._compare_record(record)
+            self._is_recorded = True
             self._owners = record["metadata"].get("ownerReferences") or ()
         elif self._access.cluster_id and not known:
             raise HostError(
@@ -78,7 +80,7 @@ class OwnedObjects(ObjectApi):
         """Create one object of the cluster; False when the cluster has one of that name."""
         is_first = body["metadata"]["name"] == self._record or resource in (resources.NAMESPACES, resources.JOBS)
         if not is_first:
-            self.require_host()
+            self._require_record()
         if super().create(resource, body if is_first else self._owned(body), namespace=namespace):
             return True
         if resource != resources.NAMESPACES:
@@ -87,7 +89,7 @@ class OwnedObjects(ObjectApi):
 
     def put(self, resource: Resource, body: JsonObject, *, namespace: str | None = None) -> None:
         """Create one object of the cluster, or replace the cluster's one of that name."""
-        self.require_host()
+        self._require_record()
         super().put(resource, self._owned(body), namespace=namespace)
 
     def replace(self, resource: Resource, body: JsonObject, *, namespace: str | None = None) -> bool:
@@ -115,6 +117,16 @@ class OwnedObjects(ObjectApi):
     @property
     def _record(self) -> str:
         return names.cluster_record(self._access.cluster)
+
+    def _require_record(self) -> None:
+        """Make sure that a new object gets its owner: after the end of a lease it would stay for ever."""
+        self.require_host()
+        if self._access.cluster_id and not self._is_recorded:
+            raise HostError(
+                f"{self.target}: namespace {self.namespace} holds no record of inner cluster {self._access.cluster};"
+                " nothing was written",
+                hint="its lease has ended, or somebody removed the record: kinky up makes it again",
+            )
 
     def _owned(self, body: JsonObject) -> JsonObject:
         """Return the body with the owners of the cluster's record."""

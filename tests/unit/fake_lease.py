@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from kinky.kube import resources
 from kinky.kube.connection import JsonObject, Reply
 from tests.unit.fake_api import FakeConnection
 
 JOBS = "/apis/batch/v1/namespaces/ns/jobs"
+"""Path of the Jobs in the namespace of most tests."""
 
 
 class LeaseHost(FakeConnection):
@@ -24,7 +24,12 @@ class LeaseHost(FakeConnection):
     def call(self, method: str, path: str, **options: Any) -> Reply:
         reply = super().call(method, path, **options)
         self.clock_ahead = datetime.now(UTC) - self.now
-        if method == "POST" and path == JOBS and reply.status == 201 and "dryRun" not in (options.get("query") or {}):
+        if (
+            method == "POST"
+            and path.endswith("/jobs")
+            and reply.status == 201
+            and "dryRun" not in (options.get("query") or {})
+        ):
             self._start(self.objects[f"{path}/{options['body']['metadata']['name']}"])
         if method == "DELETE":
             self.collect()
@@ -39,7 +44,10 @@ class LeaseHost(FakeConnection):
 
     def jobs(self) -> list[JsonObject]:
         """Return the Jobs that are there."""
-        return [body for path, body in self.objects.items() if path.startswith(JOBS)]
+        return [self.objects[path] for path in self._find_jobs()]
+
+    def _find_jobs(self) -> list[str]:
+        return [path for path in self.objects if path.startswith("/apis/batch/")]
 
     def left(self, cluster: str) -> set[str]:
         """Return the paths of what has the cluster's label."""
@@ -61,10 +69,10 @@ class LeaseHost(FakeConnection):
         job["status"] = {"startTime": self.now.isoformat().replace("+00:00", "Z")}
 
     def _end(self) -> None:
-        for job in self.jobs():
+        for path in self._find_jobs():
+            job = self.objects[path]
             started = (job.get("status") or {}).get("startTime")
             limit = timedelta(seconds=job["spec"]["activeDeadlineSeconds"])
             if started and datetime.fromisoformat(started.replace("Z", "+00:00")) + limit <= self.now:
-                name = job["metadata"]["name"]
-                del self.objects[resources.JOBS.build_path("ns", name)]
+                del self.objects[path]
         self.collect()

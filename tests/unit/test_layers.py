@@ -50,10 +50,12 @@ HOMES = {
     "hvac": ("vault/",),
     "jinja2": ("render/environment.py",),
     "jsonschema": ("render/",),
+    "kubernetes": ("testing/cluster.py",),  # its client is what a test of somebody else's knows
     "pulumi": ("components/", "program.py", "cli/stack"),
     "pulumi_kubernetes": ("components/", "program.py", "cli/stack"),
     "pydantic": ("config/",),
     "pydantic_core": ("config/",),
+    "pytest": ("testing/plugin.py",),
     "requests": ("vault/",),  # what hvac raises when the network fails
     "rich": ("progress.py",),
     "subprocess": ("process.py",),
