@@ -102,3 +102,63 @@ def test_the_plugin_does_not_load_pulumi_before_a_cluster_is_asked_for(
     """)
     result = pytester.runpytest_subprocess("-p", plugin.__name__, "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1)
+
+
+XDIST = """
+pytest_plugins = ["kinky.testing.plugin"]
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from kinky.testing.factory import InnerClusterFactory
+from kinky.testing.run import Entry
+
+LOG = Path("log")
+
+def say(line):
+    with LOG.open("a") as log:
+        log.write(line + "\\n")
+
+def join(self, entry):
+    say(f"join {entry.stack}")
+    holder = SimpleNamespace(stop=lambda: say("stop"))
+    self._used[entry.stack] = SimpleNamespace(name=entry.stack, check=lambda: None, holder=holder)
+    return self._used[entry.stack]
+
+def make(self, stack, **_options):
+    say(f"make {stack}")
+    entry = Entry(stack=stack, namespace="n", is_ready=True)
+    self._run.write(entry)
+    return join(self, entry)
+
+def remove(self, run, entry):
+    say(f"remove {entry.stack}")
+    run.drop(entry.stack)
+
+InnerClusterFactory._make, InnerClusterFactory._join, InnerClusterFactory._remove = make, join, remove
+"""
+
+
+@pytest.mark.parametrize(("arguments", "clusters"), [((), 1), (("--kinky-per-worker",), 2)])
+def test_processes_of_xdist_share_one_cluster_or_have_one_each(
+    arguments: tuple[str, ...], clusters: int, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(paths.project_root()))
+    pytester.makeconftest(XDIST)
+    pytester.makepyfile("""
+        import pytest, time
+
+        @pytest.mark.parametrize("number", range(4))
+        def test_one(inner_cluster, number):
+            time.sleep(0.2)
+            assert inner_cluster.name
+    """)
+    result = pytester.runpytest_subprocess("-n", "2", "-p", "no:cacheprovider", *arguments)
+    result.assert_outcomes(passed=4)
+    lines = (pytester.path / "log").read_text().splitlines()
+    made = [line.removeprefix("make ") for line in lines if line.startswith("make ")]
+    assert len(made) == len(set(made)) == clusters
+    assert lines.count("stop") == 2, "each process has held the lease"
+    removed = [line.removeprefix("remove ") for line in lines[-clusters:]]
+    assert sorted(removed) == sorted(made), "after all processes have ended"
+    assert not list((paths.state_dir() / "runs").iterdir())
