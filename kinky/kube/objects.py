@@ -195,8 +195,8 @@ class ObjectApi:
             "DELETE",
             resource.build_path(namespace, name),
             what=f"delete {resource.kind} {name}",
-            query={"propagationPolicy": "Background"},
-            body={"preconditions": {"uid": uid}} if uid else None,
+            # All in the body: beside one, the API ignores the query, and a Job's default leaves its dependents.
+            body={"propagationPolicy": "Background"} | ({"preconditions": {"uid": uid}} if uid else {}),
             allowed=(404, 409) if uid else (404,),
         )
         return reply.status not in (404, 409)

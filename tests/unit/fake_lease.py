@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,6 +33,9 @@ class LeaseHost(FakeConnection):
         ):
             self._start(self.objects[f"{path}/{options['body']['metadata']['name']}"])
         if method == "DELETE":
+            # The default of a Job is to leave its dependents without an owner.
+            if (options.get("body") or {}).get("propagationPolicy") != "Background" and "/jobs/" in path:
+                self._orphan(json.loads(reply.body)["metadata"].get("uid"))
             self.collect()
         else:
             self._end()
@@ -61,6 +65,13 @@ class LeaseHost(FakeConnection):
             owners = body["metadata"].get("ownerReferences")
             if owners and not any(owner["uid"] in uids for owner in owners):
                 del self.objects[path]
+
+    def _orphan(self, uid: str) -> None:
+        for body in self.objects.values():
+            owners = body["metadata"].pop("ownerReferences", [])
+            body["metadata"] |= (
+                {"ownerReferences": left} if (left := [each for each in owners if each["uid"] != uid]) else {}
+            )
 
     def _start(self, job: JsonObject) -> None:
         if self.is_suspending:
