@@ -160,8 +160,9 @@ def require_leased(access: HostAccess) -> None:
     record = fetch_record(HostApi.connect(access), access.cluster)
     if record is not None and not record.owners:
         raise HostError(
-            f"inner cluster {access.cluster} in namespace {access.namespace} was made without a lease",
-            hint="kinky destroy removes it",
+            f"inner cluster {access.cluster} in namespace {access.namespace} was made without a lease, and cannot get"
+            " one",
+            hint="kinky destroy removes it; then kinky up --ttl makes a new one",
         )
 
 

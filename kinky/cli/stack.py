@@ -54,13 +54,14 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 def run_up(arguments: argparse.Namespace) -> int:
     """Create or update the stack and tell how to use it."""
     from kinky.cli.stack_engine import open_engine
-    from kinky.cli.stack_lease import drop_ended
+    from kinky.cli.stack_lease import drop_ended, require_lease
 
     given = {"host.accelerator": arguments.accelerator, "cluster.lease.ttl": arguments.ttl}
     given = {key: value for key, value in given.items() if value is not None}
     stack_file = read_stack_file(arguments.stack, given=given)
     engine = open_engine(stack_file, take_over=arguments.take_over)
-    drop_ended(stack_file, engine)
+    if not drop_ended(stack_file, engine) and arguments.ttl is not None:
+        require_lease(engine)
     for key, value in given.items():
         engine.keep_setting(key=key, value=value)
         note(f"{stack_file.path.name}: {key} is {value}, for later commands too")

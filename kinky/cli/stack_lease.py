@@ -30,6 +30,15 @@ def drop_ended(stack_file: StackFile, engine: StackEngine) -> bool:
     return True
 
 
+def require_lease(engine: StackEngine) -> None:
+    """Refuse a lease for a cluster that was made without one, before the stack's file is changed; raises HostError."""
+    from kinky.bootstrap.lease import require_leased
+
+    made = engine.find_made() if engine.exists() else None
+    if made is not None:
+        require_leased(made)
+
+
 def forget_ended(stack_file: StackFile) -> None:
     """Drop Pulumi's state and the files on this machine, and tell it."""
     forget(stack_file)

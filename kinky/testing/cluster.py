@@ -167,13 +167,7 @@ class InnerCluster:
 
     def _load(self, archive: Path) -> None:
         log = self.artifacts / "kinky-load.log"
-        stack = self.stack_file.stack
-        run_kinky(
-            *("load", str(archive.absolute()), "--stack", stack),
-            reason=f"load {archive} into inner cluster {self.name}",
-            log=log,
-            limit_seconds=LOAD_SECONDS,
-        )
+        run_kinky("load", str(archive.absolute()), stack=self.stack_file, log=log, limit_seconds=LOAD_SECONDS)
 
     def _remember_boot(self, node: str) -> None:
         self._known(node)

@@ -19,6 +19,7 @@ from kinky.config.lease import parse_ttl
 from kinky.errors import KinkyError
 from kinky.file_lock import file_lock
 from kinky.kube import resources
+from kinky.kube.connection import if_allowed
 from kinky.kube.host import HostApi
 from kinky.manifests.host_namespace import ground_labels
 from kinky.program import find_host
@@ -163,7 +164,7 @@ class InnerClusterFactory:
     def _up(self, stack: str) -> None:
         log = self._folder(stack) / UP_LOG
         self._choices.tell(f"making inner cluster {stack} ({log})")
-        run_kinky("up", "--stack", stack, reason=f"make inner cluster {stack}", log=log, limit_seconds=UP_SECONDS)
+        run_kinky("up", stack=read_stack_file(stack), log=log, limit_seconds=UP_SECONDS)
         self._choices.tell(f"inner cluster {stack} is ready")
 
     def _join(self, entry: Entry) -> InnerCluster:
@@ -200,12 +201,8 @@ class InnerClusterFactory:
             stack_file = read_stack_file(entry.stack)
             # At once: all else is waited for.
             end_lease(find_host(stack_file.config))
-            run_kinky(
-                *("lease", "end", "--stack", entry.stack),
-                reason=f"remove inner cluster {entry.stack}",
-                log=self._folder(entry.stack) / "kinky-end.log",
-                limit_seconds=END_SECONDS,
-            )
+            log = self._folder(entry.stack) / "kinky-end.log"
+            run_kinky("lease end", stack=stack_file, log=log, limit_seconds=END_SECONDS)
         _remove_files(entry.stack)
         run.drop(entry.stack)
 
@@ -216,11 +213,14 @@ class InnerClusterFactory:
 
 
 def _ensure_namespace(stack_file: StackFile) -> None:
-    """Make the namespace on the host if it is absent; it stays, for all runs."""
+    """Make the namespace on the host if it is absent; it stays, for all runs.
+
+    An account that cannot look at namespaces has one that somebody made; `up` tells if it is not there.
+    """
     config = stack_file.config
     labels = {names.LABEL_MANAGED_BY: names.MANAGED_BY, **ground_labels(config)}
     api = HostApi.connect(find_host(config))
-    if api.fetch(resources.NAMESPACES, config.host.namespace) is None:
+    if if_allowed(lambda: [api.fetch(resources.NAMESPACES, config.host.namespace)]) == [None]:
         api.create(resources.NAMESPACES, {"metadata": {"name": config.host.namespace, "labels": labels}})
 
 

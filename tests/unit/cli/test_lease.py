@@ -185,6 +185,9 @@ def test_a_cluster_without_a_lease_is_not_ended(
     ensure_record(ACCESS, "organization/kinky/test", {})
     assert main.main(["lease", "end", "--stack", "test"]) == 1
     assert "was made without a lease" in capsys.readouterr().err
+    stack.write_text(TEXT.replace(", lease: {ttl: 10m}", ""))
+    assert main.main(["up", "--stack", "test", "--ttl", "1h"]) == 1
+    assert "was made without a lease, and cannot get one" in capsys.readouterr().err
     assert engine.calls == []
     assert not [call for call in host.calls if call == ("DELETE", f"{JOBS}/test-lease")]
 

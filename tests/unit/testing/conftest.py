@@ -11,7 +11,7 @@ import pytest
 from kinky import names, paths
 from kinky.bootstrap.lease import end_lease, ensure_lease, wait_removed
 from kinky.bootstrap.record import ensure_record, keep_identity, recognise
-from kinky.cli.stack_file import StackFile, read_stack_file, stack_path
+from kinky.cli.stack_file import StackFile, stack_path
 from kinky.config.model import KinkyConfig
 from kinky.errors import CommandError
 from kinky.kube.access import HostAccess
@@ -36,14 +36,12 @@ class Machine:
         self.failing = ""
         """A command that fails."""
 
-    def run_kinky(self, *arguments: str, reason: str, log: Path, limit_seconds: float = 120) -> None:
-        assert reason and limit_seconds and log.parent.is_dir()
-        command = " ".join(arguments[: arguments.index("--stack")])
+    def run_kinky(self, command: str, *, stack: StackFile, log: Path, limit_seconds: float) -> None:
+        assert limit_seconds and log.parent.is_dir()
         self.commands.append(command)
-        stack_file = read_stack_file(arguments[-1])
-        access = self.find_host(stack_file.config)
+        access = self.find_host(stack.config)
         if command == "up":
-            self._up(stack_file, access)
+            self._up(stack, access)
         if command == self.failing:
             raise CommandError(f"{command} failed", details=["last output: the host does not fit"])
         if command == "lease end":
