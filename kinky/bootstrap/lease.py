@@ -188,7 +188,7 @@ def wait_removed(access: HostAccess, *, limit_seconds: float = END_SECONDS) -> N
 
 
 def has_ended(access: HostAccess) -> bool:
-    """Tell whether the lease of the access's cluster has ended.
+    """Tell whether the lease of the access's cluster has ended; a cluster that never had one has not ended.
 
     A record with another identity belongs to a later cluster of that name.
     """
@@ -197,6 +197,8 @@ def has_ended(access: HostAccess) -> bool:
     record = fetch_record(api, access.cluster)
     if record is not None and record.cluster_id != access.cluster_id:
         return True
+    if record is not None and not record.owners:
+        return False
     present = fetch_lease(api, access.cluster)
     return present is None or present.is_over
 

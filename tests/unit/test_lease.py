@@ -163,6 +163,7 @@ def test_a_cluster_without_a_lease_cannot_get_one(host: LeaseHost) -> None:
     with pytest.raises(HostError, match="was made without a lease"):
         make_cluster()
     assert host.jobs() == []
+    assert not lease.has_ended(ACCESS), "its stack file may name a lease all the same"
 
 
 def test_another_cluster_of_that_name_is_left_alone(host: LeaseHost) -> None:

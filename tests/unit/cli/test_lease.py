@@ -190,6 +190,9 @@ def test_a_cluster_without_a_lease_is_not_ended(
     assert "was made without a lease, and cannot get one" in capsys.readouterr().err
     assert engine.calls == []
     assert not [call for call in host.calls if call == ("DELETE", f"{JOBS}/test-lease")]
+    stack.write_text(TEXT)
+    assert main.main(["destroy", "--stack", "test"]) == 0
+    assert engine.calls == ["destroy"]
 
 
 @pytest.mark.parametrize(
