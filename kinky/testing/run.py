@@ -53,9 +53,15 @@ class Run:
     @classmethod
     def begin(cls) -> Run:
         """Begin a run of a new name, and mark it as alive."""
-        made = cls(secrets.token_hex(RUN_BYTES))
-        made._alive = (made.folder / ALIVE).open("a")
-        fcntl.flock(made._alive, fcntl.LOCK_EX)
+        name = secrets.token_hex(RUN_BYTES)
+        # Locked before it can be seen: another run that begins now would take it for a dead one.
+        hidden = runs_dir() / f".{name}"
+        hidden.mkdir(mode=0o700)
+        alive = (hidden / ALIVE).open("a")
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        hidden.rename(runs_dir() / name)
+        made = cls(name)
+        made._alive = alive
         return made
 
     def take_number(self) -> int:
@@ -100,7 +106,7 @@ class Run:
 
 def list_dead() -> Iterator[Run]:
     """Yield the runs that have ended and left clusters; each is locked meanwhile, so that nobody else clears it up."""
-    for folder in sorted(runs_dir().iterdir()):
+    for folder in sorted(runs_dir().glob("[!.]*")):
         with suppress(OSError), (folder / ALIVE).open("a") as alive:
             fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield Run(folder.name)

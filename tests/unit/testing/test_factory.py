@@ -221,6 +221,15 @@ def test_a_relative_path_starts_at_the_stack_file(tmp_path: Path) -> None:
         stacks.read_base(file)
 
 
+def test_runs_that_begin_at_the_same_time_do_not_take_each_other_for_dead(machine: Machine) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        runs = list(pool.map(lambda _: machine.begin(), range(24)))
+    assert all((run._run.folder / "alive").exists() for run in runs)
+    for run in runs:
+        run.end(has_failed=False)
+    assert machine.left() == []
+
+
 def test_numbers_are_taken_once(machine: Machine) -> None:
     run = Run.begin()
     with ThreadPoolExecutor(4) as pool:
