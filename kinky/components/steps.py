@@ -33,6 +33,7 @@ from kinky.bootstrap import (
 )
 from kinky.components.gate_steps import GateOpenedStep, GateStep  # noqa: F401 - states made earlier seek them here
 from kinky.components.live_step import LiveStep, Properties, Step, parse_access, parse_inner, parse_store
+from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 
 
@@ -43,7 +44,7 @@ class ClaimStep(Step):
         access = parse_access(inputs)
         created = bool(inputs["create_namespace"]) and namespace.ensure_namespace(access, inputs["namespace_body"])
         # Before the record, which names it as its owner: so each object can go with it.
-        owners = lease.ensure_lease(access, stack=inputs["stack"], **inputs["lease"]) if inputs.get("lease") else []
+        owners = _ensure_lease(access, inputs) if inputs.get("lease") else []
         record.ensure_record(
             access,
             inputs["stack"],
@@ -85,6 +86,12 @@ class ClaimStep(Step):
                 raise lease.describe_ended(access)
             return True
         return bool(properties["namespace_created"]) and namespace.is_ground_wrong(access, properties["namespace_body"])
+
+
+def _ensure_lease(access: HostAccess, inputs: Properties) -> list[dict[str, Any]]:
+    # Pulumi hands on each number as a float, and the host takes none for a time.
+    seconds, holder = int(inputs["lease"]["seconds"]), str(inputs["lease"]["holder"])
+    return lease.ensure_lease(access, seconds=seconds, stack=inputs["stack"], holder=holder)
 
 
 class Claim(LiveStep, module="kinky", name="Claim"):

@@ -203,12 +203,14 @@ def test_the_claim_takes_the_lease_first_and_leaves_nothing(host: LeaseHost) -> 
         "namespace_body": {},
         "residue_seconds": 30.0,
         "retained": [],
-        "lease": {"seconds": 600, "holder": ""},
+        # Pulumi hands on each number as a float.
+        "lease": {"seconds": 600.0, "holder": ""},
     }
     outs = steps.ClaimStep().create(inputs).outs or {}
     assert outs["owners"] == [
         {"apiVersion": "batch/v1", "kind": "Job", "name": "t-1-lease", "uid": host.jobs()[0]["metadata"]["uid"]}
     ]
+    assert [type(host.jobs()[0]["spec"][key]) for key in ("activeDeadlineSeconds", "parallelism")] == [int, int]
     made = [path for method, path in host.calls if method == "POST"]
     assert made == ["/apis/batch/v1/namespaces/ns/jobs", "/api/v1/namespaces/ns/configmaps"]
     # A preview without a change, and one after the end.
