@@ -30,6 +30,10 @@ LABEL_ACCELERATOR: Final = "kinky.dev/accelerator"
 CONTAINER_GUESTS: Final = "kinky.dev/container-guests"
 """Annotation of the embedded host's node: OFFERED, or the reason why not."""
 OFFERED: Final = "offered"
+STACK_ANNOTATION: Final = "kinky.dev/stack"
+HOLDER_ANNOTATION: Final = "kinky.dev/holder"
+TTL_ANNOTATION: Final = "kinky.dev/ttl-seconds"
+"""On a lease: the stack that made the cluster, who uses it, and the time by which it is renewed."""
 LABEL_STORE_ANCHOR: Final = "kinky.dev/store-anchor"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "kinky"
@@ -158,6 +162,21 @@ def break_glass_record(cluster: str, fingerprint: str) -> str:
 def cluster_record(cluster: str) -> str:
     """Return the name of the ConfigMap with the cluster's stack and host."""
     return f"{cluster}-record"
+
+
+def leased_cluster(run: str, number: int) -> str:
+    """Return the name of a cluster of a test run, such as `t-1f0c9a52-0`; the run's part is random."""
+    return reused_cluster(f"{run}-{number}")
+
+
+def reused_cluster(name: str) -> str:
+    """Return the name of a cluster that several test runs use; it never is the name of a stack of somebody's own."""
+    return f"t-{name}"
+
+
+def lease(cluster: str) -> str:
+    """Return the name of the Job that is the cluster's lease: the owner of each of its objects on the host."""
+    return f"{cluster}-lease"
 
 
 def are_rivals(cluster: str, other: str) -> bool:

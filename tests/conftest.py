@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["pytester"]
+
 # A busy machine is slow, which is no failure.
 settings.register_profile("kinky", deadline=None)
 settings.load_profile("kinky")

@@ -11,6 +11,7 @@ from kinky.accelerator import Accelerator
 from kinky.bootstrap import clock
 from kinky.bootstrap.fit_findings import Findings
 from kinky.bootstrap.fit_ground import check_label, check_offer
+from kinky.bootstrap.fit_lease import check_lease
 from kinky.bootstrap.fit_network import (
     check_families,
     check_overlaps,
@@ -134,6 +135,7 @@ def _read_host(cfg: KinkyConfig, api: HostApi, stack: str, image: str, findings:
         _check_store_path(cfg, api, findings)
         if exists:
             _check_contents(cfg, api, stack, image, findings)
+            check_lease(cfg, api, stack, findings)
         check_room(api, cfg, reading, findings)
         accelerator = _check_kubevirt(cfg, reading, findings) if served else Accelerator.UNKNOWN
         _check_members(cfg, accelerator, findings)

@@ -38,7 +38,7 @@ def check_record(cfg: KinkyConfig, api: HostApi, stack: str, found: ClusterRecor
     cluster = cfg.cluster.name
     if found is not None:
         yield _check_stack(api, cluster, found, stack), TAKE_OVER_HINT
-        refused = [str(problem) for problem in find_refused(found.settings, cfg)]
+        refused = [str(problem) for problem in find_refused(found.settings, cfg)] + _check_lease(cfg, found)
         yield refused, "set it back; or destroy the cluster first, with everything in it"
     rivals = find_rivals(api, cluster)
     yield ([describe_rivals(api.namespace, cluster, rivals)] if rivals else []), RIVALS_HINT
@@ -51,6 +51,16 @@ def _check_stack(api: HostApi, cluster: str, found: ClusterRecord, stack: str) -
     if found.stack == stack or is_taken_over(cluster):
         return []
     return [describe_conflict(api, cluster, found).message]
+
+
+def _check_lease(cfg: KinkyConfig, found: ClusterRecord) -> list[str]:
+    """Compare with the owner that every object of the cluster has, or has not, since it was made."""
+    lease = cfg.cluster.lease
+    if lease is None and found.owners:
+        return ["cluster.lease = null: the cluster was made with a lease, and cannot lose it"]
+    if lease is not None and not found.owners:
+        return [f"cluster.lease.ttl = {lease.ttl}: the cluster was made without a lease, and cannot get one"]
+    return []
 
 
 def _find_foreign(cfg: KinkyConfig, api: HostApi) -> list[str]:

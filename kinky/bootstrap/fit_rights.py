@@ -78,6 +78,12 @@ NEEDS = (
         applies=lambda cfg: not cfg.cluster.ephemeral,
     ),
     Need(
+        resource=resources.JOBS,
+        verbs=READ_WRITE,
+        when="`cluster.lease` is set; `kinky lease`",
+        applies=lambda cfg: cfg.cluster.lease is not None,
+    ),
+    Need(
         resource=resources.PODS,
         verbs=("get",),
         subresource="log",

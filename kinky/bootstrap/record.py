@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +16,7 @@ from kinky.bootstrap.record_format import ClusterRecord
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
+from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.kubeconfig import write_private
 from kinky.kube.ownership import FORGET_HINT, describe_maker
@@ -40,11 +41,19 @@ def fetch_record(api: HostApi, cluster: str) -> ClusterRecord | None:
     return None if body is None else ClusterRecord.parse(body)
 
 
-def ensure_record(api: HostApi, stack: str, settings: Mapping[str, Any], *, take_over: bool = False) -> None:
+def ensure_record(
+    api: HostApi,
+    stack: str,
+    settings: Mapping[str, Any],
+    *,
+    owners: Sequence[JsonObject] = (),
+    take_over: bool = False,
+) -> None:
     """Write the cluster's record with the identity of the access.
 
     Args:
         settings: The settings that the cluster is made with; of an existing one, only those of new pools are added.
+        owners: The cluster's lease, as `ensure_lease` returns it.
         take_over: Whether to take the cluster from another state, which then cannot change it any more.
 
     Raises:
@@ -56,16 +65,28 @@ def ensure_record(api: HostApi, stack: str, settings: Mapping[str, Any], *, take
         raise describe_conflict(api, access.cluster, present)
     if rivals := find_rivals(api, access.cluster):
         raise _rivals_error(api, access.cluster, rivals)
-    identity = {"stack": stack, "cluster_id": access.cluster_id, "host_uid": access.host_uid}
+    wanted = ClusterRecord(
+        stack=stack,
+        cluster_id=access.cluster_id,
+        host_uid=access.host_uid,
+        made_at=format_time(datetime.now(UTC)),
+        settings=settings,
+        owners=tuple(owners),
+    )
     if present is None:
-        made = ClusterRecord(**identity, made_at=format_time(datetime.now(UTC)), settings=settings)
-        api.create(resources.CONFIG_MAPS, made.build(access.cluster), namespace=api.namespace)
+        api.create(resources.CONFIG_MAPS, wanted.build(access.cluster), namespace=api.namespace)
         # Two clusters that start at the same time may both get here: now each sees the other's record.
         if rivals := find_rivals(api, access.cluster):
             delete_record(api)
             raise _rivals_error(api, access.cluster, rivals)
         return
-    wanted = replace(present, **identity, settings={**settings, **present.settings})
+    wanted = replace(
+        present,
+        stack=stack,
+        cluster_id=access.cluster_id,
+        host_uid=access.host_uid,
+        settings={**settings, **present.settings},
+    )
     if wanted == present:
         return
     # A cluster that is taken over has another identity still, so it cannot be required.

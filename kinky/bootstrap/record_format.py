@@ -43,6 +43,8 @@ class ClusterRecord:
     """Name of the applied release; empty before the first proof from outside."""
     applied_at: str = ""
     """Time of the last `up` that applied another configuration; empty before the first proof from outside."""
+    owners: tuple[JsonObject, ...] = ()
+    """The cluster's lease as an owner reference; empty for a cluster without a lease."""
 
     @property
     def image(self) -> str:
@@ -74,14 +76,14 @@ class ClusterRecord:
             cluster_uid=data.get("clusterUid", ""),
             release=data.get("release", ""),
             applied_at=data.get("appliedAt", ""),
+            owners=tuple(body["metadata"].get("ownerReferences") or ()),
         )
 
     def build(self, cluster: str) -> JsonObject:
         """Build the ConfigMap."""
-        return {
-            "metadata": {"name": names.cluster_record(cluster), "labels": names.cluster_labels(cluster)},
-            "data": self.build_data(),
-        }
+        metadata: JsonObject = {"name": names.cluster_record(cluster), "labels": names.cluster_labels(cluster)}
+        metadata |= {"ownerReferences": list(self.owners)} if self.owners else {}
+        return {"metadata": metadata, "data": self.build_data()}
 
     def build_data(self) -> dict[str, str]:
         """Build the ConfigMap's data."""

@@ -15,12 +15,17 @@ def find_reach(stack_file: StackFile) -> Reach:
     """Return the way to the stack's cluster, after a check that `up` made the cluster on this host.
 
     Raises:
-        KinkyError: It is another host, or its cluster belongs to another stack.
+        KinkyError: It is another host, its cluster belongs to another stack, or its lease has ended.
     """
+    from kinky.bootstrap.lease import describe_ended, has_ended
     from kinky.bootstrap.record import recognise
     from kinky.program import find_host
 
-    return recognise(find_host(stack_file.config), stack_file.stack)
+    reach = recognise(find_host(stack_file.config), stack_file.stack)
+    # What is written after the end would have no owner, and stay.
+    if stack_file.config.cluster.lease is not None and has_ended(reach.host()):
+        raise describe_ended(reach.access)
+    return reach
 
 
 def find_store(stack_file: StackFile, reach: Reach) -> Store:

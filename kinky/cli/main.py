@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "gate": Command("kinky.cli.gate", "the gate before workloads: show, open, close"),
     "secrets": Command("kinky.cli.secrets", "the values of a stack's secrets store: set, list, rm"),
     "rotate": Command("kinky.cli.rotate", "new keys for a living cluster, item by item; status"),
+    "lease": Command("kinky.cli.lease", "clusters that their host removes in time: list, renew, end, hold"),
     "load": Command("kinky.cli.load", "put container images into the nodes of a stack, without a registry"),
     "host": Command("kinky.cli.host", "the embedded host: up, down, status, logs, load"),
     "down": Command("kinky.cli.down", "destroy a stack of the embedded host, then stop and remove that host"),

@@ -37,6 +37,11 @@ def build_parser(command: str) -> argparse.ArgumentParser:
             choices=ACCELERATORS,
             help="write host.accelerator into the stack's file first, as pulumi config set does",
         )
+        parser.add_argument(
+            "--ttl",
+            help="write cluster.lease.ttl into the stack's file first: the host removes the cluster after this time, "
+            "from 5m to 7d, such as 90m, 2h or 1d, unless its lease is renewed",
+        )
     if command == "preview":
         parser.add_argument("--expect-no-changes", action="store_true", help="fail if up would change anything")
     if command == "outputs":
@@ -49,12 +54,17 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 def run_up(arguments: argparse.Namespace) -> int:
     """Create or update the stack and tell how to use it."""
     from kinky.cli.stack_engine import open_engine
+    from kinky.cli.stack_lease import drop_ended, require_lease
 
-    stack_file = read_stack_file(arguments.stack, accelerator=arguments.accelerator)
+    given = {"host.accelerator": arguments.accelerator, "cluster.lease.ttl": arguments.ttl}
+    given = {key: value for key, value in given.items() if value is not None}
+    stack_file = read_stack_file(arguments.stack, given=given)
     engine = open_engine(stack_file, take_over=arguments.take_over)
-    if arguments.accelerator is not None:
-        engine.keep_setting(key="host.accelerator", value=arguments.accelerator)
-        note(f"{stack_file.path.name}: host.accelerator is {arguments.accelerator}, for later commands too")
+    if not drop_ended(stack_file, engine) and arguments.ttl is not None:
+        require_lease(engine)
+    for key, value in given.items():
+        engine.keep_setting(key=key, value=value)
+        note(f"{stack_file.path.name}: {key} is {value}, for later commands too")
     with phase(f"stack {stack_file.stack}: pulumi up"):
         engine.up()
     outputs = engine.outputs()
@@ -87,10 +97,13 @@ def destroy(stack_file: StackFile) -> None:
     """Destroy a stack if it exists; raises KinkyError before anything is touched when its host is another one."""
     from kinky.bootstrap.reach import Reach
     from kinky.cli.stack_engine import open_engine
+    from kinky.cli.stack_lease import drop_ended
 
     engine = open_engine(stack_file)
     if not engine.exists():
         note(f"stack {stack_file.stack} does not exist: nothing to destroy")
+        return
+    if drop_ended(stack_file, engine):
         return
     made = engine.find_made()
     if made is not None:

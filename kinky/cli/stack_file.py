@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -53,11 +54,11 @@ def list_stacks() -> list[str]:
     return sorted(name for name in found if STACK_NAME.fullmatch(name))
 
 
-def read_stack_file(stack: str, *, accelerator: str | None = None) -> StackFile:
+def read_stack_file(stack: str, *, given: Mapping[str, str] | None = None) -> StackFile:
     """Read and check a stack's file; raises ConfigError with all problems.
 
     Args:
-        accelerator: A value of `host.accelerator` in place of the file's.
+        given: Settings in place of the file's, by their key, such as `host.accelerator`.
     """
     if not STACK_NAME.fullmatch(stack.rsplit("/", 1)[-1]):
         raise ConfigError(
@@ -78,15 +79,26 @@ def read_stack_file(stack: str, *, accelerator: str | None = None) -> StackFile:
     if not isinstance(config, dict):
         refuse([Problem(("config",), config, "must be a mapping")], source=source)
     own = dict(select_own(config))
-    host = own.get("host", {})
-    if accelerator is not None and isinstance(host, dict):
-        own["host"] = {**host, "accelerator": accelerator}
+    for key, value in (given or {}).items():
+        _set(own, key.split("."), value)
     return StackFile(
         stack=stack.rsplit("/", 1)[-1],
         path=path,
         config=load_config(own, source=source),
         secrets_provider=document.get("secretsprovider"),
     )
+
+
+def _set(own: dict[str, Any], key: Sequence[str], value: str) -> None:
+    """Put one setting into the configuration; a section of a wrong form stays, so that it is reported."""
+    name, *rest = key
+    if not rest:
+        own[name] = value
+        return
+    section = own.get(name) or {}
+    if isinstance(section, dict):
+        own[name] = section = dict(section)
+        _set(section, rest, value)
 
 
 def _parse(path: Path, source: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pulumi_kubernetes as kubernetes
 
 from kinky.bootstrap.encryption_config import render_kms_config
 from kinky.components.cluster_args import InnerClusterArgs
+from kinky.components.lease import describe_lease, own_by
 from kinky.components.live_step import StepInputs
 from kinky.components.network import Network, NetworkArgs
 from kinky.components.nodes import Nodes, NodesArgs
@@ -46,15 +47,19 @@ class HostSide(pulumi.ComponentResource):
         self.access = self._declare_identity()
         self.claim = self._declare_claim()
         host = declare_host(self, name, args.access, claim=self.claim)
-        on_host = pulumi.ResourceOptions(parent=self, providers=[host])
         addressed = NetworkArgs(config=args.config, nodes=args.nodes, accelerator=args.accelerator)
-        self.network = Network(f"{name}-network", addressed, on_host)
+        self.network = Network(f"{name}-network", addressed, self._on(host))
         self.keys = self._declare_keys()
         self.values = self._declare_values(host)
         self.nodes = self._declare_nodes(host)
         values = [self.values] if self.values else []
         declare_guard(self, name, self.access, after=[self.network, self.keys, self.nodes, *values])
         self.register_outputs({})
+
+    def _on(self, host: kubernetes.Provider) -> pulumi.ResourceOptions:
+        """Return the options of a component whose objects are on the host."""
+        owned = own_by(self.claim, self._args.config)
+        return pulumi.ResourceOptions(parent=self, providers=[host], transformations=owned)
 
     def _declare_identity(self) -> HostAccess:
         """Declare the identity, and return the access with which each other step knows its host and its cluster."""
@@ -73,6 +78,7 @@ class HostSide(pulumi.ComponentResource):
             namespace_body=host_namespace.build_host_namespace(config),
             residue_seconds=config.timeouts.seconds(RESIDUE_LIMIT_SECONDS),
             retained=tuple(storage.list_retained(config)),
+            lease=describe_lease(config),
         )
         return Claim(f"{self._name}-claim", inputs, pulumi.ResourceOptions(parent=self))
 
@@ -98,8 +104,7 @@ class HostSide(pulumi.ComponentResource):
             # A server of the store is told the keys' public parts.
             after=[self.claim, self.keys],
         )
-        opts = pulumi.ResourceOptions(parent=self, providers=[host])
-        return StoreValues(f"{self._name}-store-values", args, opts)
+        return StoreValues(f"{self._name}-store-values", args, self._on(host))
 
     def _declare_nodes(self, host: kubernetes.Provider) -> Nodes:
         """Declare all nodes at once."""
@@ -113,7 +118,7 @@ class HostSide(pulumi.ComponentResource):
             network=self.network,
             keys=self.keys,
         )
-        return Nodes(f"{self._name}-nodes", args, pulumi.ResourceOptions(parent=self, providers=[host]))
+        return Nodes(f"{self._name}-nodes", args, self._on(host))
 
 
 def declare_guard(parent: pulumi.Resource, name: str, access: HostAccess, *, after: Sequence[pulumi.Resource]) -> None:

@@ -36,6 +36,7 @@ def check_config(cfg: KinkyConfig) -> list[Problem]:
         *_check_access(cfg),
         *_check_etcd(cfg),
         *_check_store(cfg),
+        *_check_lease(cfg),
     ]
 
 
@@ -197,6 +198,19 @@ def _check_store(cfg: KinkyConfig) -> Iterator[Problem]:
         yield Problem(("secretsStore", "vault"), UNSHOWN, text, (kind,))
     elif store.vault is not None:
         yield from _check_prefix(cfg)
+
+
+def _check_lease(cfg: KinkyConfig) -> Iterator[Problem]:
+    """What outlives the cluster, or is not on the host, would stay when the host removes the cluster."""
+    if cfg.cluster.lease is None:
+        return
+    lease: KeyPath = ("cluster", "lease")
+    if cfg.secrets_store.kind == VAULT:
+        text = "must not be vault with cluster.lease: the host cannot remove what the cluster has on that server"
+        yield Problem(("secretsStore", "kind"), cfg.secrets_store.kind, text, (lease,))
+    if cfg.control_plane.etcd_retain:
+        text = "must be false with cluster.lease: the host removes the volumes with the cluster"
+        yield Problem(("controlPlane", "etcdRetain"), True, text, (lease,))
 
 
 def _check_prefix(cfg: KinkyConfig) -> Iterator[Problem]:

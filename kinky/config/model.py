@@ -8,8 +8,10 @@ from pydantic import Field, model_validator
 
 from kinky import names
 from kinky.accelerator import Accelerator
+from kinky.config.lease import Lease
 from kinky.config.section import AT_RESTART, FREELY, Section, never
 from kinky.config.store import SecretsStore, VaultServer
+from kinky.config.timeouts import Timeouts
 from kinky.config.values import (
     AnnotationKey,
     AnnotationValue,
@@ -32,7 +34,6 @@ from kinky.config.values import (
     ObjectName,
     OneFamily,
     Port,
-    Rule,
     Socket,
     Subdomain,
     Taint,
@@ -56,6 +57,8 @@ class Cluster(Section):
     """DNS domain of the inner cluster's Services."""
     ephemeral: Annotated[bool, never("etcd's data would stay on the old disk")] = False
     """Whether etcd lives on a disk that dies with its VM: for tests, and quicker to tear down."""
+    lease: Annotated[Lease | None, FREELY] = None
+    """How long the host keeps the cluster; `null`: until it is destroyed. An existing cluster cannot get or lose it."""
 
 
 class Host(Section):
@@ -216,19 +219,6 @@ class Workload(Section):
     """Port on the inner nodes."""
     greeting: Annotated[Text, FREELY] = "hello"
     """Text of its answers."""
-
-
-class Timeouts(Section):
-    """How patient KinKy is."""
-
-    scale: Annotated[float, Rule(lambda scale: None if 0.1 <= scale <= 100 else "must be from 0.1 to 100"), FREELY] = (
-        1.0
-    )
-    """Factor on every limit; 1.0 is sized for emulation, three times the measured times."""
-
-    def seconds(self, limit_seconds: float) -> float:
-        """Return the limit times the scale."""
-        return limit_seconds * self.scale
 
 
 class KinkyConfig(Section):

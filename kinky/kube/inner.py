@@ -112,6 +112,17 @@ class InnerApi(ObjectApi):
         )
         return reply.body.decode(errors="replace")
 
+    def fetch_image_room(self, node: str) -> tuple[int, int]:
+        """Fetch how many bytes are free on the disk where a node keeps its images, and how many it has."""
+        reply = self._connection.call(
+            "GET",
+            f"{resources.NODES.build_path(None, node)}/proxy/stats/summary",
+            what=f"get the statistics of the kubelet of {node}",
+            timeout_seconds=METRICS_SECONDS,
+        )
+        disk = ((reply.parse().get("node") or {}).get("runtime") or {}).get("imageFs") or {}
+        return int(disk.get("availableBytes") or 0), int(disk.get("capacityBytes") or 0)
+
     def fetch_service_page(self, namespace: str, service: str, *, port: str) -> str:
         """Fetch the first page of a Service through the API server's proxy."""
         reply = self._connection.call(

@@ -112,6 +112,21 @@ class ObjectApi:
         )
         return reply.status != 409
 
+    def try_create(self, resource: Resource, body: JsonObject, *, namespace: str | None = None) -> None:
+        """Let the API check the creation of one object without creating it; one of that name is no error.
+
+        Raises:
+            ApiError: The API, a quota or a policy refuses it.
+        """
+        self._connection.call(
+            "POST",
+            resource.build_path(namespace),
+            what=f"create {resource.kind} {body['metadata']['name']}",
+            query={"dryRun": "All"},
+            body=_typed(resource, body),
+            allowed=(409,),
+        )
+
     def put(self, resource: Resource, body: JsonObject, *, namespace: str | None = None) -> None:
         """Create one object, or replaces the one of that name."""
         if self.create(resource, body, namespace=namespace):
@@ -180,8 +195,8 @@ class ObjectApi:
             "DELETE",
             resource.build_path(namespace, name),
             what=f"delete {resource.kind} {name}",
-            query={"propagationPolicy": "Background"},
-            body={"preconditions": {"uid": uid}} if uid else None,
+            # All in the body: beside one, the API ignores the query, and a Job's default leaves its dependents.
+            body={"propagationPolicy": "Background"} | ({"preconditions": {"uid": uid}} if uid else {}),
             allowed=(404, 409) if uid else (404,),
         )
         return reply.status not in (404, 409)

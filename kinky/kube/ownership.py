@@ -2,11 +2,14 @@
 
 Names are not enough for that: a kubeconfig may lead to another host today, and two clusters can use one name.
 So the host, the cluster's record and the object's label are compared before anything is written or deleted.
+
+If the cluster has a lease, the record names it as its owner, and so does every object that is created here: when the
+lease ends, the host's garbage collector removes them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kinky import names
 from kinky.errors import HostError
@@ -38,6 +41,8 @@ class OwnedObjects(ObjectApi):
         self.namespace = access.namespace
         self.access = access
         self._is_proved = False
+        self._is_recorded = False
+        self._owners: Sequence[JsonObject] = ()
 
     def fetch_host_uid(self) -> str:
         """Fetch the host's identity: the UID of kube-system, or one from the namespace if only that can be read."""
@@ -60,6 +65,8 @@ class OwnedObjects(ObjectApi):
         record = self.fetch(resources.CONFIG_MAPS, self._record, namespace=self.namespace)
         if record is not None:
             self._compare_record(record, is_host_known=known)
+            self._is_recorded = True
+            self._owners = record["metadata"].get("ownerReferences") or ()
         elif self.access.cluster_id and not known:
             raise HostError(
                 f"{self.target} ({self.server}): namespace {self.namespace} holds no record of inner cluster"
@@ -71,13 +78,22 @@ class OwnedObjects(ObjectApi):
 
     def create(self, resource: Resource, body: JsonObject, *, namespace: str | None = None) -> bool:
         """Create one object of the cluster; False when the cluster has one of that name."""
-        if body["metadata"]["name"] != self._record and resource != resources.NAMESPACES:
-            self.require_host()
-        if super().create(resource, body, namespace=namespace):
+        is_record = body["metadata"]["name"] == self._record
+        is_first = is_record or resource in (resources.NAMESPACES, resources.JOBS)
+        if not is_first:
+            self._require_record()
+        if super().create(resource, body if is_first else self._owned(body), namespace=namespace):
+            # A record that was just made names the owner of all that follows.
+            self._is_proved = self._is_proved and not is_record
             return True
         if resource != resources.NAMESPACES:
             self._fetch_own(resource, str(body["metadata"]["name"]), namespace)
         return False
+
+    def put(self, resource: Resource, body: JsonObject, *, namespace: str | None = None) -> None:
+        """Create one object of the cluster, or replace the cluster's one of that name."""
+        self._require_record()
+        super().put(resource, self._owned(body), namespace=namespace)
 
     def replace(self, resource: Resource, body: JsonObject, *, namespace: str | None = None) -> bool:
         """Replace one object of the cluster that was fetched; False if it has been changed or removed since."""
@@ -92,7 +108,7 @@ class OwnedObjects(ObjectApi):
     def apply(self, resource: Resource, body: JsonObject, *, namespace: str | None = None) -> None:
         """Set these fields of one object of the cluster; create it if it does not exist."""
         self._fetch_own(resource, str(body["metadata"]["name"]), namespace)
-        super().apply(resource, body, namespace=namespace)
+        super().apply(resource, self._owned(body), namespace=namespace)
 
     def delete(self, resource: Resource, name: str, *, namespace: str | None = None, uid: str = "") -> bool:
         """Ask for the deletion of one object of the cluster; False when it is gone already."""
@@ -104,6 +120,22 @@ class OwnedObjects(ObjectApi):
     @property
     def _record(self) -> str:
         return names.cluster_record(self.access.cluster)
+
+    def _require_record(self) -> None:
+        """Make sure that a new object gets its owner: after the end of a lease it would stay for ever."""
+        self.require_host()
+        if self.access.cluster_id and not self._is_recorded:
+            raise HostError(
+                f"{self.target}: namespace {self.namespace} holds no record of inner cluster {self.access.cluster};"
+                " nothing was written",
+                hint="its lease has ended, or somebody removed the record: kinky up makes it again",
+            )
+
+    def _owned(self, body: JsonObject) -> JsonObject:
+        """Return the body with the owners of the cluster's record."""
+        if not self._owners:
+            return body
+        return {**body, "metadata": {**body["metadata"], "ownerReferences": list(self._owners)}}
 
     def _fetch_own(self, resource: Resource, name: str, namespace: str | None) -> JsonObject | None:
         """Fetch an object that may be changed; raises ForeignObjectError for any other."""

@@ -44,7 +44,7 @@ KUBECONFIG_TEXT = '{"kind": "Config", "users": [{"name": "operator", "user": {"e
 
 OUTPUTS: tuple[tuple[type[LiveStep[Any, Any]], Any], ...] = (
     (ClusterIdentity, ClusterIdentityOutputs(host_uid="4f2a", cluster_id="c1d2")),
-    (Claim, ClaimOutputs(namespace_created=True)),
+    (Claim, ClaimOutputs(namespace_created=True, owners=())),
     (HostGuard, NoOutputs()),
     (ClusterKeys, KeyRecord(secret_name="dev-pki", fingerprints={"ca.crt": "00"})),
     (

@@ -59,13 +59,13 @@ def test_a_label_that_was_lost_is_set_again(monkeypatch: pytest.MonkeyPatch) -> 
     claim(monkeypatch)
     monkeypatch.setattr(step.record, "fetch_record", lambda *_arguments: object())
     monkeypatch.setattr(step.namespace, "is_ground_wrong", lambda *_arguments: True)
-    assert ClaimStep().diff("id", {**CLAIM, "namespace_created": True}, dict(CLAIM)).changes
-    assert not ClaimStep().diff("id", {**CLAIM, "namespace_created": False}, dict(CLAIM)).changes
+    assert ClaimStep().diff("id", {**CLAIM, "namespace_created": True, "owners": []}, dict(CLAIM)).changes
+    assert not ClaimStep().diff("id", {**CLAIM, "namespace_created": False, "owners": []}, dict(CLAIM)).changes
 
 
 def test_the_claim_goes_only_when_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = claim(monkeypatch)
-    ClaimStep().delete("id", {**CLAIM, "namespace_created": True})
+    ClaimStep().delete("id", {**CLAIM, "namespace_created": True, "owners": []})
     assert names_of(calls) == [
         "remove_local_state",
         "delete_orphans",
@@ -82,12 +82,12 @@ def test_the_claim_goes_only_when_nothing_is_left(monkeypatch: pytest.MonkeyPatc
 )
 def test_a_namespace_can_outlive_the_claim(monkeypatch: pytest.MonkeyPatch, kept: dict[str, Any]) -> None:
     calls = claim(monkeypatch)
-    ClaimStep().delete("id", {**CLAIM, **kept})
+    ClaimStep().delete("id", {**CLAIM, "owners": [], **kept})
     assert "delete_namespace" not in names_of(calls)
 
 
 def test_fault_06_another_checkout_or_machine_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     claim(monkeypatch)
     monkeypatch.setattr(step.record, "fetch_record", lambda *_arguments: object())
-    olds = {**CLAIM, "namespace_created": True}
+    olds = {**CLAIM, "namespace_created": True, "owners": []}
     assert not ClaimStep().diff("id", olds, dict(CLAIM)).changes

@@ -104,6 +104,8 @@ class FakeConnection:
             path = f"{path}/{body['metadata']['name']}"
             if path in self.objects:
                 return _status(409)
+            if "dryRun" in query:
+                return _reply(201, body)
             self.objects[path] = body | {"metadata": {"uid": f"uid-{len(self.calls)}"} | body["metadata"]}
             self._count_version(path)
             return _reply(201, self.objects[path])

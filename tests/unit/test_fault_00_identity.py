@@ -123,7 +123,7 @@ def test_fault_00_the_claim_deletes_no_namespace_of_another_host(host: FakeConne
         retained=(),
     )
     with pytest.raises(HostError, match="is not the host"):
-        ClaimStep().delete("id", describe(inputs) | describe(ClaimOutputs(namespace_created=True)))
+        ClaimStep().delete("id", describe(inputs) | describe(ClaimOutputs(namespace_created=True, owners=())))
     assert writes(host) == []
 
 
@@ -219,7 +219,7 @@ def test_fault_00_a_deletion_names_the_object_that_was_looked_at(host: FakeConne
 
     host.call = call  # type: ignore[method-assign, assignment]
     keys.delete_key_secret(HostApi.connect(replace(OURS, host_uid="", cluster_id="")), "dev-pki")
-    assert seen == [{"preconditions": {"uid": "u1"}}]
+    assert seen == [{"propagationPolicy": "Background", "preconditions": {"uid": "u1"}}]
 
 
 def test_fault_00_the_files_of_this_machine_are_those_of_one_cluster(host: FakeConnection) -> None:

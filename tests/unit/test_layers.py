@@ -20,6 +20,7 @@ LAYERS = (
         "errors",
         "file_lock",
         "findings",
+        "foreground",
         "given_paths",
         "names",
         "os_errors",
@@ -41,6 +42,7 @@ LAYERS = (
     {"components"},
     {"program"},
     {"cli"},
+    {"testing"},
 )
 FOUNDATION = LAYERS[0]
 
@@ -52,10 +54,12 @@ HOMES = {
     "hvac": ("vault/",),
     "jinja2": ("render/environment.py",),
     "jsonschema": ("render/",),
+    "kubernetes": ("testing/cluster.py",),  # its client is what a test of somebody else's knows
     "pulumi": ("components/", "program.py", "cli/stack"),
     "pulumi_kubernetes": ("components/", "program.py", "cli/stack"),
     "pydantic": ("config/",),
     "pydantic_core": ("config/",),
+    "pytest": ("testing/plugin.py",),
     "requests": ("vault/",),  # what hvac raises when the network fails
     "rich": ("progress.py",),
     "subprocess": ("process.py",),

@@ -141,7 +141,7 @@ def test_a_destroy_works_with_a_damaged_record(made: FakeConnection, how: str) -
         residue_seconds=1.0,
         retained=(),
     )
-    ClaimStep().delete("id", describe(claim) | describe(ClaimOutputs(namespace_created=False)))
+    ClaimStep().delete("id", describe(claim) | describe(ClaimOutputs(namespace_created=False, owners=())))
     assert RECORD not in made.objects
 
 

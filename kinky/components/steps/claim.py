@@ -6,11 +6,21 @@ import json
 from dataclasses import dataclass
 
 from kinky import names
-from kinky.bootstrap import namespace, orphans, record, residue
+from kinky.bootstrap import lease, namespace, orphans, record, residue
 from kinky.bootstrap.reach import Reach
 from kinky.components.live_step import LiveStep, Step, StepInputs
 from kinky.components.properties import Limit
+from kinky.kube.host import HostApi
 from kinky.manifests.body import Body
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaseTerms:
+    """How long the host keeps the cluster, and for whom."""
+
+    seconds: int
+    holder: str
+    """In the holder's own words; may be empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +36,8 @@ class ClaimInputs(StepInputs):
     residue_seconds: Limit
     retained: tuple[str, ...]
     """Kinds and names of the objects that stay."""
+    lease: LeaseTerms | None = None
+    """None: the cluster stays until it is destroyed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +45,8 @@ class ClaimOutputs:
     """What was made besides the record."""
 
     namespace_created: bool
+    owners: tuple[Body, ...]
+    """The cluster's lease as an owner reference; empty without a lease."""
 
 
 class ClaimStep(Step[ClaimInputs, ClaimOutputs]):
@@ -41,12 +55,14 @@ class ClaimStep(Step[ClaimInputs, ClaimOutputs]):
     def _run(self, inputs: ClaimInputs, previous: ClaimOutputs | None) -> ClaimOutputs:
         host = inputs.reach.host()
         created = inputs.create_namespace and namespace.ensure_namespace(host, inputs.namespace_body)
+        # Before the record, which names it as its owner: so each object can go with it.
+        owners = _ensure_lease(host, inputs.stack, inputs.lease) if inputs.lease else ()
         taken_over = record.is_taken_over(inputs.access.cluster)
-        record.ensure_record(host, inputs.stack, json.loads(inputs.settings), take_over=taken_over)
+        record.ensure_record(host, inputs.stack, json.loads(inputs.settings), owners=owners, take_over=taken_over)
         if created:
             # After the record: it shows that the cluster is this stack's.
             namespace.ensure_ground(host, inputs.namespace_body)
-        return ClaimOutputs(namespace_created=created)
+        return ClaimOutputs(namespace_created=created, owners=owners)
 
     def _undo(self, inputs: ClaimInputs, outputs: ClaimOutputs) -> None:
         cluster, host = inputs.access.cluster, inputs.reach.host()
@@ -54,7 +70,12 @@ class ClaimStep(Step[ClaimInputs, ClaimOutputs]):
         ignore = [f"ConfigMap/{names.cluster_record(cluster)}", *inputs.retained]
         orphans.delete_orphans(host, ignore=ignore)
         residue.wait_residue_gone(host, limit_seconds=inputs.residue_seconds, ignore=ignore)
-        record.delete_record(host)
+        if inputs.lease:
+            # The record goes with its owner.
+            lease.end_lease(host)
+            lease.wait_removed(host, limit_seconds=inputs.residue_seconds)
+        else:
+            record.delete_record(host)
         if outputs.namespace_created and not inputs.retained:
             namespace.delete_namespace(host, limit_seconds=inputs.residue_seconds)
 
@@ -65,8 +86,15 @@ class ClaimStep(Step[ClaimInputs, ClaimOutputs]):
     def _is_due(self, inputs: ClaimInputs, outputs: ClaimOutputs) -> bool:
         host = inputs.reach.host()
         if record.fetch_record(host, inputs.access.cluster) is None:
+            if inputs.lease:
+                # Only a program that can drop the state may begin a new cluster.
+                raise lease.describe_ended(inputs.access)
             return True
         return outputs.namespace_created and namespace.is_ground_wrong(host, inputs.namespace_body)
+
+
+def _ensure_lease(host: HostApi, stack: str, terms: LeaseTerms) -> tuple[Body, ...]:
+    return tuple(lease.ensure_lease(host, seconds=terms.seconds, stack=stack, holder=terms.holder))
 
 
 class Claim(LiveStep[ClaimInputs, ClaimOutputs]):

@@ -65,6 +65,6 @@ def test_an_accelerator_can_stand_in_for_the_files(stacks: Path, host: str) -> N
     image = "" if host else "  kinky:image: {reference: example.test/node:1}\n"
     text = f"config:\n  kinky:cluster: {{name: dev, ephemeral: true}}\n{host}{image}"
     (stacks / "Pulumi.dev.yaml").write_text(text)
-    found = stack_file.read_stack_file("dev", accelerator="emulation").config.host
+    found = stack_file.read_stack_file("dev", given={"host.accelerator": "emulation"}).config.host
     assert (found.accelerator, found.embedded) == ("emulation", bool(host))
     assert (stacks / "Pulumi.dev.yaml").read_text() == text

@@ -24,6 +24,7 @@ from pydantic import BaseModel
 from kinky.bootstrap import certificates
 from kinky.bootstrap.certificates import Pair
 from kinky.bootstrap.credential import write_inner_kubeconfig
+from kinky.bootstrap.lease import Lease
 from kinky.bootstrap.workload import check_answer
 from kinky.cli.access import build_parser
 from kinky.cli.stack_file import read_stack_file
@@ -35,9 +36,11 @@ from kinky.config.problem import KeyPath, format_key
 from kinky.errors import ConfigError
 from kinky.kube.access import resolve_access
 from kinky.kube.host import HostApi
+from kinky.manifests.lease import build_lease
 from kinky.manifests.services import build_endpoint_service
 from kinky.manifests.workload import build_workload
 from kinky.releases import default_release
+from tests.unit.config.hostile_texts import CONTROLS, HOSTILE
 from tests.unit.fake_api import FakeConnection
 
 BASE: dict[str, Any] = {
@@ -54,38 +57,6 @@ BASE: dict[str, Any] = {
     "workload": {},
 }
 """A configuration in which every text may be set."""
-HOSTILE = (
-    "costs $$5 $(KUBERNETES_SERVICE_HOST)",
-    "$(GREETING)$$(HOME) $HOME ${HOME} $",
-    "`id`; rm -rf x | cat && true",
-    "%n %% %h",
-    "\\n \\\\ \\u0041 \\",
-    "'single' \"double\"",
-    "{{ 7 * 7 }} {% raw %} {# no #}",
-    "key: value # comment",
-    "- &a *b !!int 1",
-    "a=b=c",
-    "a\tb",
-    " both ends ",
-    "grüß 😀 \u202e",
-    "one\u2028two\u2029three",
-    "null",
-    "yes",
-    "0x1f",
-    "1e3",
-    "--help",
-    "-x",
-    "@file",
-    "a,b;c",
-    "*?[a]",
-    "<b>&amp;</b>",
-    'self.metadata.name == "x" || true',
-    "?a=b&c=%2e#d",
-    "\ufeffmark",
-)
-"""Each has a meaning in YAML, Jinja, a shell, a container's environment, systemd, JSON, CEL, a URL or an argv."""
-CONTROLS = ("a\x00b", "a\x0bb\x0cc\x1cd", "a\rb", "a\x1b[31mb", "a\x7fb", "a\x85b", "a\x9bb", "a\ud800b", "a\uffffb")
-"""Neither YAML, nor a file name, nor UTF-8 can hold one of these."""
 
 
 def find_texts(model: type[BaseModel] = KinkyConfig, at: KeyPath = ()) -> Iterator[KeyPath]:
@@ -111,6 +82,7 @@ def _find_in(annotation: Any, at: KeyPath) -> Iterator[KeyPath]:
                 yield from _find_in(part, at)
 
 
+LEASE = ("cluster", "lease")
 KEY = "<key>"
 """Stands for the key of a mapping, which is a text too."""
 TEXTS = sorted(set(find_texts()), key=str)
@@ -119,6 +91,10 @@ TEXTS = sorted(set(find_texts()), key=str)
 def put(at: KeyPath, text: str) -> dict[str, Any]:
     """Return the configuration with one text changed."""
     raw = copy.deepcopy(BASE)
+    if at[:2] == LEASE:
+        # A lease needs a time, and does not go with a server elsewhere.
+        raw["cluster"]["lease"] = {"ttl": "2h"}
+        del raw["secretsStore"]
     node: Any = raw
     for part, after in pairwise(at):
         if isinstance(node, list):
@@ -205,6 +181,13 @@ def follow_kubeconfig(text: str, folder: Path) -> str:
     return text if access.kubeconfig == str(file) else access.kubeconfig
 
 
+def follow_holder(text: str, _folder: Path) -> str:
+    lease = load_config(put((*LEASE, "holder"), text), source="test").cluster.lease
+    assert lease is not None and lease.holder is not None
+    job = travel(build_lease("dev", seconds=lease.seconds, stack="s", holder=lease.holder))
+    return Lease.parse(job).holder
+
+
 def follow_archive(text: str, folder: Path) -> str:
     file = folder / text.replace("/", "")
     files = {
@@ -230,6 +213,7 @@ def follow_authority(text: str, folder: Path) -> str:
 
 FOLLOWED: dict[KeyPath, Callable[[str, Path], str]] = {
     ("access", "loadBalancerAnnotations", "a"): follow_annotation,
+    (*LEASE, "holder"): follow_holder,
     ("host", "context"): follow_context,
     ("host", "kubeconfig"): follow_kubeconfig,
     ("image", "archive"): follow_archive,

@@ -36,7 +36,9 @@ SMALL = make_config(
     secretsStore={"kind": "embedded"},
     virtualMachine={"serialConsoleLog": "never"},
 )
-LARGE = make_config(controlPlane={"replicas": 3}, access={"mode": "nodePort"})
+LARGE = make_config(
+    cluster={"name": "dev", "lease": {"ttl": "2h"}}, controlPlane={"replicas": 3}, access={"mode": "nodePort"}
+)
 
 
 @pytest.mark.parametrize("config", [SMALL, LARGE], ids=["small", "large"])
