@@ -1,0 +1,298 @@
+"""`kinky status`: whether a cluster works, judged from outside; with an exit code for programs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from kinky.cli import options
+from kinky.cli.stack_file import StackFile, read_stack_file
+from kinky.errors import ConfigError, KinkyError
+from kinky.given_paths import resolve_given
+
+if TYPE_CHECKING:
+    from kinky.status.judgement import Verdict
+    from kinky.status.target import Target
+
+EXIT_USAGE: Final = 64
+"""As in sysexits.h; 1 to 3 are verdicts."""
+SHORTEST_SECONDS: Final = 1.0
+HOST_SECONDS: Final = 5.0
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose exit code for wrong usage is no verdict."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and message, and end with 64."""
+        self.print_usage(sys.stderr)
+        self.exit(EXIT_USAGE, f"{self.prog}: error: {message}\n")
+
+
+def build_parser(command: str) -> argparse.ArgumentParser:
+    """Return the parser of `kinky status`."""
+    parser = Parser(
+        prog=f"kinky {command}",
+        description="Judge a cluster from outside. Exit codes: 0 OK, 1 DEGRADED, 2 CRITICAL, 3 UNKNOWN, 64 usage.",
+        allow_abbrev=False,
+    )
+    options.add_stack(parser)
+    options.add_json(parser)
+    parser.add_argument(
+        "--capability", "-c", action="append", default=[], metavar="NAME", help="only this (repeatable)"
+    )
+    parser.add_argument("--deep", action="store_true", help="also start pods and write a value; takes up to a minute")
+    parser.add_argument("--strict", action="store_true", help="any disagreement of outside and inside is exit code 2")
+    parser.add_argument("--watch", action="store_true", help="go on, and print changes only")
+    parser.add_argument("--interval", type=float, metavar="SECONDS", help="shortest pause of --watch between two looks")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="limit of one question")
+    parser.add_argument("--vantage", default="here", metavar="NAME", help="name of this place in the output")
+    parser.add_argument("--allow-inside", action="store_true", help="judge from inside the cluster, and say so")
+    parser.add_argument("--prometheus", type=resolve_given, metavar="FILE", help="also write metrics to this file")
+    parser.add_argument("--page", type=resolve_given, metavar="FILE", help="also write the report to this file (HTML)")
+    parser.add_argument(
+        "--read",
+        type=resolve_given,
+        action="append",
+        metavar="FILE",
+        help="judge what --json has printed, instead of looking; several files are several vantages",
+    )
+    parser.add_argument("--selftest", action="store_true", help="check each probe against faults on this machine")
+    options.set_run(parser, run_status)
+    return parser
+
+
+def run_status(arguments: argparse.Namespace) -> int:
+    """Look, judge, print; the exit code is the verdict."""
+    from kinky.progress import note
+
+    try:
+        if arguments.selftest:
+            return run_selftest(as_json=arguments.json)
+        check_arguments(arguments)
+        stack_file = read_stack_file(arguments.stack)
+        if arguments.read:
+            return run_read(arguments, stack_file)
+        return look(arguments, stack_file)
+    except ConfigError as error:
+        note(str(error))
+        return EXIT_USAGE
+
+
+def check_arguments(arguments: argparse.Namespace) -> None:
+    """Refuse what cannot be done before anything is asked; raises ConfigError with the field."""
+    from kinky.status.files import check_writable
+    from kinky.status.probes import CAPABILITIES, PROBES
+
+    for name in arguments.capability:
+        if name not in CAPABILITIES:
+            raise ConfigError(f"--capability {name}: unknown", hint=f"known are {', '.join(CAPABILITIES)}")
+    if arguments.interval is not None and not arguments.interval >= SHORTEST_SECONDS:
+        raise ConfigError(f"--interval {arguments.interval:g}: must be at least {SHORTEST_SECONDS:g} s")
+    if arguments.timeout is not None and not arguments.timeout > 0:
+        raise ConfigError(f"--timeout {arguments.timeout:g}: must be more than 0 s")
+    longest = max(probe.limit_seconds for probe in PROBES.values())
+    limit = longest if arguments.interval is None else arguments.interval
+    if arguments.timeout is not None and arguments.timeout > limit:
+        told = "--interval" if arguments.interval is not None else "a look's limit"
+        raise ConfigError(f"--timeout {arguments.timeout:g}: must not be more than {told}, {limit:g} s")
+    if not arguments.vantage.strip():
+        raise ConfigError("--vantage: must be a name", hint="leave it out for the name here")
+    check_writable("--prometheus", arguments.prometheus)
+    check_writable("--page", arguments.page)
+
+
+def run_selftest(*, as_json: bool) -> int:
+    """Check the checks; 1 when a probe does not name a fault for the right reason."""
+    from kinky.status.selftest import run_selftest as run
+
+    outcomes = run()
+    failed = [outcome for outcome in outcomes if not outcome.passed]
+    if as_json:
+        print(options.to_json([{**vars(each), "passed": each.passed} for each in outcomes]))
+    else:
+        rows = [("", "PROBE", "FAULT", "MUST SAY", "SAID")]
+        rows += [("✓" if e.passed else "✗", e.probe, e.fault, e.wanted, e.seen or "nothing wrong") for e in outcomes]
+        print(options.to_table(rows))
+        print(
+            f"{len(outcomes) - len(failed)} of {len(outcomes)} faults named; probes that fail: "
+            f"{', '.join(sorted({each.probe for each in failed})) or 'none'}"
+        )
+    return 1 if failed else 0
+
+
+def run_read(arguments: argparse.Namespace, stack_file: StackFile) -> int:
+    """Judge what other looks have written; what is older than two intervals is UNKNOWN."""
+    from kinky.status.document import read_observations
+    from kinky.status.judgement import expire, judge
+    from kinky.status.probes import PROBES
+
+    now = datetime.now(UTC)
+    found = [each for path in arguments.read for each in read_observations(Path(path))]
+    ages = {probe.capability: probe.age_seconds for probe in PROBES.values()}
+    if arguments.interval is not None:
+        ages = dict.fromkeys({each.capability for each in found}, 2 * arguments.interval)
+    return tell(arguments, stack_file, judge(expire(found, now=now, limits=ages), now=now), now)
+
+
+def look(arguments: argparse.Namespace, stack_file: StackFile) -> int:
+    """Look at the cluster, once or until the end."""
+    from kinky.status import probes
+    from kinky.status.judgement import judge
+    from kinky.status.memory import read_memory, write_memory
+    from kinky.status.rounds import describe_no_host, look_once
+
+    chosen = probes.choose(arguments.capability, deep=arguments.deep)
+    try:
+        target, memory_of = open_stack(arguments, stack_file)
+    except ConfigError:
+        raise
+    except KinkyError as error:
+        names = sorted({probe.capability for probe in chosen.values()})
+        seen = describe_no_host(names, error, vantage=arguments.vantage)
+        now = datetime.now(UTC)
+        return tell(arguments, stack_file, judge(seen, now=now), now)
+    memory = read_memory(stack_file.cluster, memory_of)
+    if arguments.watch:
+        return _watch(arguments, stack_file, target, memory.disagree_since)
+    seen = look_once(target, chosen, vantage=arguments.vantage)
+    now = datetime.now(UTC)
+    verdicts = judge(seen, now=now, disagree_since=memory.disagree_since)
+    write_memory(stack_file.cluster, memory.learn(seen, verdicts))
+    return tell(arguments, stack_file, verdicts, now, target=target)
+
+
+def open_stack(arguments: argparse.Namespace, stack_file: StackFile) -> tuple[Target, str]:
+    """Return the cluster of a stack as something to look at, with its identity.
+
+    Raises:
+        KinkyError: Nothing says where it is.
+        ConfigError: The prober stands inside, or the CA is empty.
+    """
+    from urllib.parse import urlsplit
+
+    from kinky.bootstrap.record import with_kept
+    from kinky.cli.inner import find_store
+    from kinky.program import find_host
+    from kinky.status.memory import read_memory
+    from kinky.status.target import open_target
+    from kinky.status.vantage import check_vantage, fetch_own_addresses
+
+    server = find_server(stack_file)
+    if not server:
+        raise KinkyError(f'stack "{stack_file.stack}": no kubeconfig yet', hint=f"kinky up --stack {stack_file.stack}")
+    own = fetch_own_addresses(urlsplit(server).hostname or "")
+    inside = check_vantage(stack_file.config, own, allowed=arguments.allow_inside)
+    arguments.vantage = inside or arguments.vantage
+    access = with_kept(find_host(stack_file.config))
+    target = open_target(
+        stack_file.stack,
+        stack_file.config,
+        access,
+        server,
+        store=find_store(stack_file, access),
+        known_uid=read_memory(stack_file.cluster, access.cluster_id).uid,
+        timeout_seconds=arguments.timeout,
+    )
+    # Without a CA to compare with, nothing that answers can be believed.
+    target.read_authority()
+    return target, access.cluster_id
+
+
+def find_server(stack_file: StackFile) -> str:
+    """Return the URL of the published endpoint that `up` has written down; empty before that."""
+    from kinky import paths
+    from kinky.bootstrap.credential import KUBECONFIG_FILE
+    from kinky.kube.kubeconfig import read_server
+
+    path = paths.stack_dir(stack_file.cluster) / KUBECONFIG_FILE
+    return read_server(path) if path.is_file() else ""
+
+
+def tell(
+    arguments: argparse.Namespace,
+    stack_file: StackFile,
+    verdicts: Sequence[Verdict],
+    now: datetime,
+    *,
+    target: Target | None = None,
+) -> int:
+    """Print and write the verdicts, and return the exit code."""
+    from kinky.status import table
+    from kinky.status.judgement import find_exit_code
+
+    code = find_exit_code(verdicts, strict=arguments.strict)
+    if arguments.json:
+        print(options.to_json(build_json(stack_file, verdicts, now, code)))
+    else:
+        print(options.to_table(table.render(verdicts, now=now)))
+        print("\n".join(table.explain(verdicts)).rstrip())
+    write_files(arguments, stack_file, verdicts, now, target=target)
+    return code
+
+
+def build_json(stack_file: StackFile, verdicts: Sequence[Verdict], now: datetime, code: int) -> dict[str, Any]:
+    """Return the status as JSON has it."""
+    from kinky.status.document import build_document
+
+    return build_document(verdicts, stack=stack_file.stack, cluster=stack_file.cluster, now=now, exit_code=code)
+
+
+def write_files(
+    arguments: argparse.Namespace,
+    stack_file: StackFile,
+    verdicts: Sequence[Verdict],
+    now: datetime,
+    *,
+    target: Target | None,
+) -> None:
+    """Write the metrics and the page, where they are wanted."""
+    from kinky.status import prometheus
+    from kinky.status.files import write_output
+
+    if arguments.prometheus:
+        content = prometheus.render(verdicts, cluster=stack_file.cluster, now=now)
+        write_output("--prometheus", arguments.prometheus, content)
+    if arguments.page:
+        from kinky.report.page import render
+        from kinky.report.story import fetch_story
+
+        story = fetch_story(target) if target else None
+        write_output("--page", arguments.page, render(verdicts, story, stack=stack_file.stack, now=now))
+
+
+def _watch(
+    arguments: argparse.Namespace, stack_file: StackFile, target: Target, disagree_since: Mapping[str, str]
+) -> int:
+    """Look until Ctrl-C, and print what changes."""
+    from kinky.status import probes, table
+    from kinky.status.judgement import find_exit_code
+    from kinky.status.watch import Board, run_watch
+
+    chosen = probes.choose(arguments.capability, deep=arguments.deep)
+    board = Board(probes=chosen, vantage=arguments.vantage, disagree_since=dict(disagree_since))
+    last: list[Verdict] = []
+
+    def see(verdicts: list[Verdict], changed: list[Verdict], now: datetime) -> None:
+        last[:] = verdicts
+        code = find_exit_code(verdicts, strict=arguments.strict)
+        for verdict in changed:
+            if arguments.json:
+                print(options.to_json(build_json(stack_file, [verdict], now, code)), flush=True)
+            else:
+                lines = table.explain([verdict])[1:] or [f"{verdict.capability}: OK ({verdict.outside.detail})"]
+                print(f"{now:%Y-%m-%dT%H:%M:%SZ} " + "\n".join(lines), flush=True)
+        wanted = argparse.Namespace(**{**vars(arguments), "page": arguments.page if changed else None})
+        write_files(wanted, stack_file, verdicts, now, target=target)
+
+    end = threading.Event()
+    try:
+        run_watch(target, chosen, board, see, interval_seconds=arguments.interval, end=end)
+    except KeyboardInterrupt:
+        end.set()
+    return find_exit_code(last, strict=arguments.strict)

@@ -1,0 +1,119 @@
+"""`kinky why`: why a node did not come up, or went away, in one sentence, with evidence and the next step."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
+
+from kinky.cli import options
+from kinky.cli.stack_file import StackFile, read_stack_file
+from kinky.errors import KinkyError
+
+if TYPE_CHECKING:
+    from kinky.status.parallel import Job
+    from kinky.status.target import Target
+    from kinky.topology.nodes import NodeSpec
+    from kinky.why.facts import ClusterFacts
+    from kinky.why.ladder import Explanation
+    from kinky.why.reading import InnerFacts, Ways
+
+LIMIT_SECONDS: Final = 15.0
+
+
+def build_parser(command: str) -> argparse.ArgumentParser:
+    """Return the parser of `kinky why`."""
+    parser = options.command_parser(
+        command, description="Say why a node did not come up, or went away. Exit code 1 when one is not up."
+    )
+    parser.add_argument("node", nargs="?", metavar="NODE", help="name of a node (default: all of the stack)")
+    options.add_stack(parser)
+    options.add_json(parser)
+    options.set_run(parser, run_why)
+    return parser
+
+
+def run_why(arguments: argparse.Namespace) -> int:
+    """Explain one node, or all."""
+    from kinky.topology.nodes import build_nodes
+
+    stack_file = read_stack_file(arguments.stack)
+    nodes = [node.name for node in build_nodes(stack_file.config)]
+    if arguments.node is not None and arguments.node not in nodes:
+        raise KinkyError(
+            f"{arguments.node} is not declared by stack {stack_file.stack}", hint=f"its nodes are {', '.join(nodes)}"
+        )
+    chosen = [arguments.node] if arguments.node else nodes
+    explained = explain_nodes(open_cluster(stack_file), chosen)
+    if arguments.json:
+        print(options.to_json([asdict(each) for each in explained]))
+    else:
+        print("\n".join(describe(explained)))
+    return 0 if all(each.is_up for each in explained) else 1
+
+
+def open_cluster(stack_file: StackFile) -> Target:
+    """Open the ways to the stack's cluster, also to one that has no kubeconfig yet because `up` has not come so far."""
+    from kinky.bootstrap.record import with_kept
+    from kinky.cli.inner import find_store
+    from kinky.cli.status import find_server
+    from kinky.program import find_host
+    from kinky.status.target import open_target
+
+    access = with_kept(find_host(stack_file.config))
+    return open_target(
+        stack_file.stack,
+        stack_file.config,
+        access,
+        find_server(stack_file),
+        store=find_store(stack_file, access),
+        known_uid="",
+    )
+
+
+def explain_nodes(target: Target, chosen: Sequence[str]) -> list[Explanation]:
+    """Explain these nodes side by side."""
+    from kinky.status.parallel import run_side_by_side
+    from kinky.why.reading import Ways, read_cluster, read_inner
+
+    ways = Ways(
+        stack=target.stack, config=target.config, host=target.host, open_inner=target.open_inner, reach=target.reach
+    )
+    target.host.fetch_version()
+    inner = read_inner(ways)
+    cluster = read_cluster(ways, inner)
+
+    jobs = {spec.name: _build_job(ways, spec, inner, cluster) for spec in target.nodes if spec.name in chosen}
+    return list(run_side_by_side(jobs).values())
+
+
+def _build_job(ways: Ways, spec: NodeSpec, inner: InnerFacts, cluster: ClusterFacts) -> Job[Explanation]:
+    from kinky.status.parallel import Job
+    from kinky.why.ladder import Explanation, explain
+    from kinky.why.reading import read_node
+
+    def lost(why: str) -> Explanation:
+        told = f"{spec.name} could not be read: {why}"
+        return Explanation(node=spec.name, reached=(), missing="declared", sentence=told, next_step="", evidence=())
+
+    return Job(
+        work=lambda: explain(read_node(ways, spec, inner), cluster),
+        limit_seconds=LIMIT_SECONDS,
+        late=lambda: lost(f"no answer within {LIMIT_SECONDS:g} s"),
+        failed=lambda error: lost(type(error).__name__),
+    )
+
+
+def describe(explained: Sequence[Explanation]) -> list[str]:
+    """Return the explanations as text: the nodes that are not up first."""
+    lines: list[str] = []
+    for each in sorted(explained, key=lambda each: each.is_up):
+        lines.append(f"{'✓' if each.is_up else '✗'} {each.sentence}")
+        if each.is_up:
+            continue
+        reached = each.reached[-1] if each.reached else "nothing"
+        lines.append(f"    reached: {reached}; not there: {each.missing}")
+        lines += [f"    evidence: {text}" for text in each.evidence]
+        lines.append(f"    next step: {each.next_step}")
+    return lines

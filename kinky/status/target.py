@@ -1,0 +1,254 @@
+"""The cluster that is looked at: what is declared of it, and the ways to it. The one module that opens something."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+from urllib.parse import urlsplit
+
+from kinky import names, paths
+from kinky.bootstrap.credential import CREDENTIAL_FILE, connect_inner
+from kinky.bootstrap.fit_rights import PORT_FORWARD_VERBS
+from kinky.bootstrap.forward import CA_FILE, ensure_recorded_forward
+from kinky.bootstrap.keys import fetch_key_files
+from kinky.bootstrap.rotation.site import Site
+from kinky.bootstrap.stores.store import Store
+from kinky.config.model import KinkyConfig
+from kinky.errors import ConfigError, HostError, KinkyError
+from kinky.kube import resources
+from kinky.kube.access import HostAccess, InnerAccess
+from kinky.kube.connection import ApiError, UnavailableError
+from kinky.kube.host import LAUNCHER_LABEL, HostApi
+from kinky.kube.inner import InnerApi
+from kinky.kube.tls import build_context
+from kinky.status.parallel import Job, run_side_by_side
+from kinky.topology.nodes import NodeSpec, build_nodes, control_planes, workers
+
+T = TypeVar("T")
+OPEN_SECONDS = 4.0
+"""How long the first call to the host may hold up the probes; a host that is away must not."""
+KEPT_SECONDS = 60.0
+"""A rotation may change CA and credential while `--watch` runs."""
+FORWARD_SECONDS = 3.0
+"""How long a look waits for a forward that has to start again; kubectl's credential command waits longer."""
+
+
+class Once(Generic[T]):
+    """A value that is made at the first question and again after a minute; threads share it, a failure is not kept."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        """Make nothing yet."""
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: tuple[float, T] | None = None
+
+    def __call__(self) -> T:
+        """Return the value."""
+        with self._lock:
+            if self._made is None or time.monotonic() - self._made[0] > KEPT_SECONDS:
+                self._made = (time.monotonic(), self._make())
+            return self._made[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One cluster: its declaration, its two APIs, and ways to single ports of its nodes."""
+
+    stack: str
+    config: KinkyConfig
+    host: HostApi
+    server: str
+    """URL of the published endpoint."""
+    open_inner: Callable[[], InnerApi]
+    reach: Callable[[str, int], AbstractContextManager[int]]
+    """Leads a port of this machine to a port of a node, while the block runs."""
+    fetch_keys: Callable[[], Mapping[str, bytes]]
+    """Returns the files of the key Secret (secret); raises KinkyError."""
+    read_authority: Callable[[], bytes]
+    """Returns the CA's certificates (PEM), as this machine knows them."""
+    client_file: Path
+    """The admin's certificate and key for the inner API; without it nobody is authenticated."""
+    heal: Callable[[], None] = lambda: None
+    """Brings the forward back if it has ended, as each call of kubectl does."""
+    store: Store | None = None
+    known_uid: str = ""
+    """Identity of the inner cluster, as it was seen first."""
+    timeout_seconds: float | None = None
+    """Limit of one question; None is each probe's own."""
+    shared: dict[str, str] = field(default_factory=dict)
+    """What one probe has seen and another one compares, such as a served clock."""
+
+    @property
+    def cluster(self) -> str:
+        """Name of the inner cluster."""
+        return self.config.cluster.name
+
+    @property
+    def nodes(self) -> tuple[NodeSpec, ...]:
+        """All declared nodes."""
+        return build_nodes(self.config)
+
+    @property
+    def planes(self) -> tuple[NodeSpec, ...]:
+        """The control planes among them."""
+        return control_planes(self.nodes)
+
+    @property
+    def workers(self) -> tuple[NodeSpec, ...]:
+        """The workers among them."""
+        return workers(self.nodes)
+
+    @property
+    def path(self) -> str:
+        """The published path in words."""
+        mode = self.config.access.mode
+        words = {
+            "forward": "forward of this machine, API of the host, launcher pod",
+            "nodePort": f"NodePort of Service {names.endpoint_service(self.cluster)}, route to the host's nodes",
+            "loadBalancer": f"load balancer of Service {names.endpoint_service(self.cluster)}, route to it",
+        }
+        return f"{self.server} ({words[mode]})"
+
+    @property
+    def endpoint(self) -> tuple[str, int]:
+        """Host and port of the published endpoint."""
+        parts = urlsplit(self.server)
+        return parts.hostname or "", parts.port or names.ENDPOINT_PORT
+
+    def limit(self, seconds: float) -> float:
+        """Return the limit of one question."""
+        return self.timeout_seconds or seconds
+
+    def build_context(self) -> ssl.SSLContext:
+        """Build the check of a server of the cluster, with the admin's certificate if there is one."""
+        try:
+            context = build_context(self.read_authority())
+        except ssl.SSLError:
+            raise ConfigError("the cluster's CA on this machine is not a certificate", hint="kinky up") from None
+        if self.client_file.is_file():
+            context.load_cert_chain(self.client_file)
+        return context
+
+    def fetch_addresses(self) -> dict[str, str]:
+        """Fetch the declared address of each node, which its Service on the host has (S-address)."""
+        selector = names.cluster_selector(self.cluster)
+        bodies = self.host.fetch_all_here(resources.SERVICES, selector=selector)
+        declared = {node.name for node in self.nodes}
+        return {
+            str(body["metadata"]["name"]): str((body.get("spec") or {}).get("clusterIP") or "")
+            for body in bodies
+            if body["metadata"]["name"] in declared
+        }
+
+
+def open_target(
+    stack: str,
+    config: KinkyConfig,
+    access: HostAccess,
+    server: str,
+    *,
+    store: Store,
+    known_uid: str,
+    timeout_seconds: float | None = None,
+) -> Target:
+    """Open the ways to a cluster; what does not answer is met again by each probe."""
+    cluster, host = config.cluster.name, HostApi.connect(access)
+    allowed = Once(lambda: _require_port_forward(host))
+    site = Site(config=config, access=access, server=server, host=host)
+    directory = paths.stack_dir(cluster)
+
+    made = Target(
+        stack=stack,
+        config=config,
+        host=host,
+        server=server,
+        open_inner=Once(lambda: _open_inner(site)),
+        reach=lambda node, port: _reach(site, node, port, allowed),
+        fetch_keys=Once(lambda: fetch_key_files(host, cluster)),
+        read_authority=lambda: _read_authority(cluster),
+        client_file=directory / CREDENTIAL_FILE,
+        heal=lambda: with_forward(cluster),
+        store=store,
+        known_uid=known_uid,
+        timeout_seconds=timeout_seconds,
+    )
+    # Each probe meets a failure again and says what it means for its capability.
+    opened = Job(
+        work=lambda: made.open_inner() is not None,
+        limit_seconds=OPEN_SECONDS,
+        late=lambda: False,
+        failed=lambda _error: False,
+    )
+    run_side_by_side({"credential": opened})
+    return made
+
+
+def _open_inner(site: Site) -> InnerApi:
+    if not site.server:
+        raise HostError("the API was not published yet", hint="kinky up publishes it")
+    with_forward(site.cluster)
+    try:
+        return connect_inner(site.access, site.cluster, site.server)
+    except UnavailableError:
+        # The host is away, and the cluster may still answer to what this machine has.
+        directory = paths.stack_dir(site.cluster)
+        return InnerApi.connect(
+            InnerAccess(
+                cluster=site.cluster,
+                server=site.server,
+                tls_server_name=names.endpoint_host(site.cluster),
+                ca_file=directory / CA_FILE,
+                credential_file=directory / CREDENTIAL_FILE,
+            )
+        )
+
+
+def with_forward(cluster: str) -> None:
+    """Bring the forward back if it has ended, as each call of kubectl does; what is wrong with it shows at the call."""
+    try:
+        ensure_recorded_forward(cluster, wait_seconds=FORWARD_SECONDS)
+    except KinkyError:
+        return
+
+
+def _read_authority(cluster: str) -> bytes:
+    path = paths.stack_dir(cluster) / CA_FILE
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise paths.explain(error, path) from None
+    if not content.strip():
+        raise ConfigError(f"CA: {path} is empty", hint="kinky up writes it again")
+    return content
+
+
+def _require_port_forward(host: HostApi) -> bool:
+    """Refuse before a forward is tried: a refused one looks like a node that does not answer."""
+    for verb in PORT_FORWARD_VERBS:
+        if not host.is_allowed(verb, resources.PODS, subresource="portforward"):
+            raise ApiError(
+                f"host cluster: your account is not allowed to {verb} pods/portforward in {host.namespace}",
+                status=403,
+                hint=f"ask for that right (verb {verb}, resource pods/portforward)",
+            )
+    return True
+
+
+@contextmanager
+def _reach(site: Site, node: str, port: int, allowed: Callable[[], bool]) -> Iterator[int]:
+    # Late: it brings aiohttp, which takes longer to import than most looks.
+    from kinky.bootstrap.rotation.window import open_window
+
+    allowed()
+    pods = site.host.fetch_pods(f"{names.LABEL_NODE}={node},{LAUNCHER_LABEL}")
+    running = [pod.name for pod in pods if pod.phase == "Running" and not pod.deleting]
+    if not running:
+        raise HostError(f"{node} has no launcher pod that runs")
+    with open_window(site, running[0], port) as window:
+        yield window.port
