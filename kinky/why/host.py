@@ -11,7 +11,7 @@ from kinky.why.step import REMAKE, Step
 
 PULLING: Final = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
 UP: Final = "kinky up --stack {stack}"
-_NO_ROOM: Final = re.compile(r"Insufficient ([\w./-]+)")
+_NO_ROOM: Final = re.compile(r"Insufficient ([\w./-]*\w)")
 _UNBOUND: Final = re.compile(
     r"unbound immediate PersistentVolumeClaims|persistentvolumeclaim .* not found", re.IGNORECASE
 )

@@ -30,6 +30,8 @@ from kinky.why.facts import OPEN, REFUSED, SILENT, UNKNOWN, ClusterFacts, NodeFa
 
 T = TypeVar("T")
 PORT_SECONDS: Final = 2.0
+NONSENSE: Final = b"GET / HTTP/1.0\r\n\r\n"
+"""A server that speaks TLS answers it with an error, or hangs up."""
 CLOUD_CONFIG: Final = b"#cloud-config"
 
 
@@ -137,34 +139,32 @@ def ask_port(ways: Ways, node: str, port_of_node: int = KUBELET_PORT) -> str:
     """Ask a port of a node from outside: a guest that is frozen answers nothing, one without a server there refuses."""
     try:
         with (
-            ways.reach(node, KUBELET_PORT) as port,
+            ways.reach(node, port_of_node) as port,
             socket.create_connection(("127.0.0.1", port), PORT_SECONDS) as sock,
         ):
             sock.settimeout(PORT_SECONDS)
-            # The far end refuses by closing our connection; an open one waits for our hello.
-            return REFUSED if sock.recv(1) == b"" else OPEN
-    except TimeoutError:
-        return _ask_hello(ways, node, port_of_node)
+            return _listen(sock)
     except OSError as error:
         return REFUSED if error.errno in (errno.ECONNRESET, errno.ECONNREFUSED) else UNKNOWN
     except KinkyError:
         return UNKNOWN
 
 
-def _ask_hello(ways: Ways, node: str, port_of_node: int) -> str:
-    """Tell a server, which answers a broken hello at once, from a frozen guest, whose kernel at most takes it."""
+def _listen(sock: socket.socket) -> str:
+    """Tell what is at the far end of a way, which itself always accepts: it closes the connection if it is refused."""
     try:
-        with (
-            ways.reach(node, KUBELET_PORT) as port,
-            socket.create_connection(("127.0.0.1", port), PORT_SECONDS) as sock,
-        ):
-            sock.settimeout(PORT_SECONDS)
-            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            return OPEN if sock.recv(1) else REFUSED
+        return OPEN if sock.recv(1) else REFUSED
+    except TimeoutError:
+        # Held open, by a server that waits for our word or by a way into a guest that is frozen.
+        pass
+    try:
+        sock.sendall(NONSENSE)
+        sock.recv(1)
     except TimeoutError:
         return SILENT
-    except (OSError, KinkyError):
-        return REFUSED
+    except OSError:
+        return OPEN
+    return OPEN
 
 
 def _look_at_secrets(host: HostApi, template: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
