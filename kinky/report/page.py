@@ -21,7 +21,7 @@ h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2
 p { margin: .25rem 0; } .all { font-size: 1.25rem; font-weight: 700; border: 2px solid; padding: .5rem .75rem; }
 .box { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); }
-td, p, li { overflow-wrap: anywhere; } th { font-weight: 600; white-space: nowrap; }
+td, p { overflow-wrap: break-word; } th { font-weight: 600; white-space: nowrap; }
 .word { font-weight: 700; white-space: nowrap; } code { background: var(--soft); padding: 0 .25em; }
 .CRITICAL, .PARTIAL { border-left: .4rem double; padding-left: .6rem; }
 .DEGRADED, .UNKNOWN { border-left: .4rem dotted; padding-left: .6rem; }
@@ -30,7 +30,11 @@ svg text { fill: currentColor; font-family: system-ui, sans-serif; }
 .axis { font-size: 11px; } .row { font-size: 13px; }
 .step { font-size: 11px; } .grid { stroke: currentColor; opacity: .2; } .bar { stroke: currentColor; stroke-width: .7; }
 .fa { fill: #4a78b5; } .fb { fill: #d8dde6; } .fl { stroke: #4a78b5; stroke-width: 1.2; }
-@media (max-width: 40rem) { body { font-size: 15px; padding: .6rem; } }
+@media (max-width: 40rem) {
+  body { font-size: 15px; padding: .6rem; }
+  .box tr:first-child { display: none; } .box tr { display: block; border-bottom: 1px solid var(--line); }
+  .box td { display: block; border: 0; padding: .1rem 0; } .box td::before { content: attr(data-of) ": "; opacity: .7; }
+}
 """
 NOTHING: Final = "<p>Nothing is known of it.</p>"
 
@@ -71,7 +75,11 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     if not rows:
         return [NOTHING]
     top = "".join(f"<th>{cell}</th>" for cell in head)
-    body = ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows]
+    # On a phone each cell is a line of its own, with the name of its column before it.
+    body = [
+        "<tr>" + "".join(f'<td data-of="{name}">{cell}</td>' for name, cell in zip(head, row, strict=True)) + "</tr>"
+        for row in rows
+    ]
     return ['<div class="box"><table>', f"<tr>{top}</tr>", *body, "</table></div>"]
 
 

@@ -33,7 +33,7 @@ def check_accepted(node: NodeFacts, cluster: ClusterFacts) -> Step | None:
     told = [node.vm.failure, *(node.vmi.conditions if node.vmi else ()), *node.events]
     for text in told:
         quota = _QUOTA.search(text)
-        if quota and node.pod is None:
+        if quota and not (node.vmi and node.vmi.phase == "Running"):
             return Step(
                 f"the host refuses to start {node.name}, because ResourceQuota {quota[1]} is full",
                 f"kubectl describe resourcequota {quota[1]} -n {{namespace}} on the host; raise it or free room",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -137,7 +138,7 @@ def test_labels_of_one_line_do_not_overlap() -> None:
             lines.setdefault(each.get("y", ""), []).append((end - len(each.text or "") * timeline.LETTER, end))
     assert lines
     for spans in lines.values():
-        assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:], strict=False))
+        assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
 
 
 @pytest.mark.parametrize(("length", "step"), [(1, 1), (95, 10), (600, 60), (3600, 600), (1e9, 86400)])
