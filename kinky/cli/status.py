@@ -5,33 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from kinky.cli import options
 from kinky.cli.stack_file import StackFile, read_stack_file
+from kinky.cli.status_options import EXIT_USAGE, Parser, add_options, check_arguments
 from kinky.errors import ConfigError, KinkyError
-from kinky.given_paths import resolve_given
 
 if TYPE_CHECKING:
     from kinky.status.judgement import Verdict
+    from kinky.status.memory import Memory
     from kinky.status.target import Target
-
-EXIT_USAGE: Final = 64
-"""As in sysexits.h; 1 to 3 are verdicts."""
-SHORTEST_SECONDS: Final = 1.0
-HOST_SECONDS: Final = 5.0
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose exit code for wrong usage is no verdict."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print usage and message, and end with 64."""
-        self.print_usage(sys.stderr)
-        self.exit(EXIT_USAGE, f"{self.prog}: error: {message}\n")
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
@@ -41,35 +28,15 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         description="Judge a cluster from outside. Exit codes: 0 OK, 1 DEGRADED, 2 CRITICAL, 3 UNKNOWN, 64 usage.",
         allow_abbrev=False,
     )
-    options.add_stack(parser)
-    options.add_json(parser)
-    parser.add_argument(
-        "--capability", "-c", action="append", default=[], metavar="NAME", help="only this (repeatable)"
-    )
-    parser.add_argument("--deep", action="store_true", help="also start pods and write a value; takes up to a minute")
-    parser.add_argument("--strict", action="store_true", help="any disagreement of outside and inside is exit code 2")
-    parser.add_argument("--watch", action="store_true", help="go on, and print changes only")
-    parser.add_argument("--interval", type=float, metavar="SECONDS", help="shortest pause of --watch between two looks")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="limit of one question")
-    parser.add_argument("--vantage", default="here", metavar="NAME", help="name of this place in the output")
-    parser.add_argument("--allow-inside", action="store_true", help="judge from inside the cluster, and say so")
-    parser.add_argument("--prometheus", type=resolve_given, metavar="FILE", help="also write metrics to this file")
-    parser.add_argument("--page", type=resolve_given, metavar="FILE", help="also write the report to this file (HTML)")
-    parser.add_argument(
-        "--read",
-        type=resolve_given,
-        action="append",
-        metavar="FILE",
-        help="judge what --json has printed, instead of looking; several files are several vantages",
-    )
-    parser.add_argument("--selftest", action="store_true", help="check each probe against faults on this machine")
+    add_options(parser)
     options.set_run(parser, run_status)
     return parser
 
 
 def run_status(arguments: argparse.Namespace) -> int:
     """Look, judge, print; the exit code is the verdict."""
-    from kinky.progress import note
+    from kinky.border import translate
+    from kinky.status.judgement import EXIT_UNKNOWN
 
     try:
         if arguments.selftest:
@@ -80,31 +47,14 @@ def run_status(arguments: argparse.Namespace) -> int:
             return run_read(arguments, stack_file)
         return look(arguments, stack_file)
     except ConfigError as error:
-        note(str(error))
+        print(error, file=sys.stderr)
         return EXIT_USAGE
-
-
-def check_arguments(arguments: argparse.Namespace) -> None:
-    """Refuse what cannot be done before anything is asked; raises ConfigError with the field."""
-    from kinky.status.files import check_writable
-    from kinky.status.probes import CAPABILITIES, PROBES
-
-    for name in arguments.capability:
-        if name not in CAPABILITIES:
-            raise ConfigError(f"--capability {name}: unknown", hint=f"known are {', '.join(CAPABILITIES)}")
-    if arguments.interval is not None and not arguments.interval >= SHORTEST_SECONDS:
-        raise ConfigError(f"--interval {arguments.interval:g}: must be at least {SHORTEST_SECONDS:g} s")
-    if arguments.timeout is not None and not arguments.timeout > 0:
-        raise ConfigError(f"--timeout {arguments.timeout:g}: must be more than 0 s")
-    longest = max(probe.limit_seconds for probe in PROBES.values())
-    limit = longest if arguments.interval is None else arguments.interval
-    if arguments.timeout is not None and arguments.timeout > limit:
-        told = "--interval" if arguments.interval is not None else "a look's limit"
-        raise ConfigError(f"--timeout {arguments.timeout:g}: must not be more than {told}, {limit:g} s")
-    if not arguments.vantage.strip():
-        raise ConfigError("--vantage: must be a name", hint="leave it out for the name here")
-    check_writable("--prometheus", arguments.prometheus)
-    check_writable("--page", arguments.page)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        # Its own exit code: 1, which the border gives to a failure, is a verdict here.
+        print(translate(error, f"kinky status, stack {arguments.stack}"), file=sys.stderr)
+        return EXIT_UNKNOWN
 
 
 def run_selftest(*, as_json: bool) -> int:
@@ -159,7 +109,7 @@ def look(arguments: argparse.Namespace, stack_file: StackFile) -> int:
         return tell(arguments, stack_file, judge(seen, now=now), now)
     memory = read_memory(stack_file.cluster, memory_of)
     if arguments.watch:
-        return _watch(arguments, stack_file, target, memory.disagree_since)
+        return _watch(arguments, stack_file, target, memory)
     seen = look_once(target, chosen, vantage=arguments.vantage)
     now = datetime.now(UTC)
     verdicts = judge(seen, now=now, disagree_since=memory.disagree_since)
@@ -266,20 +216,22 @@ def write_files(
         write_output("--page", arguments.page, render(verdicts, story, stack=stack_file.stack, now=now))
 
 
-def _watch(
-    arguments: argparse.Namespace, stack_file: StackFile, target: Target, disagree_since: Mapping[str, str]
-) -> int:
+def _watch(arguments: argparse.Namespace, stack_file: StackFile, target: Target, memory: Memory) -> int:
     """Look until Ctrl-C, and print what changes."""
     from kinky.status import probes, table
     from kinky.status.judgement import find_exit_code
+    from kinky.status.memory import write_memory
     from kinky.status.watch import Board, run_watch
 
     chosen = probes.choose(arguments.capability, deep=arguments.deep)
-    board = Board(probes=chosen, vantage=arguments.vantage, disagree_since=dict(disagree_since))
+    board = Board(probes=chosen, vantage=arguments.vantage, disagree_since=dict(memory.disagree_since))
     last: list[Verdict] = []
 
     def see(verdicts: list[Verdict], changed: list[Verdict], now: datetime) -> None:
         last[:] = verdicts
+        if changed:
+            seen = [each for verdict in verdicts for each in verdict.observations]
+            write_memory(stack_file.cluster, memory.learn(seen, verdicts))
         code = find_exit_code(verdicts, strict=arguments.strict)
         for verdict in changed:
             if arguments.json:

@@ -121,6 +121,7 @@ def _build_target(
         reach=reach,
         fetch_keys=lambda: _build_keys(identity, trial.keys_life),
         read_authority=lambda: identity.authority.certificate,
+        authority_file=identity.ca_file,
         client_file=identity.client_file,
         store=cast(Store, FewValues()),
         known_uid="uid-1",

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 from kinky import names, paths
-from kinky.bootstrap.credential import CREDENTIAL_FILE, connect_inner
+from kinky.bootstrap.credential import CREDENTIAL_FILE, connect_inner, is_usable
 from kinky.bootstrap.fit_rights import PORT_FORWARD_VERBS
 from kinky.bootstrap.forward import CA_FILE, ensure_recorded_forward
 from kinky.bootstrap.keys import fetch_key_files
@@ -72,6 +72,8 @@ class Target:
     """Returns the files of the key Secret (secret); raises KinkyError."""
     read_authority: Callable[[], bytes]
     """Returns the CA's certificates (PEM), as this machine knows them."""
+    authority_file: Path
+    """The same as a file."""
     client_file: Path
     """The admin's certificate and key for the inner API; without it nobody is authenticated."""
     heal: Callable[[], None] = lambda: None
@@ -131,7 +133,8 @@ class Target:
             context = build_context(self.read_authority())
         except ssl.SSLError:
             raise ConfigError("the cluster's CA on this machine is not a certificate", hint="kinky up") from None
-        if self.client_file.is_file():
+        # An expired one would be refused, where nobody at all may ask whether the API is ready.
+        if is_usable(self.client_file, self.authority_file):
             context.load_cert_chain(self.client_file)
         return context
 
@@ -172,6 +175,7 @@ def open_target(
         reach=lambda node, port: _reach(site, node, port, allowed),
         fetch_keys=Once(lambda: fetch_key_files(host, cluster)),
         read_authority=lambda: _read_authority(cluster),
+        authority_file=directory / CA_FILE,
         client_file=directory / CREDENTIAL_FILE,
         heal=lambda: with_forward(cluster),
         store=store,

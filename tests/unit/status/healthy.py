@@ -103,6 +103,7 @@ class Healthy:
             "reach": reach,
             "fetch_keys": lambda: keys.fetch_key_files(HostApi(self.host, ACCESS), "dev"),  # type: ignore[arg-type]
             "read_authority": lambda: self.identity.authority.certificate,
+            "authority_file": self.identity.ca_file,
             "client_file": self.identity.client_file,
             "store": self.store,
             "known_uid": self.uid,
