@@ -49,14 +49,19 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 def run_up(arguments: argparse.Namespace) -> int:
     """Create or update the stack and tell how to use it."""
     from kinky.cli.stack_engine import open_engine
+    from kinky.cli.why import tell_why
 
     stack_file = read_stack_file(arguments.stack, accelerator=arguments.accelerator)
     engine = open_engine(stack_file, take_over=arguments.take_over)
     if arguments.accelerator is not None:
         engine.keep_setting(key="host.accelerator", value=arguments.accelerator)
         note(f"{stack_file.path.name}: host.accelerator is {arguments.accelerator}, for later commands too")
-    with phase(f"stack {stack_file.stack}: pulumi up"):
-        engine.up()
+    try:
+        with phase(f"stack {stack_file.stack}: pulumi up"):
+            engine.up()
+    except KinkyError:
+        tell_why(stack_file)
+        raise
     outputs = engine.outputs()
     if arguments.json:
         print(options.to_json(outputs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from kinky.cli import options
 from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.errors import KinkyError
+from kinky.progress import note
 
 if TYPE_CHECKING:
     from kinky.status.parallel import Job
@@ -72,6 +74,18 @@ def open_cluster(stack_file: StackFile) -> Target:
     )
 
 
+def tell_why(stack_file: StackFile) -> None:
+    """Say why nodes are not up after an `up` that failed; a cluster that cannot be read, or has no VM, says nothing."""
+    from kinky.topology.nodes import build_nodes
+
+    with contextlib.suppress(KinkyError, OSError):
+        names = [node.name for node in build_nodes(stack_file.config)]
+        missing = [each for each in explain_nodes(open_cluster(stack_file), names) if not each.is_up]
+        # Without VMs `up` has failed before the nodes, and its own words are enough.
+        for line in describe([each for each in missing if not each.before_vm]):
+            note(line)
+
+
 def explain_nodes(target: Target, chosen: Sequence[str]) -> list[Explanation]:
     """Explain these nodes side by side."""
     from kinky.status.parallel import run_side_by_side
@@ -95,7 +109,9 @@ def _build_job(ways: Ways, spec: NodeSpec, inner: InnerFacts, cluster: ClusterFa
 
     def lost(why: str) -> Explanation:
         told = f"{spec.name} could not be read: {why}"
-        return Explanation(node=spec.name, reached=(), missing="declared", sentence=told, next_step="", evidence=())
+        return Explanation(
+            node=spec.name, reached=(), missing="declared", sentence=told, next_step="", evidence=(), before_vm=True
+        )
 
     return Job(
         work=lambda: explain(read_node(ways, spec, inner), cluster),

@@ -47,6 +47,8 @@ class Explanation:
     sentence: str
     next_step: str
     evidence: tuple[str, ...]
+    before_vm: bool = False
+    """Whether there is no VM yet, so that nothing of the node can be at fault."""
 
     @property
     def is_up(self) -> bool:
@@ -67,6 +69,7 @@ def explain(node: NodeFacts, cluster: ClusterFacts) -> Explanation:
                 sentence=step.sentence,
                 next_step=step.next_step.format(node=node.name, stack=cluster.stack, namespace=cluster.namespace),
                 evidence=(*step.evidence, *node.console_end) if name in GUEST else step.evidence,
+                before_vm=node.vm is None,
             )
         reached.append(name)
     return Explanation(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kinky.cli import why as why_command
+from kinky.cli.stack_file import read_stack_file
 from kinky.errors import HostError
 from kinky.status.target import Target
 from kinky.why.facts import OPEN, REFUSED, SILENT, UNKNOWN
@@ -155,3 +156,23 @@ def test_the_command_prints_the_worst_first_and_its_code(
     assert '"missing": "S-address given"' in capsys.readouterr().out
     assert main.main(["why", "nobody", "--stack", "dev"]) == 1
     assert "its nodes are dev-control-plane-0, dev-worker-0" in capsys.readouterr().err
+
+
+def test_after_a_failed_up_the_same_sentence_is_told(
+    healthy: Healthy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack_file = read_stack_file("dev")
+    monkeypatch.setattr(why_command, "open_cluster", lambda _stack: healthy.target())
+    del healthy.host.objects[f"{NS}/services/{WORKER}"]
+    why_command.tell_why(stack_file)
+    told = capsys.readouterr().err
+    assert "the Service dev-worker-0 on the host is gone" in told and "next step: pulumi refresh" in told
+    for node in healthy.nodes:
+        del healthy.host.objects[f"{VMS}/{node}"]
+    why_command.tell_why(stack_file)
+    assert capsys.readouterr().err == "", "without VMs up has failed before the nodes"
+
+
+def test_after_a_failed_up_a_host_that_is_away_adds_no_second_error(capsys: pytest.CaptureFixture[str]) -> None:
+    why_command.tell_why(read_stack_file("dev"))
+    assert capsys.readouterr().err == ""
