@@ -131,14 +131,11 @@ def open_stack(arguments: argparse.Namespace, stack_file: StackFile) -> tuple[Ta
     from kinky.program import find_host
     from kinky.status.memory import read_memory
     from kinky.status.target import open_target
-    from kinky.status.vantage import check_vantage, fetch_own_addresses
+    from kinky.status.vantage import check_vantage, fetch_node_addresses, fetch_own_addresses
 
     server = find_server(stack_file)
     if not server:
         raise KinkyError(f'stack "{stack_file.stack}": no kubeconfig yet', hint=f"kinky up --stack {stack_file.stack}")
-    own = fetch_own_addresses(urlsplit(server).hostname or "")
-    inside = check_vantage(stack_file.config, own, allowed=arguments.allow_inside)
-    arguments.vantage = inside or arguments.vantage
     access = with_kept(find_host(stack_file.config))
     target = open_target(
         stack_file.stack,
@@ -149,6 +146,9 @@ def open_stack(arguments: argparse.Namespace, stack_file: StackFile) -> tuple[Ta
         known_uid=read_memory(stack_file.cluster, access.cluster_id).uid,
         timeout_seconds=arguments.timeout,
     )
+    own, nodes = fetch_own_addresses(urlsplit(server).hostname or ""), fetch_node_addresses(target)
+    inside = check_vantage(stack_file.config, own, allowed=arguments.allow_inside, nodes=nodes)
+    arguments.vantage = inside or arguments.vantage
     # Without a CA to compare with, nothing that answers can be believed.
     target.read_authority()
     return target, access.cluster_id

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kinky.cli import options
 from kinky.cli.stack_file import StackFile, read_stack_file
@@ -14,14 +14,8 @@ from kinky.errors import KinkyError
 from kinky.progress import note
 
 if TYPE_CHECKING:
-    from kinky.status.parallel import Job
     from kinky.status.target import Target
-    from kinky.topology.nodes import NodeSpec
-    from kinky.why.facts import ClusterFacts
     from kinky.why.ladder import Explanation
-    from kinky.why.reading import InnerFacts, Ways
-
-LIMIT_SECONDS: Final = 15.0
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
@@ -87,38 +81,11 @@ def tell_why(stack_file: StackFile) -> None:
 
 
 def explain_nodes(target: Target, chosen: Sequence[str]) -> list[Explanation]:
-    """Explain these nodes side by side."""
-    from kinky.status.parallel import run_side_by_side
-    from kinky.why.reading import Ways, read_cluster, read_inner
+    """Explain these nodes; raises KinkyError when the host does not answer."""
+    from kinky.status.ladders import climb
 
-    ways = Ways(
-        stack=target.stack, config=target.config, host=target.host, open_inner=target.open_inner, reach=target.reach
-    )
     target.host.fetch_version()
-    inner = read_inner(ways)
-    cluster = read_cluster(ways, inner)
-
-    jobs = {spec.name: _build_job(ways, spec, inner, cluster) for spec in target.nodes if spec.name in chosen}
-    return list(run_side_by_side(jobs).values())
-
-
-def _build_job(ways: Ways, spec: NodeSpec, inner: InnerFacts, cluster: ClusterFacts) -> Job[Explanation]:
-    from kinky.status.parallel import Job
-    from kinky.why.ladder import Explanation, explain
-    from kinky.why.reading import read_node
-
-    def lost(why: str) -> Explanation:
-        told = f"{spec.name} could not be read: {why}"
-        return Explanation(
-            node=spec.name, reached=(), missing="declared", sentence=told, next_step="", evidence=(), before_vm=True
-        )
-
-    return Job(
-        work=lambda: explain(read_node(ways, spec, inner), cluster),
-        limit_seconds=LIMIT_SECONDS,
-        late=lambda: lost(f"no answer within {LIMIT_SECONDS:g} s"),
-        failed=lambda error: lost(type(error).__name__),
-    )
+    return [ladder.explanation for ladder in climb(target, chosen)]
 
 
 def describe(explained: Sequence[Explanation]) -> list[str]:

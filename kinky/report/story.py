@@ -11,10 +11,10 @@ from kinky.bootstrap.certificates import parse_time
 from kinky.bootstrap.gate import fetch_state
 from kinky.bootstrap.rotation.journal import fetch_all_progress
 from kinky.errors import KinkyError
+from kinky.status.ladders import climb
 from kinky.status.target import Target
 from kinky.why.facts import NodeFacts
-from kinky.why.ladder import Explanation, explain
-from kinky.why.reading import Ways, read_cluster, read_inner, read_node
+from kinky.why.ladder import Explanation
 
 HOST_MARKS: Final = (
     ("VM", "VM made"),
@@ -75,18 +75,14 @@ class Story:
 
 def fetch_story(target: Target) -> Story:
     """Fetch it; what cannot be read is left out."""
-    ways = Ways(
-        stack=target.stack, config=target.config, host=target.host, open_inner=target.open_inner, reach=target.reach
-    )
-    inner = read_inner(ways)
-    cluster = read_cluster(ways, inner)
-    nodes = tuple(read_node(ways, spec, inner) for spec in target.nodes)
+    ladders = climb(target)
+    nodes = tuple(ladder.facts for ladder in ladders)
     gate, since, evidence = _fetch_gate(target)
     rows = [Row(node.name, tuple(build_marks(node))) for node in nodes]
     opened = [Mark(OPENED, parse_time(since))] if since else []
     return Story(
         nodes=nodes,
-        explanations=tuple(explain(node, cluster) for node in nodes),
+        explanations=tuple(ladder.explanation for ladder in ladders),
         rows=(*rows, Row("cluster", tuple(opened))),
         evidence=evidence,
         gate=gate,

@@ -6,9 +6,14 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import Collection, Iterable
+from typing import Final
 
 from kinky.config.model import KinkyConfig
 from kinky.errors import ConfigError
+from kinky.status.parallel import Job, run_side_by_side
+from kinky.status.target import Target
+
+HOST_SECONDS: Final = 2.0
 
 
 def fetch_own_addresses(server: str) -> set[str]:
@@ -33,9 +38,20 @@ def find_inside(config: KinkyConfig, own: Iterable[str], nodes: Collection[str] 
     return ""
 
 
-def check_vantage(config: KinkyConfig, own: Iterable[str], *, allowed: bool) -> str:
+def fetch_node_addresses(target: Target) -> set[str]:
+    """Return the addresses of the cluster's nodes; none when the host does not tell soon."""
+    job = Job(
+        work=lambda: set(target.fetch_addresses().values()),
+        limit_seconds=HOST_SECONDS,
+        late=set[str],
+        failed=lambda _error: set[str](),
+    )
+    return run_side_by_side({"addresses": job})["addresses"]
+
+
+def check_vantage(config: KinkyConfig, own: Iterable[str], *, allowed: bool, nodes: Collection[str] = ()) -> str:
     """Return the label of a vantage inside, or empty for one outside; raises ConfigError unless inside is allowed."""
-    inside = find_inside(config, own)
+    inside = find_inside(config, own, nodes)
     if inside and not allowed:
         raise ConfigError(
             f"vantage: this machine has the address {inside}, which is inside the cluster that it would judge",

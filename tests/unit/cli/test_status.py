@@ -127,6 +127,8 @@ def test_t25_a_vantage_inside_the_cluster_is_refused_unless_allowed(address: str
         assert vantage.check_vantage(config, [address], allowed=True) == f"inside:{address}"
     else:
         assert vantage.check_vantage(config, [address], allowed=False) == ""
+        with pytest.raises(ConfigError, match="inside the cluster that it would judge"):
+            vantage.check_vantage(config, [address], allowed=False, nodes=[address])
 
 
 def test_what_is_remembered_belongs_to_one_identity_of_the_cluster() -> None:
