@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
@@ -83,8 +83,6 @@ class Target:
     """Identity of the inner cluster, as it was seen first."""
     timeout_seconds: float | None = None
     """Limit of one question; None is each probe's own."""
-    shared: dict[str, str] = field(default_factory=dict)
-    """What one probe has seen and another one compares, such as a served clock."""
 
     @property
     def cluster(self) -> str:

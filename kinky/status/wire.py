@@ -11,8 +11,8 @@ import io
 import socket
 import ssl
 import time
-from dataclasses import dataclass, field
-from http.client import HTTPException, HTTPMessage, parse_headers
+from dataclasses import dataclass
+from http.client import HTTPException, parse_headers
 from typing import Final
 
 LARGEST: Final = 262_144
@@ -64,7 +64,6 @@ class Answer:
 
     status: int
     body: bytes
-    headers: HTTPMessage = field(repr=False)
     certificate: bytes
     """The served certificate (DER); empty without TLS."""
 
@@ -156,7 +155,7 @@ def _parse(content: bytes, certificate: bytes) -> Answer:
             raise ValueError
         status = int(parts[1])
         stream = io.BytesIO(rest)
-        headers = parse_headers(stream)
+        parse_headers(stream)
     except (ValueError, IndexError, HTTPException):
         raise WireError("no-http", "what answers speaks no HTTP") from None
-    return Answer(status=status, body=stream.read(), headers=headers, certificate=certificate)
+    return Answer(status=status, body=stream.read(), certificate=certificate)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import Final
 
 from kinky import names
@@ -16,8 +15,6 @@ CAPABILITY: Final = "api"
 SECONDS: Final = 2.0
 PATHS: Final = ("/readyz", "/livez")
 LOOPBACK: Final = "127.0.0.1"
-CERTIFICATE: Final = "certificate"
-"""Key of the served certificate in `Target.shared`, for the probe of certificates."""
 HINTS: Final = {
     "wrong-ca": "another cluster answers at this address: look at where it leads; kinky rotate status --stack {stack}",
     "wrong-name": "another server answers at this address: look at where it leads",
@@ -91,11 +88,10 @@ def _look_at(target: Target, address: str, port: int, family: str) -> Observatio
         server_name=names.endpoint_host(target.cluster),
     )
     try:
-        answer = ask_server(place, seconds=target.limit(SECONDS))
+        ask_server(place, seconds=target.limit(SECONDS))
     except WireError as error:
         hint = find_hint(target, error.reason)
         return watch.bad(error.reason, error.detail, hint=hint, facts=_facts(target))
-    target.shared[CERTIFICATE] = ssl.DER_cert_to_PEM_cert(answer.certificate) if answer.certificate else ""
     return _compare_identity(target, watch)
 
 

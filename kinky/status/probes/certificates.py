@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -88,8 +89,6 @@ def _find_workers(target: Target) -> Iterator[tuple[str, bytes, str]]:
 
 def _find_served(target: Target) -> tuple[str, bytes, str] | None:
     """Read the certificate that the API server presents; None when it presents none that we trust."""
-    import ssl
-
     host, port = target.endpoint
     name = names.endpoint_host(target.cluster)
     try:

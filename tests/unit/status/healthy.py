@@ -107,7 +107,8 @@ class Healthy:
             "client_file": self.identity.client_file,
             "store": self.store,
             "known_uid": self.uid,
-            "timeout_seconds": 1.0,
+            # Long for a busy machine, and shorter than the limit of a look.
+            "timeout_seconds": 3.0,
         }
         return Target(**(known | changes))
 
