@@ -39,6 +39,8 @@ class LeafRequest:
     server: bool = False
     """True for a serving certificate, False for a client's."""
     life: timedelta
+    starts_in: timedelta = timedelta(0)
+    """Time until it is valid; the self-test of `kinky status` makes one that is not valid yet."""
 
 
 def make_key() -> bytes:
@@ -73,7 +75,7 @@ def make_leaf(authority: Pair, request: LeafRequest) -> Pair:
     issuer_key = _load_key(authority.key)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = _build_subject(request.common_name, request.organizations)
-    builder = _start(subject, issuer.subject, key.public_key(), request.life)
+    builder = _start(subject, issuer.subject, key.public_key(), request.life, starts_in=request.starts_in)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_build_usage(sign_certificates=False), critical=True)
     usage = ExtendedKeyUsageOID.SERVER_AUTH if request.server else ExtendedKeyUsageOID.CLIENT_AUTH
@@ -149,10 +151,15 @@ def _split(content: bytes, end: bytes) -> list[bytes]:
 
 
 def _start(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, life: timedelta
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    life: timedelta,
+    *,
+    starts_in: timedelta = timedelta(0),
 ) -> x509.CertificateBuilder:
     """Start a certificate with what authorities and leaves have in common."""
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) + starts_in
     builder = x509.CertificateBuilder(
         issuer_name=issuer,
         subject_name=subject,

@@ -94,10 +94,11 @@ NEEDS = (
         resource=resources.PODS,
         verbs=PORT_FORWARD_VERBS,
         subresource="portforward",
-        when="`access.mode` is `forward`, or there are 3 control planes, each asked by a rotation; `kinky rotate ca`",
+        when="`access.mode` is `forward`, or there are 3 control planes, each asked by a rotation; `kinky rotate ca`, "
+        "`kinky status`, `kinky why`",
         applies=lambda cfg: cfg.access.mode == "forward" or cfg.control_plane.replicas > 1,
     ),
-    Need(resource=resources.EVENTS, verbs=("list",), when="`kinky scan`", applies=lambda _: False),
+    Need(resource=resources.EVENTS, verbs=("list",), when="`kinky scan`, `kinky why`", applies=lambda _: False),
     Need(
         resource=resources.SERVICES,
         verbs=("get",),

@@ -48,6 +48,9 @@ DECOY_REFUSED = "G5: what is beside the store is refused"
 ENCRYPTED = "G6: the inner API server writes Secrets to etcd encrypted"
 CREDENTIAL_EXPIRES = "G7: what the store is read with expires within the allowed time"
 
+REPORTED = "store.reported"
+"""Code of a finding that External Secrets reports itself; the others were found by looking."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProofSpec:
@@ -251,18 +254,19 @@ def check_proved(inner: InnerApi, store: str, source: Store) -> list[Finding]:
         body = inner.fetch(kind, name, namespace=namespace)
         ready = fetch_condition((body or {}).get("status") or {}, "Ready") or {}
         if (ready.get("status"), ready.get("reason")) != ("True", reason):
-            found.append(f"{kind.kind} {name} {'is not there' if body is None else 'says ' + describe_ready(body)}")
+            told = "is not there" if body is None else f"says {describe_ready(body)}"
+            found.append((REPORTED, f"{kind.kind} {name} {told}"))
     try:
         source.check_credential(inner)
     except KinkyError as error:
-        found.append(error.message)
+        found.append(("store.credential", error.message))
     return [
         Finding(
-            code="store.fails",
+            code=code,
             severity=Severity.CRITICAL,
             subject="the secrets store",
             seen=f"does not work: {reason}",
             hint="pods go on with what was read before",
         )
-        for reason in found
+        for code, reason in found
     ]

@@ -1,4 +1,4 @@
-"""`kinky generate`: files that are derived from the configuration model and the rights, and kept in the repository."""
+"""`kinky generate`: files that are derived from the models and the rights, and kept in the repository."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     """Return the parser of `kinky generate`."""
     parser = options.command_parser(
         command,
-        description="Write Pulumi.yaml, stacks/schema.json and docs/configuration.md from the model and the rights.",
+        description="Write Pulumi.yaml, the schemas and docs/configuration.md from the models and the rights.",
     )
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is not up to date")
     options.set_run(parser, run_generate)
@@ -39,10 +39,12 @@ def build_files() -> dict[Path, str]:
     """Return the generated files: path and text."""
     from kinky.bootstrap.fit_rights import render_rights
     from kinky.config import schema
+    from kinky.status import document
 
     root = paths.project_root()
     return {
         root / "Pulumi.yaml": schema.project_text(),
         root / "stacks" / "schema.json": schema.schema_text(),
+        root / document.SCHEMA_FILE: document.render_schema(),
         root / "docs" / "configuration.md": f"{schema.documentation_text()}\n{render_rights()}",
     }

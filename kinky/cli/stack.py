@@ -55,6 +55,7 @@ def run_up(arguments: argparse.Namespace) -> int:
     """Create or update the stack and tell how to use it."""
     from kinky.cli.stack_engine import open_engine
     from kinky.cli.stack_lease import drop_ended, require_lease
+    from kinky.cli.why import tell_why
 
     given = {"host.accelerator": arguments.accelerator, "cluster.lease.ttl": arguments.ttl}
     given = {key: value for key, value in given.items() if value is not None}
@@ -65,8 +66,12 @@ def run_up(arguments: argparse.Namespace) -> int:
     for key, value in given.items():
         engine.keep_setting(key=key, value=value)
         note(f"{stack_file.path.name}: {key} is {value}, for later commands too")
-    with phase(f"stack {stack_file.stack}: pulumi up"):
-        engine.up()
+    try:
+        with phase(f"stack {stack_file.stack}: pulumi up"):
+            engine.up()
+    except KinkyError:
+        tell_why(stack_file)
+        raise
     outputs = engine.outputs()
     if arguments.json:
         print(options.to_json(outputs))

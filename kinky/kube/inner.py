@@ -123,6 +123,16 @@ class InnerApi(ObjectApi):
         disk = ((reply.parse().get("node") or {}).get("runtime") or {}).get("imageFs") or {}
         return int(disk.get("availableBytes") or 0), int(disk.get("capacityBytes") or 0)
 
+    def fetch_pod_page(self, namespace: str, pod: str, path: str, *, port: int) -> str:
+        """Fetch a page of a pod through the API server's proxy, which reaches it over the pod network."""
+        reply = self._connection.call(
+            "GET",
+            f"{resources.PODS.build_path(namespace, f'{pod}:{port}')}/proxy{path}",
+            what=f"ask pod {namespace}/{pod}",
+            timeout_seconds=5,
+        )
+        return reply.body.decode(errors="replace")
+
     def fetch_service_page(self, namespace: str, service: str, *, port: str) -> str:
         """Fetch the first page of a Service through the API server's proxy."""
         reply = self._connection.call(

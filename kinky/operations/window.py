@@ -10,9 +10,10 @@ from concurrent.futures import Future
 
 from kinky import names
 from kinky.bootstrap.forward import LOOPBACK
+from kinky.bootstrap.reach import Reach
 from kinky.bootstrap.relay import Relay, Stream
 from kinky.kube.connection import open_host
-from kinky.kube.host import LAUNCHER_LABEL
+from kinky.kube.host import LAUNCHER_LABEL, HostApi
 from kinky.kube.inner import InnerApi
 from kinky.kube.port_forward import PortForwarder, StreamError
 from kinky.operations.site import Site
@@ -33,27 +34,32 @@ def ask_control_plane(site: Site, node: str, question: Callable[[InnerApi], str 
 
 def look_through(site: Site, node: str, port: int, look: Callable[[int], str | Pending]) -> str | Pending:
     """Look at one port of a node; `look` is called with the port of this machine that leads there."""
-    pods = site.host.fetch_pods(f"{names.LABEL_NODE}={node},{LAUNCHER_LABEL}")
-    running = [pod.name for pod in pods if pod.phase == "Running" and not pod.deleting]
-    if not running:
+    launcher = fetch_launcher(site.host, node)
+    if not launcher:
         return Pending(f"{node} has no launcher pod that runs")
-    with open_window(site, running[0], port) as window:
+    with open_window(site.reach, launcher, port) as window:
         answer = look(window.port)
     if isinstance(answer, Pending) and window.failures:
         return Pending("; ".join([answer.seen, window.failures[0]]))
     return answer
 
 
+def fetch_launcher(host: HostApi, node: str) -> str:
+    """Fetch the name of the launcher pod that runs a node; empty when none does."""
+    pods = host.fetch_pods(f"{names.LABEL_NODE}={node},{LAUNCHER_LABEL}")
+    return next((pod.name for pod in pods if pod.phase == "Running" and not pod.deleting), "")
+
+
 class Window:
     """A port of this machine that leads to one port of one pod; it closes with this process, or earlier."""
 
-    def __init__(self, site: Site, pod: str, remote_port: int) -> None:
+    def __init__(self, reach: Reach, pod: str, remote_port: int) -> None:
         """Open nothing yet."""
         self.port = 0
         self.failures: list[str] = []
         """The connections that failed, one line each."""
-        self._connection = open_host(site.reach.access)
-        self._namespace = site.reach.access.namespace
+        self._connection = open_host(reach.access)
+        self._namespace = reach.access.namespace
         self._pod = pod
         self._remote_port = remote_port
 
@@ -79,9 +85,9 @@ class Window:
 
 
 @contextlib.contextmanager
-def open_window(site: Site, pod: str, remote_port: int) -> Iterator[Window]:
+def open_window(reach: Reach, pod: str, remote_port: int) -> Iterator[Window]:
     """Lead a free port of this machine to one of the guest behind a launcher pod, while the block runs."""
-    window = Window(site, pod, remote_port)
+    window = Window(reach, pod, remote_port)
     listening, end = Future[None](), threading.Event()
 
     async def serve() -> None:

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -12,6 +13,9 @@ import (
 )
 
 const secretFile = "/secrets/message"
+
+// longest bounds a challenge, so that nobody has the workload sign a document.
+const longest = 64
 
 func main() {
 	mux := http.NewServeMux()
@@ -24,11 +28,17 @@ func main() {
 }
 
 // show answers with a digest instead of the secret, so that a check from outside can compare without learning it.
-func show(w http.ResponseWriter, _ *http.Request) {
+// To a challenge it adds a proof, which no cache and no replay can have.
+func show(w http.ResponseWriter, r *http.Request) {
 	secret, err := os.ReadFile(secretFile)
 	if err != nil {
 		http.Error(w, "secret not readable: "+err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	fmt.Fprintf(w, "greeting=%s\nsecret=%x\nnode=%s\n", os.Getenv("GREETING"), sha256.Sum256(secret), os.Getenv("NODE_NAME"))
+	if challenge := r.URL.Query().Get("challenge"); challenge != "" && len(challenge) <= longest {
+		proof := hmac.New(sha256.New, secret)
+		proof.Write([]byte(challenge))
+		fmt.Fprintf(w, "proof=%x\n", proof.Sum(nil))
+	}
 }

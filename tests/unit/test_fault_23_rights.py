@@ -83,5 +83,5 @@ def test_fault_23_the_table_has_each_kind_that_a_scan_reads() -> None:
         if line.startswith("| the namespace |") and "list" in line
     }
     assert listed >= {kind.plural for kind in scanned.KINDS}
-    assert "| the namespace | `events` | list | `kinky scan` |" in render_rights()
+    assert "| the namespace | `events` | list | `kinky scan`, `kinky why` |" in render_rights()
     assert "`kinky scan`" in next(line for line in render_rights().splitlines() if "`pods/log`" in line)

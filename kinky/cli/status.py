@@ -1,0 +1,234 @@
+"""`kinky status`: whether a cluster works, judged from outside; with an exit code for programs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kinky.cli import options
+from kinky.cli.stack_file import StackFile, read_stack_file
+from kinky.cli.status_options import add_options, check_arguments
+from kinky.errors import ConfigError, KinkyError
+from kinky.findings import EXIT_CODES, EXIT_USAGE, Severity
+
+if TYPE_CHECKING:
+    from kinky.status.judgement import Verdict
+    from kinky.status.memory import Memory
+    from kinky.status.target import Target
+
+
+def build_parser(command: str) -> argparse.ArgumentParser:
+    """Return the parser of `kinky status`."""
+    parser = options.command_parser(
+        command,
+        description="Judge a cluster from outside. Exit codes: 0 OK, 1 DEGRADED, 2 CRITICAL, 3 UNKNOWN, 64 usage.",
+    )
+    add_options(parser)
+    options.set_run(parser, run_status)
+    return parser
+
+
+def run_status(arguments: argparse.Namespace) -> int:
+    """Look, judge, print; the exit code is the verdict."""
+    from kinky.border import translate
+
+    try:
+        if arguments.selftest:
+            return run_selftest(as_json=arguments.json)
+        check_arguments(arguments)
+        stack_file = read_stack_file(arguments.stack)
+        if arguments.read:
+            return run_read(arguments, stack_file)
+        return look(arguments, stack_file)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        # Its own exit code: 1, which the border gives to a failure, is a verdict here.
+        print(translate(error, f"kinky status, stack {arguments.stack}"), file=sys.stderr)
+        return EXIT_CODES[Severity.UNKNOWN]
+
+
+def run_selftest(*, as_json: bool) -> int:
+    """Check the checks; 1 when a probe does not name a fault for the right reason."""
+    from kinky.status.selftest import run_selftest as run
+
+    outcomes = run()
+    failed = [outcome for outcome in outcomes if not outcome.passed]
+    if as_json:
+        print(options.to_json([{**vars(each), "passed": each.passed} for each in outcomes]))
+    else:
+        rows = [("", "PROBE", "FAULT", "MUST SAY", "SAID")]
+        rows += [("✓" if e.passed else "✗", e.probe, e.fault, e.wanted, e.seen or "nothing wrong") for e in outcomes]
+        print(options.to_table(rows))
+        print(
+            f"{len(outcomes) - len(failed)} of {len(outcomes)} faults named; probes that fail: "
+            f"{', '.join(sorted({each.probe for each in failed})) or 'none'}"
+        )
+    return 1 if failed else 0
+
+
+def run_read(arguments: argparse.Namespace, stack_file: StackFile) -> int:
+    """Judge what other looks have written; what is older than two intervals is UNKNOWN."""
+    from kinky.status.document import read_observations
+    from kinky.status.judgement import expire, judge
+    from kinky.status.probes import PROBES
+
+    now = datetime.now(UTC)
+    found = [each for path in arguments.read for each in read_observations(Path(path))]
+    ages = {probe.capability: probe.age_seconds for probe in PROBES.values()}
+    if arguments.interval is not None:
+        ages = dict.fromkeys({each.capability for each in found}, 2 * arguments.interval)
+    return tell(arguments, stack_file, judge(expire(found, now=now, limits=ages), now=now), now)
+
+
+def look(arguments: argparse.Namespace, stack_file: StackFile) -> int:
+    """Look at the cluster, once or until the end."""
+    from kinky.status import probes
+    from kinky.status.judgement import judge
+    from kinky.status.memory import read_memory, write_memory
+    from kinky.status.rounds import describe_no_host, look_once
+
+    chosen = probes.choose(arguments.capability, deep=arguments.deep)
+    try:
+        target, memory_of = open_stack(arguments, stack_file)
+    except ConfigError:
+        raise
+    except KinkyError as error:
+        names = sorted({probe.capability for probe in chosen.values()})
+        seen = describe_no_host(names, error, vantage=arguments.vantage)
+        now = datetime.now(UTC)
+        return tell(arguments, stack_file, judge(seen, now=now), now)
+    memory = read_memory(stack_file.cluster, memory_of)
+    if arguments.watch:
+        return _watch(arguments, stack_file, target, memory)
+    seen = look_once(target, chosen, vantage=arguments.vantage)
+    now = datetime.now(UTC)
+    verdicts = judge(seen, now=now, disagree_since=memory.disagree_since)
+    write_memory(stack_file.cluster, memory.learn(verdicts))
+    return tell(arguments, stack_file, verdicts, now, target=target)
+
+
+def open_stack(arguments: argparse.Namespace, stack_file: StackFile) -> tuple[Target, str]:
+    """Return the cluster of a stack as something to look at, with its identity.
+
+    Raises:
+        KinkyError: Nothing says where it is.
+        ConfigError: The prober stands inside, or the CA is empty.
+    """
+    from urllib.parse import urlsplit
+
+    from kinky.bootstrap.record import with_kept
+    from kinky.cli.inner import find_store
+    from kinky.program import find_host
+    from kinky.status.target import LookingReach, open_target
+    from kinky.status.vantage import check_vantage, fetch_node_addresses, fetch_own_addresses
+
+    reach = LookingReach(with_kept(find_host(stack_file.config)))
+    # Before anything is asked: it tells when `up` has not come so far.
+    server, cluster_id = reach.server, reach.access.cluster_id
+    target = open_target(
+        stack_file.stack,
+        stack_file.config,
+        reach,
+        store=find_store(stack_file, reach),
+        timeout_seconds=arguments.timeout,
+    )
+    own, nodes = fetch_own_addresses(urlsplit(server).hostname or ""), fetch_node_addresses(target)
+    inside = check_vantage(stack_file.config, own, allowed=arguments.allow_inside, nodes=nodes)
+    arguments.vantage = inside or arguments.vantage
+    # Without a CA to compare with, nothing that answers can be believed.
+    target.read_authority()
+    return target, cluster_id
+
+
+def tell(
+    arguments: argparse.Namespace,
+    stack_file: StackFile,
+    verdicts: Sequence[Verdict],
+    now: datetime,
+    *,
+    target: Target | None = None,
+) -> int:
+    """Print and write the verdicts, and return the exit code."""
+    from kinky.status import table
+    from kinky.status.judgement import find_exit_code
+
+    code = find_exit_code(verdicts, strict=arguments.strict)
+    if arguments.json:
+        print(options.to_json(build_json(stack_file, verdicts, now, code)))
+    else:
+        print(options.to_table(table.render(verdicts, now=now)))
+        print("\n".join(table.explain(verdicts)).rstrip())
+    write_files(arguments, stack_file, verdicts, now, target=target)
+    return code
+
+
+def build_json(stack_file: StackFile, verdicts: Sequence[Verdict], now: datetime, code: int) -> dict[str, Any]:
+    """Return the status as JSON has it."""
+    from kinky.status.document import build_document
+
+    return build_document(verdicts, stack=stack_file.stack, cluster=stack_file.cluster, now=now, exit_code=code)
+
+
+def write_files(
+    arguments: argparse.Namespace,
+    stack_file: StackFile,
+    verdicts: Sequence[Verdict],
+    now: datetime,
+    *,
+    target: Target | None,
+) -> None:
+    """Write the metrics and the page, where they are wanted."""
+    from kinky.status import prometheus
+    from kinky.status.files import write_output
+
+    if arguments.prometheus:
+        content = prometheus.render(verdicts, cluster=stack_file.cluster, now=now)
+        write_output("--prometheus", arguments.prometheus, content)
+    if arguments.page:
+        from kinky.report.page import render
+        from kinky.report.story import fetch_story
+
+        story = fetch_story(target) if target else None
+        write_output("--page", arguments.page, render(verdicts, story, stack=stack_file.stack, now=now))
+
+
+def _watch(arguments: argparse.Namespace, stack_file: StackFile, target: Target, memory: Memory) -> int:
+    """Look until Ctrl-C, and print what changes."""
+    from kinky.status import probes, table
+    from kinky.status.judgement import find_exit_code
+    from kinky.status.memory import write_memory
+    from kinky.status.watch import Board, run_watch
+
+    chosen = probes.choose(arguments.capability, deep=arguments.deep)
+    board = Board(probes=chosen, vantage=arguments.vantage, disagree_since=dict(memory.disagree_since))
+    last: list[Verdict] = []
+
+    def see(verdicts: list[Verdict], changed: list[Verdict], now: datetime) -> None:
+        last[:] = verdicts
+        if changed:
+            write_memory(stack_file.cluster, memory.learn(verdicts))
+        code = find_exit_code(verdicts, strict=arguments.strict)
+        for verdict in changed:
+            if arguments.json:
+                print(options.to_json(build_json(stack_file, [verdict], now, code)), flush=True)
+            else:
+                lines = table.explain([verdict])[1:] or [f"{verdict.capability}: OK ({verdict.outside.detail})"]
+                print(f"{now:%Y-%m-%dT%H:%M:%SZ} " + "\n".join(lines), flush=True)
+        wanted = argparse.Namespace(**{**vars(arguments), "page": arguments.page if changed else None})
+        write_files(wanted, stack_file, verdicts, now, target=target)
+
+    end = threading.Event()
+    try:
+        run_watch(target, chosen, board, see, interval_seconds=arguments.interval, end=end)
+    except KeyboardInterrupt:
+        end.set()
+    return find_exit_code(last, strict=arguments.strict)
