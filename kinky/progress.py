@@ -95,7 +95,7 @@ class _Terminal:
             yield
             return
         try:
-            with live, _clock(lambda: live.update(escape(f"{title} {_elapsed(started)}{limit}"))):
+            with live, ticking(lambda: live.update(escape(f"{title} {_elapsed(started)}{limit}"))):
                 yield
         finally:
             self._live = None
@@ -120,12 +120,12 @@ def _console() -> Console:
 
 
 @contextlib.contextmanager
-def _clock(tick: Callable[[], None]) -> Iterator[None]:
-    """Call `tick` every second from a thread while the block runs."""
+def ticking(tick: Callable[[], None], *, every_seconds: float = 1.0) -> Iterator[None]:
+    """Call `tick` again and again from a thread while the block runs."""
     stop = threading.Event()
 
     def loop() -> None:
-        while not stop.wait(1.0):
+        while not stop.wait(every_seconds):
             tick()
 
     thread = threading.Thread(target=loop, daemon=True)
