@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -78,13 +79,15 @@ class Suite:
             phase(f"conformance tests: {labels}", limit_seconds=limit_seconds) as running,
             log.open("wb") as output,
             ticking(partial(_note_ended, log, running), every_seconds=LOOK_SECONDS),
+            # It leaves files behind. The path is short, because some of them are sockets.
+            tempfile.TemporaryDirectory(prefix="kinky-suite-") as litter,
         ):
             try:
                 process.run(
                     command,
                     reason="run the conformance suite",
                     hint=f"the suite's words are in {log}",
-                    env=self._settings,
+                    env={**self._settings, "TMPDIR": litter},
                     output=output,
                     timeout_seconds=limit_seconds + END_SECONDS,
                 )
