@@ -95,7 +95,7 @@ class _Terminal:
             yield
             return
         try:
-            with live, repeating(lambda: live.update(escape(f"{title} {_elapsed(started)}{limit}")), every_seconds=1.0):
+            with live, ticking(lambda: live.update(escape(f"{title} {_elapsed(started)}{limit}"))):
                 yield
         finally:
             self._live = None
@@ -120,7 +120,7 @@ def _console() -> Console:
 
 
 @contextlib.contextmanager
-def repeating(tick: Callable[[], None], *, every_seconds: float) -> Iterator[None]:
+def ticking(tick: Callable[[], None], *, every_seconds: float = 1.0) -> Iterator[None]:
     """Call `tick` again and again from a thread while the block runs."""
     stop = threading.Event()
 

@@ -69,9 +69,10 @@ def _list_folders(*, skip: Collection[Path]) -> Iterator[Source]:
     state, embedded = paths.state_dir(), paths.host_dir()
     # What containerd keeps are unpacked images, gigabytes that were public before any secret was made.
     left_out = {embedded / "containerd", *skip}
+    providers = paths.pulumi_home() / "tmp" / "resource-kubernetes"
 
     def is_left_out(path: Path) -> bool:
-        return path in left_out or _is_of_running_provider(path)
+        return path in left_out or (path.parent == providers and _is_running_provider(path.name))
 
     for kind, folder in (
         (Kind.STATE, _state_backend()),
@@ -87,16 +88,13 @@ def _list_folders(*, skip: Collection[Path]) -> Iterator[Source]:
         yield _build(Kind.PASSPHRASE_FILE, Kind.PASSPHRASE_FILE, find_files(Kind.PASSPHRASE_FILE, file))
 
 
-def _is_of_running_provider(folder: Path) -> bool:
-    """Tell whether a running Kubernetes provider copies its kubeconfig there, such as in an `up` of another stack.
+def _is_running_provider(name: str) -> bool:
+    """Tell whether a folder is named after a running Kubernetes provider, such as that of an `up` of another stack.
 
-    Such a copy is as private as the memory of its process, and ends with it. What an ended process left is searched.
+    The provider copies its kubeconfig there. The copy is as private as the memory of the process, and ends with it.
+    What an ended process left is searched.
     """
-    return (
-        folder.parent == paths.pulumi_home() / "tmp" / "resource-kubernetes"
-        and folder.name.isdecimal()
-        and process.is_alive(int(folder.name), expect=PROVIDER)
-    )
+    return name.isdecimal() and process.is_alive(int(name), expect=PROVIDER)
 
 
 def _list_git() -> Iterator[Source]:

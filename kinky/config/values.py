@@ -110,6 +110,9 @@ def _one_family_problem(cidrs: tuple[str, ...]) -> str | None:
     )
 
 
+_NODE_PORT = within(NODE_PORTS[0], NODE_PORTS[-1], because="Kubernetes serves NodePorts there")
+
+
 def expand_ports(item: object) -> range:
     """Return the ports of one port or of a range such as 30000-30010; a `ValueError` tells that the text is neither."""
     first, dash, last = str(item).partition("-")
@@ -134,9 +137,7 @@ def _ports_problem(item: object) -> str | None:
         return "must be a port, or a range of ports such as 30000-30010"
     if not ports:
         return "must begin with the lower port"
-    if ports[0] not in NODE_PORTS or ports[-1] not in NODE_PORTS:
-        return f"must be from {NODE_PORTS[0]} to {NODE_PORTS[-1]}, because Kubernetes serves NodePorts there"
-    return None
+    return _NODE_PORT.problem(ports[0]) or _NODE_PORT.problem(ports[-1])
 
 
 def _many_ports_problem(items: tuple[int | str, ...]) -> str | None:
@@ -183,7 +184,7 @@ Cidr = Annotated[str, Rule(_cidr_problem, {"pattern": r"^[0-9.]+/[0-9]+$"})]
 OneFamily = Rule(_one_family_problem, {"minItems": 1, "maxItems": 1})
 Port = Annotated[int, within(1, 65535)]
 LocalPort = Annotated[int, within(1024, 65535, because="lower ports need root")]
-NodePort = Annotated[int, within(NODE_PORTS[0], NODE_PORTS[-1], because="Kubernetes serves NodePorts there")]
+NodePort = Annotated[int, _NODE_PORT]
 NodePorts = Annotated[
     tuple[Annotated[int | str, BeforeValidator(_check_ports)], ...],
     Field(strict=False),

@@ -62,6 +62,23 @@ def write_archive(path: Path, images: Sequence[Image]) -> None:
         _add(archive, Entry("index.json", json.dumps(index).encode(), mode=0o644))
 
 
+def read_file(layer: Path, name: str) -> bytes:
+    """Return the content of a file of a layer that mmdebstrap wrote; raises KeyError if there is no such file."""
+    with tarfile.open(layer) as archive:
+        content = archive.extractfile(f"./{name}")
+        if content is None:
+            raise KeyError(name)
+        return content.read()
+
+
+def add_accounts(base: Path, *, passwd: str, group: str) -> list[Entry]:
+    """Return the base layer's list of users and its list of groups, each with these lines at its end."""
+    return [
+        Entry(f"etc/{name}", read_file(base, f"etc/{name}") + more.encode(), mode=0o644)
+        for name, more in (("passwd", passwd), ("group", group))
+    ]
+
+
 def file_capability(number: int) -> bytes:
     """Return the attribute security.capability that permits one capability and makes it effective."""
     effective, revision = 0x000001, 0x02000000

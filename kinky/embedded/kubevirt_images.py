@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tarfile
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +10,6 @@ from kinky import names, process
 from kinky.embedded import gobuild, images, rootfs, toolchain
 from kinky.embedded.images import Entry, Image
 from kinky.embedded.layout import PAUSE_IMAGE
-from kinky.file_lock import file_lock
-from kinky.progress import phase
 
 RECIPE = 6
 """Raise it when the images must be made again although no program changed."""
@@ -92,20 +87,11 @@ def ensure_bundle() -> Bundle:
     stamps = [(name, path.stat().st_size, path.stat().st_mtime_ns) for name, path in sorted(programs.items())]
     # The layer's path is relative to the cache, because the cache may move.
     key = rootfs.key_of(RECIPE, stamps, base.relative_to(rootfs.images_dir()), PAUSE_SOURCE, VIRTQEMUD, NODE_LABELLER)
-    folder = rootfs.images_dir() / f"kubevirt-{version()}-{key}"
     own = [reference(name) for name in (*CONTROL, "virt-handler", "virt-launcher", names.CONTAINER_LAUNCHER)]
-    bundle = Bundle(folder / "images.tar", (PAUSE_IMAGE, *own))
-    with file_lock(rootfs.images_dir() / "kubevirt.lock"):
-        if not bundle.archive.is_file():
-            with (
-                phase("make the images of KubeVirt", limit_seconds=600),
-                tempfile.TemporaryDirectory(dir=rootfs.images_dir()) as work,
-            ):
-                _build(Path(work), programs, base)
-                folder.mkdir(exist_ok=True)
-                (Path(work) / "images.tar").replace(bundle.archive)
-            _drop_older(folder)
-    return bundle
+    archive = rootfs.ensure_archive(
+        "kubevirt", f"{version()}-{key}", title="KubeVirt", write=lambda work: _build(work, programs, base)
+    )
+    return Bundle(archive, (PAUSE_IMAGE, *own))
 
 
 def compile_static(source: bytes | Path, target: Path) -> Path:
@@ -147,7 +133,7 @@ def _build(work: Path, programs: Mapping[str, Path], base: Path) -> None:
     made.append(Image(reference("virt-launcher"), (base, launcher), ("/usr/bin/virt-launcher",)))
     swapped = layer(names.CONTAINER_LAUNCHER, [Entry("usr/bin/virt-launcher", programs[names.CONTAINER_LAUNCHER])])
     made.append(Image(reference(names.CONTAINER_LAUNCHER), (base, launcher, swapped), ("/usr/bin/virt-launcher",)))
-    images.write_archive(work / "images.tar", made)
+    images.write_archive(work / rootfs.ARCHIVE, made)
 
 
 def _programs(programs: Mapping[str, Path], names: tuple[str, ...]) -> list[Entry]:
@@ -177,25 +163,9 @@ def _launcher_files(module: Path, container_disk: Path) -> list[Entry]:
 
 def _accounts(base: Path) -> list[Entry]:
     """Return passwd and group of the base layer with the users that KubeVirt runs things as."""
-    with tarfile.open(base) as layer:
-        passwd, group = (_text(layer, f"./etc/{name}") for name in ("passwd", "group"))
-    for name, number, home in ACCOUNTS:
-        passwd += f"{name}:x:{number}:{number}::{home}:/bin/bash\n"
-        group += f"{name}:x:{number}:\n"
+    passwd = "".join(f"{name}:x:{number}:{number}::{home}:/bin/bash\n" for name, number, home in ACCOUNTS)
+    group = "".join(f"{name}:x:{number}:\n" for name, number, _ in ACCOUNTS)
     return [
-        Entry("etc/passwd", passwd.encode(), mode=0o644),
-        Entry("etc/group", group.encode(), mode=0o644),
+        *images.add_accounts(base, passwd=passwd, group=group),
         *(Entry(home.lstrip("/"), owner=number) for _, number, home in ACCOUNTS),
     ]
-
-
-def _text(layer: tarfile.TarFile, name: str) -> str:
-    content = layer.extractfile(name)
-    return content.read().decode() if content else ""
-
-
-def _drop_older(folder: Path) -> None:
-    """Remove archives made of other programs: each has the whole base layer in it."""
-    for other in folder.parent.glob("kubevirt-*"):
-        if other != folder and other.is_dir():
-            shutil.rmtree(other, ignore_errors=True)

@@ -1,10 +1,12 @@
-"""The Debian base layer of the images that run QEMU and libvirt, made once and kept in the cache."""
+"""Layers of Debian packages and archives of images, each made once and kept in the cache."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kinky import apt, paths, process
@@ -41,6 +43,8 @@ PACKAGES = (
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
 LEFT_OUT = tuple(f"/usr/share/{name}" for name in ("doc/*", "man/*", "locale/*", "info/*", "qemu/skiboot*"))
 BUILD_SECONDS = 1200
+ARCHIVE = "images.tar"
+ARCHIVE_SECONDS = 600
 
 
 def images_dir() -> Path:
@@ -81,6 +85,30 @@ def ensure_kernel_files() -> Path:
         CommandError: mmdebstrap failed.
     """
     return _ensure("kernel", ["--variant=extract"], (KERNEL_PACKAGE,))
+
+
+def ensure_archive(name: str, key: str, *, title: str, write: Callable[[Path], None]) -> Path:
+    """Return the archive of images with this key, made first if need be; archives of the name with other keys go.
+
+    Args:
+        title: Whose images they are.
+        write: Writes ARCHIVE, and all that it needs for that, into a folder.
+    """
+    archive = images_dir() / f"{name}-{key}" / ARCHIVE
+    with file_lock(images_dir() / f"{name}.lock"):
+        if not archive.is_file():
+            with (
+                phase(f"make the images of {title}", limit_seconds=ARCHIVE_SECONDS),
+                tempfile.TemporaryDirectory(dir=images_dir()) as work,
+            ):
+                write(Path(work))
+                archive.parent.mkdir(exist_ok=True)
+                (Path(work) / ARCHIVE).replace(archive)
+            # Each has a whole base layer in it.
+            for other in images_dir().glob(f"{name}-*"):
+                if other != archive.parent and other.is_dir():
+                    shutil.rmtree(other, ignore_errors=True)
+    return archive
 
 
 def _ensure(name: str, options: Sequence[str], wanted: Sequence[str]) -> Path:

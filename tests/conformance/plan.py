@@ -37,7 +37,7 @@ def prepare(owner: Person, folder: Path) -> Suite:
 
 def load(owner: Person, suite: Suite, *options: str) -> None:
     """Put the images of the suite into the nodes."""
-    archive = ensure_archive(suite.programs, suite.list_images())
+    archive = ensure_archive(suite.programs, suite.images)
     owner.kinky("load", str(archive), *options, "--stack", owner.stack.stack, limit_seconds=LOAD_SECONDS)
 
 

@@ -11,6 +11,13 @@ from kinky.releases import default_release
 
 DIRECTORY: Final = Path(__file__).parent / "suite"
 IMAGES: Final = "k8s.io/kubernetes/test/images"
+PROGRAMS: Final = {
+    "ginkgo": "github.com/onsi/ginkgo/v2/ginkgo",
+    "agnhost": f"{IMAGES}/agnhost",
+    "nnp": f"{IMAGES}/nonewprivs",
+    "regression-issue-74839": f"{IMAGES}/regression-issue-74839",
+    "sample-apiserver": "k8s.io/sample-apiserver",
+}
 
 
 @dataclass(frozen=True)
@@ -37,17 +44,8 @@ def ensure_programs() -> Programs:
     return Programs(suite=suite / "e2e.test", ginkgo=folder / "ginkgo", folder=folder, sources=sources)
 
 
-PROGRAMS: Final = {
-    "ginkgo": "github.com/onsi/ginkgo/v2/ginkgo",
-    "agnhost": f"{IMAGES}/agnhost",
-    "nnp": f"{IMAGES}/nonewprivs",
-    "regression-issue-74839": f"{IMAGES}/regression-issue-74839",
-    "sample-apiserver": "k8s.io/sample-apiserver",
-}
-
-
 def _describe(name: str, programs: dict[str, str], *, tests: bool) -> Tool:
-    # The suite compares versions, so it is told its own as the programs of the release are.
+    # The suite compares its own version with the cluster's. The linker writes it, as in the release's programs.
     ldflags = load_tools()["kubernetes"].ldflags
     return Tool(
         name=name,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ import yaml
 
 from kinky import process
 from kinky.errors import CommandError
-from kinky.progress import Phase, phase, repeating
+from kinky.progress import Phase, phase, ticking
 from tests.conformance.programs import Programs
 from tests.conformance.report import Result, read_results
 from tests.conformance.stand_ins import PREFIX, REGISTRIES
@@ -34,14 +35,15 @@ class Suite:
     folder: Path
     """For logs and reports."""
 
-    def list_images(self) -> tuple[str, ...]:
-        """Return the images that any of its tests names."""
-        listed = process.run([self.programs.suite, "--list-images"], reason="list the images", env=self._settings())
+    @cached_property
+    def images(self) -> tuple[str, ...]:
+        """The images that any of its tests names."""
+        listed = process.run([self.programs.suite, "--list-images"], reason="list the images", env=self._settings)
         return tuple(sorted(listed.split()))
 
     def find_image(self, name: str) -> str:
         """Return the reference of one of its images."""
-        return next(each for each in self.list_images() if each.startswith(f"{PREFIX}{name}:"))
+        return next(each for each in self.images if each.startswith(f"{PREFIX}{name}:"))
 
     def run(
         self,
@@ -76,14 +78,16 @@ class Suite:
         with (
             phase(f"conformance tests: {labels}", limit_seconds=limit_seconds) as running,
             log.open("wb") as output,
-            _watched(log, running),
+            ticking(partial(_note_ended, log, running), every_seconds=LOOK_SECONDS),
+            # It leaves files behind. The path is short, because some of them are sockets.
+            tempfile.TemporaryDirectory(prefix="kinky-suite-") as litter,
         ):
             try:
                 process.run(
                     command,
                     reason="run the conformance suite",
                     hint=f"the suite's words are in {log}",
-                    env=self._settings(),
+                    env={**self._settings, "TMPDIR": litter},
                     output=output,
                     timeout_seconds=limit_seconds + END_SECONDS,
                 )
@@ -93,20 +97,15 @@ class Suite:
                     raise
         return read_results(report)
 
+    @cached_property
     def _settings(self) -> dict[str, str]:
         registries = self.folder / "registries.yaml"
         registries.write_text(yaml.safe_dump(REGISTRIES))
         return {**self.environment, "KUBE_TEST_REPO_LIST": str(registries)}
 
 
-@contextmanager
-def _watched(log: Path, running: Phase) -> Iterator[None]:
-    """Say every few seconds how many tests have ended; the suite prints a mark for each."""
-
-    def look() -> None:
-        text = log.read_text(errors="replace")
-        planned = PLANNED.search(text)
-        running.note(f"{text.count('•')} of {planned.group(1) if planned else '?'} tests")
-
-    with repeating(look, every_seconds=LOOK_SECONDS):
-        yield
+def _note_ended(log: Path, running: Phase) -> None:
+    """Say how many tests have ended; the suite prints a mark for each."""
+    text = log.read_text(errors="replace")
+    planned = PLANNED.search(text)
+    running.note(f"{text.count('•')} of {planned.group(1) if planned else '?'} tests")

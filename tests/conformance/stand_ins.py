@@ -6,8 +6,6 @@ here, with the same programs.
 
 from __future__ import annotations
 
-import tarfile
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +14,6 @@ from typing import Final
 from kinky import names, process
 from kinky.embedded import images, rootfs, toolchain
 from kinky.embedded.images import Entry, Image
-from kinky.file_lock import file_lock
-from kinky.progress import phase
 from tests.conformance.programs import Programs
 
 RECIPE: Final = 1
@@ -102,22 +98,17 @@ def ensure_archive(programs: Programs, references: tuple[str, ...]) -> Path:
     wanted = tuple(each for each in references if _name(each) in STAND_INS)
     stamps = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(programs.folder.iterdir())]
     key = rootfs.key_of(RECIPE, wanted, STAND_INS, stamps, base.relative_to(rootfs.images_dir()))
-    archive = rootfs.images_dir() / f"conformance-{key}" / "images.tar"
-    with file_lock(rootfs.images_dir() / "conformance-images.lock"):
-        if not archive.is_file():
-            with (
-                phase("make the images of the conformance suite", limit_seconds=600),
-                tempfile.TemporaryDirectory(dir=rootfs.images_dir()) as work,
-            ):
-                layers = {"debian": base, **_write_layers(Path(work), programs, base)}
-                images.write_archive(Path(work) / "images.tar", [_build_image(each, layers) for each in wanted])
-                archive.parent.mkdir(exist_ok=True)
-                (Path(work) / "images.tar").replace(archive)
-    return archive
+
+    def write(work: Path) -> None:
+        layers = {"debian": base, **_write_layers(work, programs, base)}
+        images.write_archive(work / rootfs.ARCHIVE, [_build_image(each, layers) for each in wanted])
+
+    # Not the name of the layer: its archives go when there is a newer one.
+    return rootfs.ensure_archive("conformance-images", key, title="the conformance suite", write=write)
 
 
 def _name(reference: str) -> str:
-    """Return the image's name, or nothing for one that is not among ours."""
+    """Return the name of an image of the suite's own registry; empty for any other."""
     return reference.removeprefix(PREFIX).partition(":")[0] if reference.startswith(PREFIX) else ""
 
 
@@ -161,21 +152,17 @@ def _write_layers(work: Path, programs: Programs, base: Path) -> dict[str, Path]
 
 def _accounts(base: Path) -> list[Entry]:
     """Return the user and the group that a test about groups in an image expects."""
-    with tarfile.open(base) as layer:
-        passwd, group = (_read(layer, f"etc/{name}").decode() for name in ("passwd", "group"))
-    passwd += "user-defined-in-image:x:1000:1000::/home/user-defined-in-image:/bin/sh\n"
-    group += "user-defined-in-image:x:1000:\ngroup-defined-in-image:x:50000:user-defined-in-image\n"
-    return [
-        Entry("etc/passwd", passwd.encode(), mode=0o644),
-        Entry("etc/group", group.encode(), mode=0o644),
-    ]
+    return images.add_accounts(
+        base,
+        passwd="user-defined-in-image:x:1000:1000::/home/user-defined-in-image:/bin/sh\n",
+        group="user-defined-in-image:x:1000:\ngroup-defined-in-image:x:50000:user-defined-in-image\n",
+    )
 
 
 def _busybox(work: Path, base: Path) -> list[Entry]:
     """Return a root of busybox alone, whose shell keeps variables that have a hyphen in their name."""
     for name in (BUSYBOX, BASH):
-        with tarfile.open(base) as layer:
-            (work / Path(name).name).write_bytes(_read(layer, name))
+        (work / Path(name).name).write_bytes(images.read_file(base, name))
     program = work / Path(BUSYBOX).name
     program.chmod(0o755)
     applets = process.run([program, "--list"], reason="list the commands of busybox").split()
@@ -188,10 +175,3 @@ def _busybox(work: Path, base: Path) -> list[Entry]:
         Entry("bin/sh", work / Path(BASH).name),
         *(Entry(f"bin/{name}", link="busybox") for name in applets if name not in ("busybox", "sh")),
     ]
-
-
-def _read(layer: tarfile.TarFile, name: str) -> bytes:
-    content = layer.extractfile(f"./{name}")
-    if content is None:
-        raise FileNotFoundError(f"{name} is no file of the layer")
-    return content.read()

@@ -5,8 +5,6 @@ It needs the image agnhost of the conformance suite on the nodes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any, Final
 
 import yaml
@@ -71,12 +69,16 @@ def check_everywhere(person: Person, *, server: str) -> None:
     asked += [f"tcp {there[server]} {port}" for port in (LOCAL, HOST_PORT)]
     for asker in (POD, NODE):
         for node in there:
-            silent = partial(find_silent, person, asker, node, asked)
-            wait_for(f"answers to the {asker} of {node}", partial(_is_empty, silent), limit_seconds=ANSWER_SECONDS)
+            wait_for_answers(person, asker, node, asked)
 
 
-def _is_empty(find: Callable[[], list[str]]) -> bool:
-    return find() == []
+def wait_for_answers(person: Person, asker: str, node: str, asked: list[str]) -> None:
+    """Wait until the server answers to the asker of a node at all of the addresses and ports."""
+
+    def all_answer() -> bool:
+        return find_silent(person, asker, node, asked) == []
+
+    wait_for(f"answers to the {asker} of {node}", all_answer, limit_seconds=ANSWER_SECONDS)
 
 
 def find_silent(person: Person, asker: str, node: str, asked: list[str]) -> list[str]:
