@@ -37,7 +37,7 @@ def test_what_replaces_control_planes_is_refused_where_etcd_would_go_with_them(
     assert host.calls == []
 
 
-@pytest.mark.parametrize("item", ITEMS.values(), ids=str)
+@pytest.mark.parametrize("item", ITEMS.values(), ids=list(ITEMS))
 def test_the_record_of_an_item_agrees_with_its_sub_steps(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, item: Item
 ) -> None:
