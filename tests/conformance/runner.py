@@ -92,8 +92,7 @@ class Suite:
                     timeout_seconds=limit_seconds + END_SECONDS,
                 )
             except CommandError:
-                # It fails with each test that does, and the report tells which.
-                if not report.is_file():
+                if not report.is_file():  # it also fails when a test does, and the report tells which
                     raise
         return read_results(report)
 

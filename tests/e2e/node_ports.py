@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import yaml
 
-from kinky import paths, process
+from kinky import paths, process, retry
+from kinky.errors import CommandError
 from kinky.manifests.pods import EVERY_TAINT
-from tests.e2e.person import Person, wait_for
+from tests.e2e.person import Person
 
 NAMESPACE: Final = "node-ports"
 PUBLISHED: Final = 31000
@@ -75,10 +76,12 @@ def check_everywhere(person: Person, *, server: str) -> None:
 def wait_for_answers(person: Person, asker: str, node: str, asked: list[str]) -> None:
     """Wait until the server answers to the asker of a node at all of the addresses and ports."""
 
-    def all_answer() -> bool:
-        return find_silent(person, asker, node, asked) == []
+    def ask() -> retry.Pending | None:
+        silent = find_silent(person, asker, node, asked)
+        return retry.Pending(f"silent: {', '.join(silent)}") if silent else None
 
-    wait_for(f"answers to the {asker} of {node}", all_answer, limit_seconds=ANSWER_SECONDS)
+    what = f"answers to the {asker} of {node}"
+    retry.wait_until(ask, what=what, deadline_seconds=ANSWER_SECONDS, tolerate=(CommandError,))
 
 
 def find_silent(person: Person, asker: str, node: str, asked: list[str]) -> list[str]:
