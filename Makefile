@@ -14,7 +14,7 @@ KINKY := .venv/bin/kinky
 PYTEST := .venv/bin/python -m pytest
 
 .NOTPARALLEL:
-.PHONY: help venv packages image host up check down test e2e conformance soak bench golden generate shell lint
+.PHONY: help venv pins packages image host up check down test e2e conformance soak bench golden generate shell lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,10 +78,15 @@ packages:
 
 venv: .venv/.ready ## just the virtual environment
 
+PINS := .venv/bin/uv pip compile --quiet --generate-hashes --no-annotate --no-emit-find-links --python-version 3.11 --custom-compile-command 'make pins'
+pins: venv ## write requirements.txt with hashes from requirements.in, and the same for Go's wheel
+	$(PINS) requirements.in --output-file requirements.txt
+	$(PINS) toolchain/go-requirements.in --output-file toolchain/go-requirements.txt
+
 # Root may install for a user without root, whatever root's umask is.
 .venv/.ready: requirements.txt setup/launcher
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	@umask 022; $(PYTHON) -m venv .venv || { rm -rf .venv; echo "hint: apt-get install python3-venv" >&2; exit 1; }
-	umask 022; .venv/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	umask 022; .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
 	setup/launcher
 	@umask 022; touch $@

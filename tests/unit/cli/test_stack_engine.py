@@ -132,7 +132,7 @@ def test_pulumi_is_not_started_to_ask_for_what_is_known(tmp_path: Path) -> None:
 
 
 def pins() -> dict[str, str]:
-    lines = (paths.project_root() / "requirements.txt").read_text().splitlines()
+    lines = (paths.project_root() / "requirements.in").read_text().splitlines()
     return dict(line.split("==") for line in lines if "==" in line)
 
 
