@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pulumi
@@ -25,14 +23,11 @@ from kinky.config.archive import check_archive, find_archive
 from kinky.config.authority import check_authority
 from kinky.config.check import warn_config
 from kinky.config.load import decode_values, load_config
-from kinky.config.model import KinkyConfig
 from kinky.config.problem import refuse
-from kinky.errors import HostError, KinkyError
-from kinky.given_paths import resolve_given
-from kinky.kube.access import HostAccess, resolve_access
-from kinky.kube.host_kubeconfig import read_host_kubeconfig
+from kinky.errors import KinkyError
 from kinky.nodeimage.build import current_node_image
 from kinky.nodeimage.index import find_record
+from kinky.reach.host import find_host
 from kinky.render.node import check_templates
 
 
@@ -132,26 +127,3 @@ def read_stack_config() -> dict[str, object]:
 def describe_stack() -> str:
     """Return organization, project and stack, as Pulumi names them."""
     return "/".join((pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()))
-
-
-def find_host(config: KinkyConfig) -> HostAccess:
-    """Find the host's kubeconfig; raises HostError when there is none, or more than one file."""
-    kubeconfig = config.host.kubeconfig and str(resolve_given(config.host.kubeconfig, base=paths.project_root()))
-    if config.host.embedded:
-        kubeconfig = str(paths.host_kubeconfig())
-        # Nothing in the stack file would help: this file appears when the host starts.
-        if not paths.host_kubeconfig().is_file():
-            raise HostError(f"the embedded host was not started: there is no {kubeconfig}", hint="kinky host up")
-    access = resolve_access(
-        kubeconfig=kubeconfig,
-        context=config.host.context,
-        namespace=config.host.namespace,
-        cluster=config.cluster.name,
-    )
-    if os.pathsep in access.kubeconfig:
-        raise HostError(
-            f"host cluster: KUBECONFIG names several files: {access.kubeconfig}",
-            hint="name the one with the host in host.kubeconfig of the stack file",
-        )
-    # By its name: another current context must not lead a later destroy or refresh to another host.
-    return replace(access, context=read_host_kubeconfig(access).context)

@@ -120,7 +120,7 @@ def _fetch_guest_stages(stack_file: StackFile, nodes: list[str]) -> dict[str, di
     """Return what each guest said on its console: stage to seconds since its kernel started."""
     from kinky.bootstrap.diagnose import fetch_stages
     from kinky.bootstrap.reach import Reach
-    from kinky.program import find_host
+    from kinky.reach.host import find_host
 
     host = Reach(find_host(stack_file.config)).host()
     return {node: {stage.name: stage.uptime_seconds for stage in fetch_stages(host, node)} for node in nodes}

@@ -6,8 +6,8 @@ import argparse
 
 from kinky import paths
 from kinky.cli import options, stack
-from kinky.cli.forget import forget
 from kinky.cli.stack_file import StackFile, list_stacks, read_stack_file
+from kinky.cli.stack_forget import forget
 from kinky.errors import KinkyError
 from kinky.progress import note, phase
 

@@ -6,8 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from kinky.cli import options
-from kinky.cli.passphrase import forget_salt
-from kinky.cli.stack_file import StackFile, read_stack_file
+from kinky.cli.stack_file import read_stack_file
+from kinky.cli.stack_forget import forget
 from kinky.errors import KinkyError
 from kinky.progress import note
 
@@ -42,18 +42,6 @@ def run_forget(arguments: argparse.Namespace) -> int:
     forget(stack_file)
     note(f"stack {stack_file.stack} is forgotten; the next up makes a new cluster")
     return 0
-
-
-def forget(stack_file: StackFile) -> None:
-    """Drop the state of a stack and its files on this machine."""
-    from kinky.bootstrap.residue import remove_local_state
-    from kinky.cli.stack_engine import open_engine
-
-    engine = open_engine(stack_file)
-    if engine.exists():
-        engine.forget()
-    remove_local_state(stack_file.cluster)
-    forget_salt(stack_file.path)
 
 
 def _is_there(made: HostAccess) -> bool:

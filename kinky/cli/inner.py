@@ -19,7 +19,7 @@ def find_reach(stack_file: StackFile) -> Reach:
     """
     from kinky.bootstrap.lease import describe_ended, has_ended
     from kinky.bootstrap.record import recognise
-    from kinky.program import find_host
+    from kinky.reach.host import find_host
 
     reach = recognise(find_host(stack_file.config), stack_file.stack)
     # What is written after the end would have no owner, and stay.

@@ -100,7 +100,7 @@ def run_hold(arguments: argparse.Namespace) -> int:
 def _find_host(stack_file: StackFile, *, cluster: str | None = None) -> HostApi:
     """Return the stack's host; a lease is found by the cluster's name, also from another machine."""
     from kinky.bootstrap.reach import Reach
-    from kinky.program import find_host
+    from kinky.reach.host import find_host
 
     access = find_host(stack_file.config)
     return Reach(replace(access, cluster=cluster) if cluster else access).host()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from kinky import paths, process
-from kinky.cli.environment import PULUMI_PROGRAMS, build_environment, build_search_path
+from kinky.cli.stack_environment import PULUMI_PROGRAMS, build_environment, build_search_path
 from kinky.cli.stack_file import StackFile
 from kinky.errors import CommandError, KinkyError
 from kinky.scan.artefact import Artefact

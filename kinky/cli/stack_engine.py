@@ -18,7 +18,7 @@ from pulumi.automation.errors import CommandError as EngineError
 from kinky import paths
 from kinky.bootstrap.record import TAKE_OVER
 from kinky.cli import stack_program
-from kinky.cli.environment import PROJECT, PULUMI_PROGRAMS, build_environment, build_search_path
+from kinky.cli.stack_environment import PROJECT, PULUMI_PROGRAMS, build_environment, build_search_path
 from kinky.cli.stack_file import StackFile
 from kinky.cli.stack_interrupt import deferred_interrupts
 from kinky.cli.stack_leftovers import remove_leftovers

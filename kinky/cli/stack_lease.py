@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kinky.cli.forget import forget
 from kinky.cli.stack_file import StackFile
+from kinky.cli.stack_forget import forget
 from kinky.progress import note
 
 if TYPE_CHECKING:

@@ -127,7 +127,7 @@ def open_stack(arguments: argparse.Namespace, stack_file: StackFile) -> tuple[Ta
 
     from kinky.bootstrap.record import with_kept
     from kinky.cli.inner import find_store
-    from kinky.program import find_host
+    from kinky.reach.host import find_host
     from kinky.status.target import LookingReach, open_target
     from kinky.status.vantage import check_vantage, fetch_node_addresses, fetch_own_addresses
 

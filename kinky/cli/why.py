@@ -54,7 +54,7 @@ def open_cluster(stack_file: StackFile) -> Target:
     """Open the ways to the stack's cluster, also to one that has no kubeconfig yet because `up` has not come so far."""
     from kinky.bootstrap.record import with_kept
     from kinky.cli.inner import find_store
-    from kinky.program import find_host
+    from kinky.reach.host import find_host
     from kinky.status.target import LookingReach, open_target
 
     reach = LookingReach(with_kept(find_host(stack_file.config)))

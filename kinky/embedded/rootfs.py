@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kinky import apt, paths, process
-from kinky.embedded import preflight
 from kinky.file_lock import file_lock
 from kinky.progress import phase
 
@@ -133,7 +132,7 @@ def _ensure(name: str, options: Sequence[str], wanted: Sequence[str]) -> Path:
                     f"deb {apt.fetch_mirror()} {SUITE} main",
                 ],
                 reason=f"make the {name} layer of the embedded host's images",
-                hint=f"apt-get install {' '.join(preflight.packages())}",
+                hint="apt-get install mmdebstrap",
                 timeout_seconds=BUILD_SECONDS,
                 log=folder / "build.log",
             )

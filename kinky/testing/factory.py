@@ -21,7 +21,7 @@ from kinky.file_lock import file_lock
 from kinky.kube import resources
 from kinky.kube.connection import if_allowed
 from kinky.manifests.host_namespace import ground_labels
-from kinky.program import find_host
+from kinky.reach.host import find_host
 from kinky.testing import stacks
 from kinky.testing.cluster import InnerCluster
 from kinky.testing.commands import END_SECONDS, UP_SECONDS, run_kinky

@@ -11,7 +11,7 @@ import aiohttp
 from kinky.kube.access import StreamTerms
 from kinky.kube.connection import open_host
 from kinky.kube.host import CONSOLE_CONTAINER
-from kinky.program import find_host
+from kinky.reach.host import find_host
 from tests.e2e.person import Person
 
 SUBPROTOCOL = "plain.kubevirt.io"

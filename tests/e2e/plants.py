@@ -13,7 +13,7 @@ from typing import Any
 from kinky import paths
 from kinky.embedded.layout import default_layout
 from kinky.kube.host import HostApi
-from kinky.program import find_host
+from kinky.reach.host import find_host
 from kinky.scan import disks
 from kinky.scan.kind import Kind
 from tests.e2e import guests

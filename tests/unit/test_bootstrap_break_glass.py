@@ -11,7 +11,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from kinky import program
 from kinky.bootstrap import break_glass, certificates, credential, keys, orphans, record
 from kinky.cli import main
 from kinky.errors import HostError
@@ -28,7 +27,7 @@ REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 @pytest.fixture
 def cluster(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
     """A host with the keys of cluster dev, and this machine with its kubeconfig."""
-    monkeypatch.setattr(program, "find_host", lambda _config: ACCESS)
+    monkeypatch.setattr("kinky.reach.host.find_host", lambda _config: ACCESS)
     host.answer("POST", REVIEWS, {"status": {"userInfo": {"username": "alice@example.com"}}}, status=201)
     record.ensure_record(HostApi.connect(ACCESS), "organization/kinky/dev", {})
     keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")

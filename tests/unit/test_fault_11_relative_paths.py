@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from kinky import given_paths, paths, process, program
+from kinky import given_paths, paths, process
 from kinky.cli import image, main, secrets
-from kinky.cli.environment import build_environment
+from kinky.cli.stack_environment import build_environment
 from kinky.cli.stack_file import read_stack_file
 from kinky.config.archive import check_archive
 from kinky.config.authority import check_authority, read_authority
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
+from kinky.reach.host import find_host
 from kinky.retry import Pending, wait_until
 from kinky.vault.token import read_token
 from tests.unit.documents import PLAIN_KUBECONFIG
@@ -60,7 +61,7 @@ def make_config(**sections: dict[str, Any]) -> KinkyConfig:
 def test_fault_11_the_hosts_kubeconfig_starts_at_the_checkout(checkout: Path, named: str) -> None:
     (checkout / "rel.yaml").write_text(PLAIN_KUBECONFIG)
     (Path.cwd() / "rel.yaml").write_text("{}")
-    found = Path(program.find_host(make_config(host={"kubeconfig": named})).kubeconfig)
+    found = Path(find_host(make_config(host={"kubeconfig": named})).kubeconfig)
     assert found.is_absolute()
     assert found.samefile(checkout / "rel.yaml")
 
@@ -68,7 +69,7 @@ def test_fault_11_the_hosts_kubeconfig_starts_at_the_checkout(checkout: Path, na
 def test_fault_11_a_kubeconfig_beside_the_caller_is_not_taken_for_the_stacks(checkout: Path) -> None:
     (Path.cwd() / "rel.yaml").write_text("{}")
     with pytest.raises(HostError, match=f"does not exist: {checkout}/rel.yaml"):
-        program.find_host(make_config(host={"kubeconfig": "rel.yaml"}))
+        find_host(make_config(host={"kubeconfig": "rel.yaml"}))
 
 
 def test_fault_11_archive_and_ca_file_start_at_the_checkout_too(checkout: Path) -> None:
@@ -97,7 +98,7 @@ def test_fault_11_the_environments_kubeconfig_starts_at_the_caller(
         (folder / "rel.yaml").write_text(PLAIN_KUBECONFIG)
     for named, expected in (("rel.yaml", Path.cwd()), ("~/rel.yaml", Path.home())):
         monkeypatch.setenv("KUBECONFIG", named)
-        assert program.find_host(make_config()).kubeconfig == str(expected / "rel.yaml")
+        assert find_host(make_config()).kubeconfig == str(expected / "rel.yaml")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from kinky.config.load import load_config
 from kinky.errors import HostError
 from kinky.kube.access import resolve_access
-from kinky.program import find_host
+from kinky.reach.host import find_host
 from tests.unit.documents import PLAIN_KUBECONFIG
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from kinky import paths
 from kinky.cli import main, passphrase
-from kinky.cli.environment import build_environment, build_search_path
+from kinky.cli.stack_environment import build_environment, build_search_path
 from kinky.cli.stack_file import list_stacks, read_stack_file
 from kinky.embedded import toolchain
 from kinky.embedded.toolchain import ResolvedTool

@@ -60,7 +60,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> LeaseHost:
     made = LeaseHost()
     made.add("/api/v1/namespaces", names.NAMESPACE_SYSTEM, metadata={"uid": "h"})
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: made)
-    monkeypatch.setattr("kinky.program.find_host", lambda _config: PLAIN)
+    monkeypatch.setattr("kinky.reach.host.find_host", lambda _config: PLAIN)
     return made
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from kinky import program
 from kinky.bootstrap import record, store_values
 from kinky.cli import main, secrets
 from kinky.errors import KinkyError
@@ -40,7 +39,7 @@ def feed(monkeypatch: pytest.MonkeyPatch, stream: io.BytesIO) -> None:
 def host(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
     connection = FakeConnection()
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: connection)
-    monkeypatch.setattr(program, "find_host", lambda _config: ACCESS)
+    monkeypatch.setattr("kinky.reach.host.find_host", lambda _config: ACCESS)
     record.ensure_record(HostApi.connect(ACCESS), "organization/kinky/dev", {})
     return connection
 

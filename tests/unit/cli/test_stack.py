@@ -149,7 +149,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(host, "status", lambda: host.Status(running=True))
     monkeypatch.setattr(host, "down", lambda *, purge: calls.append(f"down purge={purge}"))
     monkeypatch.setattr("kinky.cli.down.list_stacks", lambda: ["dev", "prod"])
-    monkeypatch.setattr("kinky.cli.forget.forget_salt", lambda path: calls.append(f"forget {path.name}"))
+    monkeypatch.setattr("kinky.cli.stack_forget.forget_salt", lambda path: calls.append(f"forget {path.name}"))
     return calls
 
 

@@ -73,7 +73,7 @@ def test_t21_an_empty_ca_is_64(capsys: pytest.CaptureFixture[str], monkeypatch: 
         target._read_authority("dev")
     (folder / "kubeconfig.yaml").write_text(json.dumps({"clusters": [{"cluster": {"server": "https://127.0.0.1:1"}}]}))
     access = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
-    monkeypatch.setattr("kinky.program.find_host", lambda _config: access)
+    monkeypatch.setattr("kinky.reach.host.find_host", lambda _config: access)
     monkeypatch.setattr("kinky.bootstrap.reach.HostApi.connect", lambda _access: None)
     monkeypatch.setattr("kinky.cli.inner.find_store", lambda *_arguments: None)
     assert run() == 64
@@ -84,7 +84,7 @@ def test_no_host_is_unknown_and_never_critical(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     access = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
-    monkeypatch.setattr("kinky.program.find_host", lambda _config: access)
+    monkeypatch.setattr("kinky.reach.host.find_host", lambda _config: access)
     assert run("--json") == 3
     body = json.loads(capsys.readouterr().out)
     assert {verdict["verdict"] for verdict in body["verdicts"]} == {"UNKNOWN"}

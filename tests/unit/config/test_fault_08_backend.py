@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from kinky import paths
-from kinky.cli.environment import PROJECT, build_environment
 from kinky.cli.scan_sources import _state_backend
+from kinky.cli.stack_environment import PROJECT, build_environment
 from kinky.cli.stack_file import read_stack_file
 from kinky.cli.stack_leftovers import remove_leftovers
 from kinky.config.backend import choose_backend, parse_backend

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kinky.cli import main, stack_file
-from kinky.cli.environment import PROJECT, build_environment
+from kinky.cli.stack_environment import PROJECT, build_environment
 from kinky.cli.stack_file import read_stack_file
 from kinky.config.secrets_provider import check_secrets_provider
 from kinky.errors import ConfigError

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from kinky.cli import main
-from kinky.cli.environment import build_environment
+from kinky.cli.stack_environment import build_environment
 from kinky.cli.stack_file import read_stack_file
 from kinky.errors import KinkyError
 from kinky.vault.connection import VaultAccess, VaultApi, VaultError

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from kinky import program
 from kinky.bootstrap import record
 from kinky.cli import main
 from kinky.cli.stack_file import StackFile
@@ -26,7 +25,7 @@ FINGERPRINT = hashlib.sha256(VALUE).hexdigest()[:12]
 def stack(site: Site, host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> Site:
     found = StackFile(stack="dev", path=Path("x"), config=site.config, secrets_provider=None)
     monkeypatch.setattr("kinky.cli.secrets.read_stack_file", lambda _stack: found)
-    monkeypatch.setattr(program, "find_host", lambda _config: ACCESS)
+    monkeypatch.setattr("kinky.reach.host.find_host", lambda _config: ACCESS)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(VALUE)))
     record.ensure_record(HostApi.connect(ACCESS), "organization/kinky/dev", {})
     host.calls.clear()
