@@ -10,12 +10,6 @@ import pulumi
 from pulumi.runtime import config as pulumi_config
 
 from kinky import paths
-from kinky.bootstrap.fit import check_fit
-from kinky.bootstrap.forward import CA_FILE
-from kinky.bootstrap.pending import describe_pending
-from kinky.bootstrap.reach import Reach
-from kinky.bootstrap.record import fetch_record
-from kinky.bootstrap.stores.opening import Description, describe_store, open_store
 from kinky.components.cluster_args import InnerClusterArgs
 from kinky.components.inner_cluster import InnerCluster
 from kinky.components.told import told_by_pulumi
@@ -25,10 +19,16 @@ from kinky.config.check import warn_config
 from kinky.config.load import decode_values, load_config
 from kinky.config.problem import refuse
 from kinky.errors import KinkyError
+from kinky.fit.fit import check_fit
+from kinky.forming.pending import describe_pending
 from kinky.nodeimage.build import current_node_image
 from kinky.nodeimage.index import find_record
+from kinky.ownership.record import fetch_record
+from kinky.reach.forward import CA_FILE
 from kinky.reach.host import find_host
+from kinky.reach.reach import Reach
 from kinky.render.node import check_templates
+from kinky.stores.opening import Description, describe_store, open_store
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from kinky.errors import KinkyError
 from kinky.given_paths import resolve_given
 
 if TYPE_CHECKING:
-    from kinky.cli.stack_file import StackFile
+    from kinky.stacks.file import StackFile
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
@@ -45,10 +45,10 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_credential(arguments: argparse.Namespace) -> int:
     """Print the credential; make sure first that the recorded way to the API is open."""
-    from kinky.bootstrap.credential import fetch_exec_credential
-    from kinky.bootstrap.reach import Reach
-    from kinky.bootstrap.record import with_kept
     from kinky.kube.access import HostAccess
+    from kinky.ownership.record import with_kept
+    from kinky.reach.credential import fetch_exec_credential
+    from kinky.reach.reach import Reach
 
     access = HostAccess(
         kubeconfig=str(arguments.host_kubeconfig),
@@ -64,7 +64,7 @@ def run_credential(arguments: argparse.Namespace) -> int:
 
 def run_kubeconfig(arguments: argparse.Namespace) -> int:
     """Print the kubeconfig or its path, or one that holds a certificate."""
-    from kinky.cli.stack_file import read_stack_file
+    from kinky.stacks.file import read_stack_file
 
     if arguments.hours is not None and arguments.break_glass is None:
         raise KinkyError(
@@ -92,9 +92,9 @@ def run_kubeconfig(arguments: argparse.Namespace) -> int:
 
 def _break_glass(stack_file: StackFile, path: Path, *, reason: str, hours: int) -> str:
     """Return a kubeconfig that holds a certificate, after telling what it is (secret)."""
-    from kinky.bootstrap.break_glass import HOURS_LIMIT, make_break_glass
-    from kinky.cli.inner import find_reach
     from kinky.progress import note
+    from kinky.reach.break_glass import HOURS_LIMIT, make_break_glass
+    from kinky.stacks.inner import find_reach
 
     if not reason:
         raise KinkyError("--break-glass needs a reason, which is recorded on the host")

@@ -14,15 +14,16 @@ from typing import Any, Final
 
 from kinky import names, paths, process
 from kinky.accelerator import Accelerator
-from kinky.cli import bench_containers, options
-from kinky.cli.bench_clock import timed
-from kinky.cli.bench_ground import Ground, measure_ground
-from kinky.cli.stack_file import StackFile, read_stack_file
+from kinky.bench import containers
+from kinky.bench.clock import timed
+from kinky.bench.ground import Ground, measure_ground
+from kinky.cli import options
 from kinky.errors import ConfigError
 from kinky.nodeimage import floor
 from kinky.nodeimage.build import current_node_image
 from kinky.progress import note, phase
 from kinky.releases import Release
+from kinky.stacks.file import StackFile, read_stack_file
 
 VM: Final = "vm"
 """The ground of the host's VMs, whichever accelerator they have."""
@@ -80,8 +81,8 @@ def run_bench(arguments: argparse.Namespace) -> int:
 
 def _measure_host(stack_file: StackFile) -> float:
     """Return the seconds from a stopped embedded host to one with KubeVirt, on which this stack does not exist."""
-    from kinky.cli.stack_engine import open_engine
     from kinky.embedded import host
+    from kinky.stacks.engine import open_engine
 
     with phase("bench: from nothing"):
         host.up()
@@ -128,7 +129,7 @@ def build_grounds(accelerator: Accelerator, release: Release) -> list[Ground]:
         return floor.running(current_node_image(release), nodes, folder=folder, accelerator=kind)
 
     def start_containers(nodes: Sequence[floor.FloorNode], folder: Path) -> AbstractContextManager[floor.Floor]:
-        return bench_containers.running(current_node_image(release), nodes, folder=folder)
+        return containers.running(current_node_image(release), nodes, folder=folder)
 
     return [
         Ground(accelerator=accelerator, setting="auto", start_floor=start_machines, quick=False),
@@ -144,5 +145,5 @@ def build_grounds(accelerator: Accelerator, release: Release) -> list[Ground]:
 def _measure_preview(size: int) -> float:
     """Return the seconds of the program alone, in a process of its own: Pulumi's runtime keeps what was declared."""
     with phase(f"bench: the program with {size} VMs on a mocked host"):
-        command = [sys.executable, "-m", "kinky.cli.stack_preview", str(size)]
+        command = [sys.executable, "-m", "kinky.bench.declaration", str(size)]
         return float(process.run(command, reason="measure a preview", cwd=paths.project_root()).split()[-1])

@@ -6,10 +6,10 @@ import argparse
 
 from kinky import paths
 from kinky.cli import options, stack
-from kinky.cli.stack_file import StackFile, list_stacks, read_stack_file
-from kinky.cli.stack_forget import forget
 from kinky.errors import KinkyError
 from kinky.progress import note, phase
+from kinky.stacks.file import StackFile, list_stacks, read_stack_file
+from kinky.stacks.forget import forget
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
@@ -23,8 +23,8 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_down(arguments: argparse.Namespace) -> int:
     """Destroy, stop, forget. A stack that cannot be read or destroyed keeps no host, but the exit code tells."""
-    from kinky.bootstrap.forward import stop_all_forwards
     from kinky.embedded import host
+    from kinky.reach.forward import stop_all_forwards
 
     stacks, failures = _embedded_stacks()
     if host.status().running:

@@ -8,9 +8,9 @@ import shlex
 
 from kinky import paths
 from kinky.cli import options
-from kinky.cli.stack_environment import PULUMI_PROGRAMS, build_environment, build_search_path
-from kinky.cli.stack_file import read_stack_file
 from kinky.progress import note
+from kinky.stacks.environment import PULUMI_PROGRAMS, build_environment, build_search_path
+from kinky.stacks.file import read_stack_file
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
@@ -26,9 +26,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_env(arguments: argparse.Namespace) -> int:
     """Print the settings as shell text, or as JSON."""
-    from kinky.embedded import toolchain
+    from kinky.toolchain import tools
 
-    found = {row.name: row.path for row in toolchain.list_tools() if row.name in PULUMI_PROGRAMS}
+    found = {row.name: row.path for row in tools.list_tools() if row.name in PULUMI_PROGRAMS}
     missing = [name for name in PULUMI_PROGRAMS if found.get(name) is None]
     if missing:
         note(f"not made yet: {', '.join(missing)}; kinky tools --ensure makes them")

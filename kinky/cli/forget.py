@@ -6,10 +6,10 @@ import argparse
 from typing import TYPE_CHECKING
 
 from kinky.cli import options
-from kinky.cli.stack_file import read_stack_file
-from kinky.cli.stack_forget import forget
 from kinky.errors import KinkyError
 from kinky.progress import note
+from kinky.stacks.file import read_stack_file
+from kinky.stacks.forget import forget
 
 if TYPE_CHECKING:
     from kinky.kube.access import HostAccess
@@ -29,7 +29,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_forget(arguments: argparse.Namespace) -> int:
     """Forget a stack; a stack that was never made is not an error."""
-    from kinky.cli.stack_engine import open_engine
+    from kinky.stacks.engine import open_engine
 
     stack_file = read_stack_file(arguments.stack)
     engine = open_engine(stack_file)
@@ -46,8 +46,8 @@ def run_forget(arguments: argparse.Namespace) -> int:
 
 def _is_there(made: HostAccess) -> bool:
     """Look for the cluster; a host that does not answer may be gone."""
-    from kinky.bootstrap.reach import Reach
-    from kinky.bootstrap.record import is_there
+    from kinky.ownership.record import is_there
+    from kinky.reach.reach import Reach
 
     try:
         return is_there(Reach(made).host())

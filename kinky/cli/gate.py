@@ -9,16 +9,16 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from kinky.cli import options
-from kinky.cli.inner import find_reach, find_store
-from kinky.cli.stack_file import read_stack_file
 from kinky.config.store_kinds import HOST_NAMESPACE
 from kinky.errors import KinkyError
 from kinky.findings import EXIT_CODES, Finding, Severity, get_exit_code
 from kinky.progress import note
+from kinky.stacks.file import read_stack_file
+from kinky.stacks.inner import find_reach, find_store
 
 if TYPE_CHECKING:
-    from kinky.bootstrap.gate import GateState
     from kinky.config.model import KinkyConfig
+    from kinky.gate.gate import GateState
     from kinky.kube.inner import InnerApi
 
 PROOF_LIMIT_SECONDS: Final = 300.0
@@ -50,9 +50,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_show(arguments: argparse.Namespace) -> int:
     """Print the state and the findings; the exit code is that of the worst finding."""
-    from kinky.bootstrap.gate import check_state, fetch_state, fetch_tainted
-    from kinky.bootstrap.store_proof import check_proved
-    from kinky.bootstrap.wall import check_wall
+    from kinky.gate.gate import check_state, fetch_state, fetch_tainted
+    from kinky.gate.proof import check_proved
+    from kinky.gate.wall import check_wall
     from kinky.manifests import secrets_store
 
     stack_file = read_stack_file(arguments.stack)
@@ -77,8 +77,8 @@ def run_show(arguments: argparse.Namespace) -> int:
 
 def run_open(arguments: argparse.Namespace) -> int:
     """Prove the store now and open the gate."""
-    from kinky.bootstrap.gate import open_gate
-    from kinky.bootstrap.store_proof import ProofSpec
+    from kinky.gate.gate import open_gate
+    from kinky.gate.proof import ProofSpec
     from kinky.manifests import secrets_store
 
     stack_file = read_stack_file(arguments.stack)
@@ -97,7 +97,7 @@ def run_open(arguments: argparse.Namespace) -> int:
 
 def run_close(arguments: argparse.Namespace) -> int:
     """Close the gate and say what that means."""
-    from kinky.bootstrap.gate import close_gate
+    from kinky.gate.gate import close_gate
 
     stack_file = read_stack_file(arguments.stack)
     reach = find_reach(stack_file)
@@ -109,7 +109,7 @@ def run_close(arguments: argparse.Namespace) -> int:
 
 def _check_token(config: KinkyConfig, inner: InnerApi) -> list[Finding]:
     """Find a token that works now and will not for ever."""
-    from kinky.bootstrap.secrets_store import fetch_store_token, is_token_renewal_due
+    from kinky.stores.secrets_store import fetch_store_token, is_token_renewal_due
 
     if config.secrets_store.kind != HOST_NAMESPACE:
         return []

@@ -37,8 +37,8 @@ def run_generate(arguments: argparse.Namespace) -> int:
 
 def build_files() -> dict[Path, str]:
     """Return the generated files: path and text."""
-    from kinky.bootstrap.fit_rights import render_rights
     from kinky.config import schema
+    from kinky.fit.rights import render_rights
     from kinky.status import document
 
     root = paths.project_root()

@@ -52,8 +52,8 @@ def run_up(arguments: argparse.Namespace) -> int:
 
 def run_down(arguments: argparse.Namespace) -> int:
     """Stop the ways into inner clusters, then the host."""
-    from kinky.bootstrap.forward import stop_all_forwards
     from kinky.embedded import host
+    from kinky.reach.forward import stop_all_forwards
 
     stop_all_forwards()
     host.down(purge=arguments.purge)

@@ -46,9 +46,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_build(arguments: argparse.Namespace) -> int:
     """Build the image and print its reference."""
-    from kinky.embedded.toolchain import module_path, tool_path
     from kinky.nodeimage.build import build_node_image
     from kinky.releases import find_release
+    from kinky.toolchain.tools import module_path, tool_path
 
     release = find_release(arguments.release)
     image = build_node_image(

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kinky.cli import options
-from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.errors import KinkyError
 from kinky.progress import note
+from kinky.stacks.file import StackFile, read_stack_file
 
 if TYPE_CHECKING:
-    from kinky.bootstrap.lease import Lease
     from kinky.kube.host import HostApi
+    from kinky.ownership.lease import Lease
 
 HEAD = ("CLUSTER", "STACK", "HOLDER", "AGE", "ENDS AT (UTC)", "LEFT")
 ABSENT = "-"
@@ -44,7 +44,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_list(arguments: argparse.Namespace) -> int:
     """Print all leases of the namespace."""
-    from kinky.bootstrap.lease import fetch_leases
+    from kinky.ownership.lease import fetch_leases
 
     api = _find_host(read_stack_file(arguments.stack))
     leases = fetch_leases(api)
@@ -60,8 +60,8 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 def run_renew(arguments: argparse.Namespace) -> int:
     """Renew one lease."""
-    from kinky.bootstrap.lease import renew_lease, tell_renewed
     from kinky.config.lease import parse_ttl
+    from kinky.ownership.lease import renew_lease, tell_renewed
 
     seconds = parse_ttl(arguments.ttl) if arguments.ttl is not None else 0
     api = _find_host(read_stack_file(arguments.stack), cluster=arguments.cluster)
@@ -71,8 +71,8 @@ def run_renew(arguments: argparse.Namespace) -> int:
 
 def run_end(arguments: argparse.Namespace) -> int:
     """End one lease, wait until the host has removed the cluster, and drop the stack's state on this machine."""
-    from kinky.bootstrap.lease import end_lease, require_leased, wait_removed
-    from kinky.cli.stack_lease import forget_ended
+    from kinky.ownership.lease import end_lease, require_leased, wait_removed
+    from kinky.stacks.lease import forget_ended
 
     stack_file = read_stack_file(arguments.stack)
     api = _find_host(stack_file, cluster=arguments.cluster)
@@ -87,8 +87,8 @@ def run_end(arguments: argparse.Namespace) -> int:
 
 def run_hold(arguments: argparse.Namespace) -> int:
     """Run the command, and return its exit code; a lease that was lost meanwhile is an error."""
-    from kinky.bootstrap.lease_holder import hold_lease
     from kinky.foreground import attend
+    from kinky.ownership.lease_holder import hold_lease
 
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if not command:
@@ -99,8 +99,8 @@ def run_hold(arguments: argparse.Namespace) -> int:
 
 def _find_host(stack_file: StackFile, *, cluster: str | None = None) -> HostApi:
     """Return the stack's host; a lease is found by the cluster's name, also from another machine."""
-    from kinky.bootstrap.reach import Reach
     from kinky.reach.host import find_host
+    from kinky.reach.reach import Reach
 
     access = find_host(stack_file.config)
     return Reach(replace(access, cluster=cluster) if cluster else access).host()

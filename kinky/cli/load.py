@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from kinky import paths
 from kinky.cli import options
-from kinky.cli.inner import find_reach
-from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.errors import KinkyError
 from kinky.given_paths import resolve_given
+from kinky.stacks.file import StackFile, read_stack_file
+from kinky.stacks.inner import find_reach
 
 if TYPE_CHECKING:
-    from kinky.bootstrap.image_load import NodeImages, Nodes
+    from kinky.images.load import NodeImages, Nodes
 
 LIMIT_SECONDS: Final = 600.0
 """For one archive on all nodes; 270 MiB take three container guests 10 s."""
@@ -50,8 +50,8 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_load(arguments: argparse.Namespace) -> int:
     """Load each archive into each node, or list what the nodes hold."""
-    from kinky.bootstrap.image_archive import read_archive
-    from kinky.bootstrap.image_load import fetch_images, load_images
+    from kinky.images.archive import read_archive
+    from kinky.images.load import fetch_images, load_images
 
     if arguments.list == bool(arguments.archive):
         raise KinkyError("give archives, or --list", hint="kinky load ARCHIVE...; kinky load --list")
@@ -88,9 +88,9 @@ def _find_nodes(stack_file: StackFile, asked: Sequence[str] | None) -> Nodes:
     Raises:
         KinkyError: There is no such node.
     """
-    from kinky.bootstrap.credential import KUBECONFIG_FILE
-    from kinky.bootstrap.image_load import Nodes
-    from kinky.embedded import toolchain
+    from kinky.images.load import Nodes
+    from kinky.reach.credential import KUBECONFIG_FILE
+    from kinky.toolchain import tools
 
     inner = find_reach(stack_file).inner()
     there = sorted(inner.fetch_nodes())
@@ -101,7 +101,7 @@ def _find_nodes(stack_file: StackFile, asked: Sequence[str] | None) -> Nodes:
         config=stack_file.config,
         inner=inner,
         names=list(dict.fromkeys(asked or there)),
-        kubectl=toolchain.tool_path("kubectl"),
+        kubectl=tools.tool_path("kubectl"),
         kubeconfig=paths.stack_dir(stack_file.cluster) / KUBECONFIG_FILE,
     )
 

@@ -6,8 +6,8 @@ import argparse
 from datetime import UTC, datetime
 
 from kinky.cli import options
-from kinky.cli.stack_file import read_stack_file
 from kinky.given_paths import resolve_given
+from kinky.stacks.file import read_stack_file
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kinky.cli import options
-from kinky.cli.inner import find_reach
-from kinky.cli.stack_file import read_stack_file
 from kinky.progress import note
 from kinky.rotation import items
 from kinky.rotation.items import ITEMS
 from kinky.rotation.site import KeySite, build_site
 from kinky.rotation.status import ItemStatus, fetch_status
+from kinky.stacks.file import read_stack_file
+from kinky.stacks.inner import find_reach
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:

@@ -62,8 +62,8 @@ def run_scan(arguments: argparse.Namespace) -> int:
 
 def scan_stack(stack: str, extra: list[Path]) -> Report:
     """Look for all secrets of the stack in everything that is at hand; raises KinkyError when the host is not."""
-    from kinky.cli.inner import find_reach
-    from kinky.cli.stack_file import read_stack_file
+    from kinky.stacks.file import read_stack_file
+    from kinky.stacks.inner import find_reach
 
     for path in extra:
         if not path.exists():

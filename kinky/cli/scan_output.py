@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from kinky import paths, process
-from kinky.cli.stack_environment import PULUMI_PROGRAMS, build_environment, build_search_path
-from kinky.cli.stack_file import StackFile
 from kinky.errors import CommandError, KinkyError
 from kinky.scan.artefact import Artefact
 from kinky.scan.expected import Place
@@ -23,6 +21,8 @@ from kinky.scan.files import read_handle
 from kinky.scan.kind import Kind
 from kinky.scan.secret import KnownSecret, SecretClass
 from kinky.scan.source import Source
+from kinky.stacks.environment import PULUMI_PROGRAMS, build_environment, build_search_path
+from kinky.stacks.file import StackFile
 
 _PLAIN: Final = ("--diff", "--non-interactive", "--color=never")
 _VERBOSE: Final = (*_PLAIN, "--show-sames", "--logtostderr", "--logflow", "-v=9")
@@ -82,7 +82,7 @@ def _expect_summary(artefacts: list[Artefact], unread: list[str]) -> Iterator[Pl
 
 def _find_pulumi(stack_file: StackFile) -> tuple[Path, dict[str, str]]:
     """Return the program and its variables; raises KinkyError when something is absent, and builds nothing."""
-    from kinky.embedded import toolchain
+    from kinky.toolchain import tools as toolchain
 
     found = {row.name: row.path for row in toolchain.list_tools() if row.name in PULUMI_PROGRAMS}
     tools = {name: path for name, path in found.items() if path is not None}

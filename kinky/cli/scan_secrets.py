@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kinky import paths
-from kinky.cli.inner import find_store
-from kinky.cli.passphrase import FILE, VALUE
-from kinky.cli.stack_file import StackFile
 from kinky.config.store_kinds import HOST_NAMESPACE
 from kinky.errors import KinkyError
 from kinky.given_paths import resolve_given
 from kinky.scan.known import know, read_host_secrets, read_local
 from kinky.scan.secret import KnownSecret, SecretClass
+from kinky.stacks.file import StackFile
+from kinky.stacks.inner import find_store
+from kinky.stacks.passphrase import FILE, VALUE
 
 if TYPE_CHECKING:
-    from kinky.bootstrap.reach import Reach
+    from kinky.reach.reach import Reach
 
 Found = tuple[SecretClass, str, bytes]
 
@@ -52,7 +52,7 @@ def read_of_store(stack_file: StackFile, reach: Reach) -> tuple[list[KnownSecret
 
 def _read_token(reach: Reach) -> Iterator[Found]:
     from kinky import names
-    from kinky.bootstrap.secrets_store import TOKEN_PLACE, TOKEN_SECRET
+    from kinky.stores.secrets_store import TOKEN_PLACE, TOKEN_SECRET
 
     held = reach.inner().fetch_secret_data(TOKEN_SECRET, namespace=names.NAMESPACE_KINKY) or {}
     if "token" in held:

@@ -9,7 +9,6 @@ from typing import Final
 
 from kinky import paths, process
 from kinky.cli.scan_output import ask_pulumi
-from kinky.cli.stack_file import StackFile
 from kinky.config.backend import choose_backend
 from kinky.kube.host import HostApi
 from kinky.progress import phase
@@ -20,6 +19,7 @@ from kinky.scan.kind import Kind
 from kinky.scan.known import list_passphrases
 from kinky.scan.repository import find_objects, find_staged, find_work_tree
 from kinky.scan.source import Source
+from kinky.stacks.file import StackFile
 
 PROVIDER: Final = "pulumi-resource-kubernetes"
 ELSEWHERE: Final = "disks of the VMs: the host is not the embedded one, so they are not readable from here"

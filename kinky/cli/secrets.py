@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn
 
 from kinky import paths
 from kinky.cli import options
-from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.errors import KinkyError
 from kinky.given_paths import resolve_given
 from kinky.progress import note
+from kinky.stacks.file import StackFile, read_stack_file
 
 if TYPE_CHECKING:
-    from kinky.bootstrap.stores.store import Store
+    from kinky.stores.store import Store
 
 DEFAULT_KEY: Final = "value"
 
@@ -59,7 +59,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_set(arguments: argparse.Namespace) -> int:
     """Write one value and tell its fingerprint."""
-    from kinky.bootstrap import store_values
+    from kinky.stores import values as store_values
 
     stack_file = read_stack_file(arguments.stack)
     # Before the value is asked for: nobody should type one for nothing.
@@ -108,7 +108,7 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 def run_remove(arguments: argparse.Namespace) -> int:
     """Remove one value."""
-    from kinky.bootstrap import store_values
+    from kinky.stores import values as store_values
 
     stack_file = read_stack_file(arguments.stack)
     value = store_values.delete_value(_open_store(stack_file), stack_file.cluster, arguments.name)
@@ -119,7 +119,7 @@ def run_remove(arguments: argparse.Namespace) -> int:
 
 def read_value(path: Path | None, stream: BinaryIO, *, prompt: str) -> bytes:
     """Read a value from a file, from a person at a terminal, or from a stream; raises KinkyError for an empty one."""
-    from kinky.bootstrap.store_values import VALUE_LIMIT_BYTES
+    from kinky.stores.values import VALUE_LIMIT_BYTES
 
     source = "standard input" if path is None else str(path)
     if path is not None:
@@ -154,6 +154,6 @@ def _add_name(parser: argparse.ArgumentParser) -> None:
 
 def _open_store(stack_file: StackFile) -> Store:
     """Open the store of a stack whose cluster is there."""
-    from kinky.cli.inner import find_reach, find_store
+    from kinky.stacks.inner import find_reach, find_store
 
     return find_store(stack_file, find_reach(stack_file))

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from kinky.accelerator import Accelerator
 from kinky.cli import options
-from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.errors import KinkyError
 from kinky.progress import note, phase
+from kinky.stacks.file import StackFile, read_stack_file
 
 ACCELERATORS: Final = ("auto", Accelerator.KVM.value, Accelerator.EMULATION.value, Accelerator.CONTAINER.value)
 DESCRIPTIONS: Final = {
@@ -53,9 +53,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_up(arguments: argparse.Namespace) -> int:
     """Create or update the stack and tell how to use it."""
-    from kinky.cli.stack_engine import open_engine
-    from kinky.cli.stack_lease import drop_ended, require_lease
     from kinky.cli.why import tell_why
+    from kinky.stacks.engine import open_engine
+    from kinky.stacks.lease import drop_ended, require_lease
 
     given = {"host.accelerator": arguments.accelerator, "cluster.lease.ttl": arguments.ttl}
     given = {key: value for key, value in given.items() if value is not None}
@@ -82,7 +82,7 @@ def run_up(arguments: argparse.Namespace) -> int:
 
 def run_preview(arguments: argparse.Namespace) -> int:
     """Show the plan; with --json, print how often each kind of step stands in it."""
-    from kinky.cli.stack_engine import open_engine
+    from kinky.stacks.engine import open_engine
 
     stack_file = read_stack_file(arguments.stack)
     steps = open_engine(stack_file).preview(expect_no_changes=arguments.expect_no_changes)
@@ -100,9 +100,9 @@ def run_destroy(arguments: argparse.Namespace) -> int:
 
 def destroy(stack_file: StackFile) -> None:
     """Destroy a stack if it exists; raises KinkyError before anything is touched when its host is another one."""
-    from kinky.bootstrap.reach import Reach
-    from kinky.cli.stack_engine import open_engine
-    from kinky.cli.stack_lease import drop_ended
+    from kinky.reach.reach import Reach
+    from kinky.stacks.engine import open_engine
+    from kinky.stacks.lease import drop_ended
 
     engine = open_engine(stack_file)
     if not engine.exists():
@@ -120,7 +120,7 @@ def destroy(stack_file: StackFile) -> None:
 
 def run_outputs(arguments: argparse.Namespace) -> int:
     """Print all outputs, or one."""
-    from kinky.cli.stack_engine import open_engine
+    from kinky.stacks.engine import open_engine
 
     stack_file = read_stack_file(arguments.stack)
     engine = open_engine(stack_file)
@@ -150,8 +150,8 @@ def _as_lines(outputs: dict[str, Any]) -> str:
 
 def _tell_pending(stack_file: StackFile) -> None:
     """List the nodes that still run with an older declaration; a host that fails now does not undo the `up`."""
-    from kinky.bootstrap.pending import describe_pending
-    from kinky.cli.inner import find_reach
+    from kinky.forming.pending import describe_pending
+    from kinky.stacks.inner import find_reach
 
     try:
         lines = describe_pending(find_reach(stack_file).host())

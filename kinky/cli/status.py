@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinky.cli import options
-from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.cli.status_options import add_options, check_arguments
 from kinky.errors import ConfigError, KinkyError
 from kinky.findings import EXIT_CODES, EXIT_USAGE, Severity
+from kinky.stacks.file import StackFile, read_stack_file
 
 if TYPE_CHECKING:
     from kinky.status.judgement import Verdict
@@ -125,9 +125,9 @@ def open_stack(arguments: argparse.Namespace, stack_file: StackFile) -> tuple[Ta
     """
     from urllib.parse import urlsplit
 
-    from kinky.bootstrap.record import with_kept
-    from kinky.cli.inner import find_store
+    from kinky.ownership.record import with_kept
     from kinky.reach.host import find_host
+    from kinky.stacks.inner import find_store
     from kinky.status.target import LookingReach, open_target
     from kinky.status.vantage import check_vantage, fetch_node_addresses, fetch_own_addresses
 

@@ -23,18 +23,18 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_tools(arguments: argparse.Namespace) -> int:
     """Print the table; with --ensure, make what is missing and print only what was asked for."""
-    from kinky.embedded import toolchain
     from kinky.releases import find_release
+    from kinky.toolchain import tools
 
     release = find_release(arguments.release)
     wanted = arguments.ensure
     if wanted is not None:
-        for name in wanted or [row.name for row in toolchain.list_tools(release)]:
+        for name in wanted or [row.name for row in tools.list_tools(release)]:
             # Looked up again each time: one build makes several programs.
-            if not any(row.name == name and row.path for row in toolchain.list_tools(release)):
+            if not any(row.name == name and row.path for row in tools.list_tools(release)):
                 with phase(f"making {name}"):
-                    toolchain.tool_path(name, release=release)
-    rows = [row for row in toolchain.list_tools(release) if not wanted or row.name in wanted]
+                    tools.tool_path(name, release=release)
+    rows = [row for row in tools.list_tools(release) if not wanted or row.name in wanted]
     if arguments.json:
         print(options.to_json([dataclasses.asdict(row) for row in rows]))
         return 0

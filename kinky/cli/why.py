@@ -9,10 +9,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from kinky.cli import options
-from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.errors import KinkyError
 from kinky.findings import EXIT_CODES, Severity
 from kinky.progress import note
+from kinky.stacks.file import StackFile, read_stack_file
 
 if TYPE_CHECKING:
     from kinky.status.target import Target
@@ -52,9 +52,9 @@ def run_why(arguments: argparse.Namespace) -> int:
 
 def open_cluster(stack_file: StackFile) -> Target:
     """Open the ways to the stack's cluster, also to one that has no kubeconfig yet because `up` has not come so far."""
-    from kinky.bootstrap.record import with_kept
-    from kinky.cli.inner import find_store
+    from kinky.ownership.record import with_kept
     from kinky.reach.host import find_host
+    from kinky.stacks.inner import find_store
     from kinky.status.target import LookingReach, open_target
 
     reach = LookingReach(with_kept(find_host(stack_file.config)))

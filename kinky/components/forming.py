@@ -9,7 +9,6 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from kinky import names
-from kinky.bootstrap.exposure import PublishSpec
 from kinky.components.addons import NodeNetwork, NodeNetworkArgs
 from kinky.components.cluster_args import InnerClusterArgs
 from kinky.components.host_side import HostSide
@@ -20,6 +19,7 @@ from kinky.components.steps.forming import NodesReady, NodesReadyInputs, Outside
 from kinky.components.steps.gate import Gate, GateInputs
 from kinky.config.change import list_values
 from kinky.manifests import gate
+from kinky.reach.exposure import PublishSpec
 from kinky.topology.nodes import control_planes
 
 OUTSIDE_LIMIT_SECONDS = 900.0

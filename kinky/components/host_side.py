@@ -9,7 +9,6 @@ from dataclasses import replace
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from kinky.bootstrap.encryption_config import render_kms_config
 from kinky.components.cluster_args import InnerClusterArgs
 from kinky.components.lease import describe_lease, own_by
 from kinky.components.live_step import StepInputs
@@ -21,6 +20,7 @@ from kinky.components.steps.claim import Claim, ClaimInputs
 from kinky.components.steps.identity import ClusterIdentity, HostGuard
 from kinky.components.steps.keys import ClusterKeys, ClusterKeysInputs
 from kinky.config.change import list_fixed
+from kinky.keys.encryption_config import render_kms_config
 from kinky.kube.access import HostAccess
 from kinky.manifests import host_namespace, storage, stores
 

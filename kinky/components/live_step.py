@@ -16,13 +16,13 @@ from typing import Any, ClassVar, Generic, TypeVar, cast, get_args
 import pulumi
 from pulumi import dynamic
 
-from kinky.bootstrap.reach import Reach
-from kinky.bootstrap.stores.opening import open_store
-from kinky.bootstrap.stores.store import Store
 from kinky.border import border
 from kinky.components.properties import Mark, Properties, describe, find_hints, find_marked, later, parse
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
+from kinky.reach.reach import Reach
+from kinky.stores.opening import open_store
+from kinky.stores.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ Out = TypeVar("Out")
 
 
 class Step(dynamic.ResourceProvider, Generic[In, Out]):
-    """What a step does at create, update and delete; a subclass only calls functions of `bootstrap`."""
+    """What a step does at create, update and delete; a subclass only calls functions of the rooms below."""
 
     inputs: ClassVar[type[Any]]
     outputs: ClassVar[type[Any]]

@@ -8,7 +8,6 @@ from typing import Any
 
 import pulumi
 
-from kinky.bootstrap.stores.opening import build_ca_bundle
 from kinky.components.bodies import declare_all
 from kinky.components.live_step import StoreInputs
 from kinky.components.steps.gate import GateOpened, GateOpenedInputs
@@ -22,6 +21,7 @@ from kinky.components.steps.store import (
 from kinky.config.model import KinkyConfig
 from kinky.kube.access import HostAccess
 from kinky.manifests import secrets_store, store_values, stores
+from kinky.stores.opening import build_ca_bundle
 
 VALUE_KEYS = {
     store_values.CANARY_VALUE: store_values.CANARY_KEY,

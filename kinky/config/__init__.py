@@ -1,5 +1,6 @@
 """What the user asked for: frozen models, their defaults, and the rules that a configuration must keep.
 
-The only place with defaults, and the only home of pydantic. Nothing here knows Pulumi, a cluster or the network; it
-may import the foundation.
+The only place with defaults, and the only home of pydantic.
+
+Imports: releases.
 """

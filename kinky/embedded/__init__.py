@@ -1,7 +1,8 @@
 """The embedded host: a real Kubernetes with real KubeVirt on one Linux machine, for laptops and CI.
 
-Here live the toolchain resolver and everything between a machine with root and a host cluster with a kubeconfig: the
-namespace sandbox and its supervisor, images without a registry, KubeVirt, the accelerator probe. Nothing here knows
-of inner clusters. It may import the foundation, `config` and `kube`; only `cli` imports it. Everything runs inside one
-`unshare`, so that ending one process removes all of it.
+Here is everything between a machine with root and a host cluster with a kubeconfig: the namespace sandbox and its
+supervisor, KubeVirt, the accelerator probe. Nothing here knows of inner clusters. Everything runs inside one
+`unshare`, so the end of one process removes all of it.
+
+Imports: artefacts, border, releases, toolchain.
 """

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from kinky import process
 from kinky.accelerator import Accelerator
-from kinky.embedded import kernel_settings, kubevirt_images, layout, machine, rootfs, store
+from kinky.artefacts import layers
+from kinky.embedded import kernel_settings, kubevirt_images, layout, machine, store
 from kinky.embedded.layout import Layout
 from kinky.embedded.machine import Record
-from kinky.embedded.toolchain import tool_path
 from kinky.errors import CommandError, HostError
 from kinky.file_lock import file_lock
 from kinky.progress import note, phase
+from kinky.toolchain.tools import tool_path
 
 DEVICE = Path("/dev/kvm")
 BOOT_SECONDS = 20
@@ -142,11 +143,11 @@ def _try(place: Layout, record: Record, files: Path) -> Verdict:
 
 def _ensure_files() -> Path:
     """Return the folder with vmlinuz and initrd for the trial, made first if need be."""
-    folder = rootfs.images_dir() / f"trial-{rootfs.key_of(INIT_SOURCE.decode(), rootfs.KERNEL_PACKAGE)}"
+    folder = layers.images_dir() / f"trial-{layers.key_of(INIT_SOURCE.decode(), layers.KERNEL_PACKAGE)}"
     with file_lock(folder.with_suffix(".lock")):
         if (folder / "initrd").is_file():
             return folder
-        packages = rootfs.ensure_kernel_files()
+        packages = layers.ensure_kernel_files()
         folder.mkdir(exist_ok=True)
         with tarfile.open(packages) as content:
             name = next(name for name in content.getnames() if Path(name).name.startswith("vmlinuz-"))

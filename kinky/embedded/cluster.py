@@ -11,10 +11,10 @@ from typing import Any
 from kinky import process
 from kinky.embedded import credentials, layout
 from kinky.embedded.layout import Layout
-from kinky.embedded.toolchain import tool_path
 from kinky.errors import CommandError, HostError
 from kinky.progress import phase
 from kinky.retry import Pending, wait_until
+from kinky.toolchain.tools import tool_path
 
 NODE_READY_SECONDS = 180
 API_SECONDS = 120

@@ -11,8 +11,8 @@ from pathlib import Path
 from kinky import process
 from kinky.embedded import layout
 from kinky.embedded.layout import Layout
-from kinky.embedded.toolchain import tool_path
 from kinky.releases import default_release
+from kinky.toolchain.tools import tool_path
 
 RENEW_AFTER_DAYS = 300
 """kubeadm signs for a year; a host that is started within the last two months of it gets new ones first."""

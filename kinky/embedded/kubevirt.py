@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kinky.accelerator import Accelerator
-from kinky.embedded import cluster, kubevirt_images, rootfs
+from kinky.artefacts import layers
+from kinky.embedded import cluster, kubevirt_images
 from kinky.embedded.layout import Layout
 from kinky.errors import CommandError, HostError
 from kinky.file_lock import file_lock
@@ -74,7 +75,7 @@ def _install_operator(place: Layout) -> None:
 
 def ensure_manifest() -> Path:
     """Return the operator's manifest without its Deployment, rendered first if need be."""
-    folder = rootfs.images_dir() / f"manifest-{kubevirt_images.version()}"
+    folder = layers.images_dir() / f"manifest-{kubevirt_images.version()}"
     path = folder / "operator.yaml"
     with file_lock(folder.with_name(f"{folder.name}.lock")):
         if path.is_file():

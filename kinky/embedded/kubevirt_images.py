@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kinky import names, process
-from kinky.embedded import gobuild, images, rootfs, toolchain
-from kinky.embedded.images import Entry, Image
+from kinky.artefacts import images, layers
+from kinky.artefacts.images import Entry, Image
 from kinky.embedded.layout import PAUSE_IMAGE
+from kinky.toolchain import gobuild, tools
 
 RECIPE = 6
 """Raise it when the images must be made again although no program changed."""
@@ -63,7 +64,7 @@ class Bundle:
 
 def version() -> str:
     """Return the version of KubeVirt that is deployed."""
-    return toolchain.load_tools()["kubevirt"].version
+    return tools.load_tools()["kubevirt"].version
 
 
 def reference(component: str) -> str:
@@ -73,7 +74,7 @@ def reference(component: str) -> str:
 
 def module_folder() -> Path:
     """Return KubeVirt's folder in the Go module cache."""
-    return gobuild.module_folder(toolchain.load_tools()["kubevirt"], go=toolchain.go_path())
+    return gobuild.module_folder(tools.load_tools()["kubevirt"], go=tools.go_path())
 
 
 def ensure_bundle() -> Bundle:
@@ -82,13 +83,13 @@ def ensure_bundle() -> Bundle:
     Raises:
         CommandError: A compiler or mmdebstrap failed.
     """
-    programs = toolchain.ensure_tools([*CONTROL, *HANDLER, *LAUNCHER, names.CONTAINER_LAUNCHER])
-    base = rootfs.ensure_base_layer()
+    programs = tools.ensure_tools([*CONTROL, *HANDLER, *LAUNCHER, names.CONTAINER_LAUNCHER])
+    base = layers.ensure_base_layer()
     stamps = [(name, path.stat().st_size, path.stat().st_mtime_ns) for name, path in sorted(programs.items())]
     # The layer's path is relative to the cache, because the cache may move.
-    key = rootfs.key_of(RECIPE, stamps, base.relative_to(rootfs.images_dir()), PAUSE_SOURCE, VIRTQEMUD, NODE_LABELLER)
+    key = layers.key_of(RECIPE, stamps, base.relative_to(layers.images_dir()), PAUSE_SOURCE, VIRTQEMUD, NODE_LABELLER)
     own = [reference(name) for name in (*CONTROL, "virt-handler", "virt-launcher", names.CONTAINER_LAUNCHER)]
-    archive = rootfs.ensure_archive(
+    archive = layers.ensure_archive(
         "kubevirt", f"{version()}-{key}", title="KubeVirt", write=lambda work: _build(work, programs, base)
     )
     return Bundle(archive, (PAUSE_IMAGE, *own))
@@ -133,7 +134,7 @@ def _build(work: Path, programs: Mapping[str, Path], base: Path) -> None:
     made.append(Image(reference("virt-launcher"), (base, launcher), ("/usr/bin/virt-launcher",)))
     swapped = layer(names.CONTAINER_LAUNCHER, [Entry("usr/bin/virt-launcher", programs[names.CONTAINER_LAUNCHER])])
     made.append(Image(reference(names.CONTAINER_LAUNCHER), (base, launcher, swapped), ("/usr/bin/virt-launcher",)))
-    images.write_archive(work / rootfs.ARCHIVE, made)
+    images.write_archive(work / layers.ARCHIVE, made)
 
 
 def _programs(programs: Mapping[str, Path], names: tuple[str, ...]) -> list[Entry]:

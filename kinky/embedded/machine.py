@@ -25,9 +25,9 @@ from kinky.embedded import (
     settings,
 )
 from kinky.embedded.layout import Layout
-from kinky.embedded.toolchain import ensure_tools
 from kinky.errors import HostError
 from kinky.progress import note, phase
+from kinky.toolchain.tools import ensure_tools
 
 PORT_VARIABLE = "KINKY_HOST_PORT"
 PORTS_TO_TRY = 40

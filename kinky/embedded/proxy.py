@@ -22,7 +22,7 @@ PROBE_SECONDS = 10
 LOOK_SECONDS = 10.0
 """Pause between two looks at a client that has ended one direction: it may have ended both."""
 DOOR_SECONDS = 8.0
-"""How long a pod of this machine may take to accept; `bootstrap.host_door` waits a little longer."""
+"""How long a pod of this machine may take to accept; `reach.host_door` waits a little longer."""
 
 
 def open_listener(port: int) -> socket.socket:

@@ -11,10 +11,10 @@ from typing import Any
 from kinky import paths, process
 from kinky.embedded import layout, machine
 from kinky.embedded.machine import Record
-from kinky.embedded.toolchain import tool_path
 from kinky.errors import HostError
 from kinky.os_errors import name_reason
 from kinky.progress import phase
+from kinky.toolchain.tools import tool_path
 
 NAMESPACE = "k8s.io"
 IMPORT_SECONDS = 900

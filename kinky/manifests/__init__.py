@@ -17,5 +17,7 @@ Inner side (tuples in the order of creation):
 
 Arguments of type `Late` may also be values that only a resource knows later: they are put in place and never opened.
 Every field that the API would fill in is written out, so that a second `pulumi up` finds nothing to change.
-No third-party manifest is copied. It may import config and topology; it may not import kube, render or pulumi.
+No third-party manifest is copied.
+
+Imports: config, topology.
 """

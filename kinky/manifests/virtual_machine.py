@@ -1,7 +1,7 @@
 """The VirtualMachine of a node: permanent, while its running instance may be replaced at any time.
 
 A running instance keeps the `spec.template.spec` that it started with. What a node must take at its next restart is
-in the names that the template refers to, so `kinky/bootstrap/pending.py` can compare both.
+in the names that the template refers to, so `kinky/forming/pending.py` can compare both.
 Field names are those of kubevirt.io/v1 in KubeVirt 1.7.0.
 """
 

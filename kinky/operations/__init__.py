@@ -2,5 +2,6 @@
 
 A sub-step that was killed runs again, so each one looks first at what is there. Operations exclude each other. Nodes
 are replaced one at a time by deleting their VM instances, after their pods were evicted; a node is never repaired.
-Imports what `kinky.bootstrap` imports, and `kinky.bootstrap`; knows nothing of what an operation is for.
+
+Imports: fit, forming, gate, keys, kube, reach.
 """

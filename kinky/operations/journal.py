@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kinky import names
-from kinky.bootstrap.certificates import format_time
 from kinky.errors import HostError
+from kinky.keys.certificates import format_time
 from kinky.kube import resources
 from kinky.kube.connection import ApiError, JsonObject
 from kinky.kube.host import HostApi

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kinky import names
-from kinky.bootstrap.fit_rights import PORT_FORWARD_VERBS
-from kinky.bootstrap.gate import check_state, fetch_state
-from kinky.bootstrap.wall import check_wall
 from kinky.errors import HostError, WaitError
 from kinky.findings import Finding, Severity
+from kinky.fit.rights import PORT_FORWARD_VERBS
+from kinky.gate.gate import check_state, fetch_state
+from kinky.gate.wall import check_wall
 from kinky.kube import resources
 from kinky.operations.journal import Journal
 from kinky.operations.operation import Operation

@@ -9,11 +9,11 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from kinky.bootstrap.checks import VmCheck, refuse_failed_stage
-from kinky.bootstrap.diagnose import describe_nodes, fetch_console, parse_stages
-from kinky.bootstrap.requirements import Grace, Requirement, run_requirements
-from kinky.bootstrap.silent_guests import SilentGuests
 from kinky.errors import KinkyError, WaitError
+from kinky.forming.checks import VmCheck, refuse_failed_stage
+from kinky.forming.diagnose import describe_nodes, fetch_console, parse_stages
+from kinky.forming.requirements import Grace, Requirement, run_requirements
+from kinky.forming.silent_guests import SilentGuests
 from kinky.kube import resources
 from kinky.kube.inner import InnerApi
 from kinky.operations.drain import DRAIN_LIMIT_SECONDS, drain, uncordon

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kinky.bootstrap.reach import Reach
 from kinky.kube.host import HostApi
+from kinky.reach.reach import Reach
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from concurrent.futures import Future
 
 from kinky import names
-from kinky.bootstrap.forward import LOOPBACK
-from kinky.bootstrap.reach import Reach
-from kinky.bootstrap.relay import Relay, Stream
 from kinky.kube.connection import open_host
 from kinky.kube.host import LAUNCHER_LABEL, HostApi
 from kinky.kube.inner import InnerApi
 from kinky.kube.port_forward import PortForwarder, StreamError
 from kinky.operations.site import Site
+from kinky.reach.forward import LOOPBACK
+from kinky.reach.reach import Reach
+from kinky.reach.relay import Relay, Stream
 from kinky.retry import Pending
 
 

@@ -3,5 +3,6 @@
 Everything here is pure: config, nodes and addresses in, text out. `node.render_node` is the one entry; it returns
 only text that was parsed again, checked against the schema of what the node image reads, and searched for secrets.
 The only home of jinja2, PyYAML's dumping of guest files, and jsonschema.
-It may import config and topology; it may not import kube, bootstrap or pulumi.
+
+Imports: config, topology.
 """

@@ -1,4 +1,6 @@
 """One page that shows a cluster: verdicts, nodes, the timeline of its boot, evidence, certificates, replacements.
 
-The page is one file without a script and without anything from elsewhere. May import: all that `status` and `why` are.
+The page is one file without a script and without anything from elsewhere.
+
+Imports: gate, keys, operations, status, why.
 """

@@ -7,7 +7,7 @@ from datetime import datetime
 from html import escape
 from typing import Final
 
-from kinky.bootstrap.certificates import format_time
+from kinky.keys.certificates import format_time
 from kinky.report import timeline
 from kinky.report.story import Story
 from kinky.status.judgement import Verdict, Word

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from kinky.bootstrap.certificates import parse_time
-from kinky.bootstrap.gate import fetch_state
 from kinky.errors import KinkyError
+from kinky.gate.gate import fetch_state
+from kinky.keys.certificates import parse_time
 from kinky.operations.journal import fetch_all_progress
 from kinky.status.ladders import climb
 from kinky.status.target import Target

@@ -1,5 +1,6 @@
 """Rotation of the keys of a living cluster: one record for each item, and its sub-steps for `kinky.operations`.
 
-Only names and fingerprints are recorded or reported. Imports what `kinky.operations` imports, and `kinky.operations`;
-only the command line imports this.
+Only names and fingerprints are recorded or reported.
+
+Imports: config, gate, keys, kube, manifests, operations, ownership, reach, stores, topology.
 """

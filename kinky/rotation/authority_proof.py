@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kinky import names, paths
-from kinky.bootstrap.authorities import get_authority, get_former_client, get_next
-from kinky.bootstrap.certificates import (
+from kinky.keys.authorities import get_authority, get_former_client, get_next
+from kinky.keys.certificates import (
     LeafRequest,
     Pair,
     build_fingerprint,
@@ -22,10 +22,8 @@ from kinky.bootstrap.certificates import (
     make_leaf,
     split_certificates,
 )
-from kinky.bootstrap.credential import PROBE_CA_FILE, PROBE_FILE
-from kinky.bootstrap.forward import LOOPBACK
-from kinky.bootstrap.keys import fetch_key_files
-from kinky.bootstrap.node_credentials import CLIENT_CERTIFICATE, SERVING_CERTIFICATE, fetch_credentials_name
+from kinky.keys.material import fetch_key_files
+from kinky.keys.node_credentials import CLIENT_CERTIFICATE, SERVING_CERTIFICATE, fetch_credentials_name
 from kinky.kube.access import InnerAccess
 from kinky.kube.connection import ApiError
 from kinky.kube.inner import InnerApi
@@ -34,6 +32,8 @@ from kinky.manifests.services import KUBELET_PORT
 from kinky.names import FINGERPRINT_LENGTH
 from kinky.operations.window import look_through
 from kinky.os_errors import name_reason
+from kinky.reach.credential import PROBE_CA_FILE, PROBE_FILE
+from kinky.reach.forward import LOOPBACK
 from kinky.retry import Pending
 from kinky.rotation.site import KeySite
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from kinky.bootstrap.authorities import (
+from kinky.findings import Finding, Severity
+from kinky.keys.authorities import (
     Files,
     add_next,
     forget_former,
@@ -20,11 +21,9 @@ from kinky.bootstrap.authorities import (
     keep_signing,
     sign_with_next,
 )
-from kinky.bootstrap.certificates import Pair, build_fingerprint, fetch_signed_at, split_certificates
-from kinky.bootstrap.keys import AUTHORITIES, fetch_key_files, replace_key_files
-from kinky.bootstrap.node_credentials import ensure_node_authority, fetch_credentials_name
-from kinky.bootstrap.record import note_ca_bundle
-from kinky.findings import Finding, Severity
+from kinky.keys.certificates import Pair, build_fingerprint, fetch_signed_at, split_certificates
+from kinky.keys.material import AUTHORITIES, fetch_key_files, replace_key_files
+from kinky.keys.node_credentials import ensure_node_authority, fetch_credentials_name
 from kinky.kube import resources
 from kinky.kube.inner import InnerApi
 from kinky.names import FINGERPRINT_LENGTH, NAMESPACE_SYSTEM, pki_secret
@@ -32,6 +31,7 @@ from kinky.operations.journal import Journal
 from kinky.operations.plan import SubStep
 from kinky.operations.renewal import build_renewals
 from kinky.operations.replacement import LOOK_LIMIT_SECONDS, Proof, build_replacements
+from kinky.ownership.record import note_ca_bundle
 from kinky.progress import Phase
 from kinky.retry import Pending
 from kinky.rotation.authority_proof import (

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from kinky.bootstrap.certificates import build_fingerprint, parse_time
-from kinky.bootstrap.encryption_config import (
+from kinky.errors import HostError
+from kinky.keys.certificates import build_fingerprint, parse_time
+from kinky.keys.encryption_config import (
     EncryptionKey,
     make_encryption_key,
     parse_encryption_keys,
     render_encryption_config,
 )
-from kinky.bootstrap.evidence import parse_config_fingerprint, parse_process, parse_read
-from kinky.bootstrap.keys import ENCRYPTION_FILE, fetch_key_files, fetch_made_at, replace_key_files
-from kinky.errors import HostError
+from kinky.keys.material import ENCRYPTION_FILE, fetch_key_files, fetch_made_at, replace_key_files
 from kinky.kube import resources
 from kinky.kube.connection import ApiError
 from kinky.kube.inner import InnerApi
@@ -29,6 +28,7 @@ from kinky.progress import Phase
 from kinky.retry import Pending, wait_until
 from kinky.rotation.item import Item, KeyState
 from kinky.rotation.site import KeySite
+from kinky.stores.evidence import parse_config_fingerprint, parse_process, parse_read
 
 NAME = "encryption-key"
 REWRITE_LIMIT_SECONDS = 900.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kinky.bootstrap.credential import forget_leftovers
 from kinky.operations.journal import Journal
 from kinky.operations.plan import describe_steps, run_steps
 from kinky.operations.readiness import Needs, open_journal
+from kinky.reach.credential import forget_leftovers
 from kinky.rotation import (
     certificate_authority,
     encryption_key,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kinky.bootstrap.store_proof import ProofSpec, prove_store
+from kinky.gate.proof import ProofSpec, prove_store
 from kinky.manifests import secrets_store
 from kinky.operations.plan import SubStep
 from kinky.progress import Phase

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from kinky.bootstrap.certificates import build_fingerprint, split_certificates
-from kinky.bootstrap.keys import fetch_key_files
+from kinky.keys.certificates import build_fingerprint, split_certificates
+from kinky.keys.material import fetch_key_files
 from kinky.kube import resources
 from kinky.kube.inner import InnerApi
 from kinky.names import FINGERPRINT_LENGTH, NAMESPACE_SYSTEM

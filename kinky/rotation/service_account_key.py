@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from kinky.bootstrap.certificates import (
+from kinky.errors import HostError, KinkyError
+from kinky.findings import Finding, Severity
+from kinky.keys.certificates import (
     build_fingerprint,
     build_key_id,
     derive_public_key,
@@ -23,8 +25,7 @@ from kinky.bootstrap.certificates import (
     parse_time,
     split_public_keys,
 )
-from kinky.bootstrap.evidence import parse_key_id
-from kinky.bootstrap.keys import (
+from kinky.keys.material import (
     PUBLIC_KEY_FILE,
     SIGNING_KEY_FILE,
     fetch_key_files,
@@ -32,9 +33,6 @@ from kinky.bootstrap.keys import (
     fetch_public_keys,
     replace_key_files,
 )
-from kinky.bootstrap.stores.store import StoreServer
-from kinky.errors import HostError, KinkyError
-from kinky.findings import Finding, Severity
 from kinky.kube import resources
 from kinky.kube.inner import InnerApi
 from kinky.names import FINGERPRINT_LENGTH, NAMESPACE_SYSTEM, NAMESPACES_OF_OURS, pki_secret
@@ -47,6 +45,8 @@ from kinky.retry import Pending
 from kinky.rotation.item import Item, KeyState
 from kinky.rotation.proved_store import build_proof
 from kinky.rotation.site import KeySite
+from kinky.stores.evidence import parse_key_id
+from kinky.stores.store import StoreServer
 
 NAME = "service-account-key"
 TOKEN_LIFE = timedelta(days=365)

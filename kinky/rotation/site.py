@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kinky.bootstrap.reach import Reach
-from kinky.bootstrap.stores.opening import Description, describe_store, open_store
-from kinky.bootstrap.stores.store import Store
 from kinky.kube.connection import JsonObject
 from kinky.manifests import secrets_store, stores
 from kinky.operations.site import Site
+from kinky.reach.reach import Reach
+from kinky.stores.opening import Description, describe_store, open_store
+from kinky.stores.store import Store
 from kinky.topology.nodes import build_nodes, control_planes, workers
 
 if TYPE_CHECKING:

@@ -7,15 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kinky.bootstrap.evidence import parse_time_claim
-from kinky.bootstrap.secrets_store import (
-    TOKEN_PLACE,
-    TOKEN_SECRET,
-    fetch_store_token,
-    is_token_anchored,
-    issue_store_token,
-    revoke_older_tokens,
-)
 from kinky.names import FINGERPRINT_LENGTH, NAMESPACE_KINKY
 from kinky.operations.journal import Journal
 from kinky.operations.plan import SubStep
@@ -23,6 +14,15 @@ from kinky.progress import Phase
 from kinky.rotation.item import Item, KeyState
 from kinky.rotation.proved_store import build_proof
 from kinky.rotation.site import KeySite
+from kinky.stores.evidence import parse_time_claim
+from kinky.stores.secrets_store import (
+    TOKEN_PLACE,
+    TOKEN_SECRET,
+    fetch_store_token,
+    is_token_anchored,
+    issue_store_token,
+    revoke_older_tokens,
+)
 
 _ISSUE = "issue"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from kinky.bootstrap.certificates import build_fingerprint, fetch_signed_at
-from kinky.bootstrap.node_credentials import (
+from kinky.keys.certificates import build_fingerprint, fetch_signed_at
+from kinky.keys.node_credentials import (
     CLIENT_CERTIFICATE,
     fetch_credentials_name,
     fetch_fingerprint,

@@ -3,6 +3,7 @@
 `secret` holds a value without ever showing it, `encodings` and `unfold` tell in which forms it may stand somewhere,
 `search` finds it, `files`, `repository`, `host` and `disks` are the places to look at, `kind` names what is there,
 `expected` says where a secret may be and must be, `report` what that means. Detectors that guess what looks like a
-secret found next to nothing in the artefacts of this project, so nothing here guesses. May import the foundation and
-kube.
+secret found next to nothing in the artefacts of this project, so nothing here guesses.
+
+Imports: kube, vault.
 """

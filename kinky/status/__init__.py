@@ -2,5 +2,6 @@
 
 `probes/` has one module for each capability. A probe returns observations and no judgement. `judgement.py` is the one
 place that decides. Nothing here runs inside the inner cluster, and nothing repairs anything.
-May import: foundation, config, topology, kube, manifests, bootstrap.
+
+Imports: config, fit, forming, gate, keys, kube, manifests, operations, ownership, reach, stores, topology, why.
 """

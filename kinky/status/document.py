@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from kinky import paths
-from kinky.bootstrap.certificates import format_time
 from kinky.errors import ConfigError
+from kinky.keys.certificates import format_time
 from kinky.status.judgement import Verdict
 from kinky.status.observation import PROBE_VERSION, Observation, Side, State
 

@@ -17,7 +17,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Final
 
-from kinky.bootstrap.certificates import LeafRequest, Pair, make_authority, make_leaf
+from kinky.keys.certificates import LeafRequest, Pair, make_authority, make_leaf
 from kinky.kube.kubeconfig import write_private
 
 LIFE: Final = timedelta(hours=1)

@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from kinky.bootstrap.certificates import format_time, parse_time
 from kinky.findings import EXIT_CODES, Severity
+from kinky.keys.certificates import format_time, parse_time
 from kinky.status.observation import UNREACHABLE, Observation, Side, State
 
 SELF: Final = "self"

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from kinky.bootstrap.certificates import format_time
 from kinky.errors import KinkyError
+from kinky.keys.certificates import format_time
 from kinky.kube.connection import ApiError, UnavailableError
 
 PROBE_VERSION: Final = 1

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from kinky.bootstrap.certificates import parse_time
+from kinky.keys.certificates import parse_time
 from kinky.status.judgement import Verdict, find_exit_code
 from kinky.status.observation import Observation, Side, State
 from kinky.status.probes.certificates import NOT_AFTER

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from kinky import names
-from kinky.bootstrap.certificates import LeafRequest, make_leaf
-from kinky.bootstrap.keys import AUTHORITIES
-from kinky.bootstrap.reach import Reach
-from kinky.bootstrap.stores.store import Store
 from kinky.config.load import load_config
+from kinky.keys.certificates import LeafRequest, make_leaf
+from kinky.keys.material import AUTHORITIES
 from kinky.kube.access import HostAccess, InnerAccess
 from kinky.kube.connection import open_inner
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.manifests.store_values import CANARY_KEY, CANARY_VALUE, WORKLOAD_KEY, WORKLOAD_VALUE
+from kinky.reach.reach import Reach
 from kinky.status.fault_server import FaultServer, Identity, Reply
 from kinky.status.target import Target
+from kinky.stores.store import Store
 
 CLUSTER: Final = "selftest"
 SECONDS: Final = 0.6

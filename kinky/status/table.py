@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from kinky.bootstrap.certificates import parse_time
+from kinky.keys.certificates import parse_time
 from kinky.status.judgement import Verdict, Word
 from kinky.status.observation import Observation, Side, State
 

@@ -13,22 +13,22 @@ from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 from kinky import names, paths
-from kinky.bootstrap.credential import CREDENTIAL_FILE, is_usable
-from kinky.bootstrap.fit_rights import PORT_FORWARD_VERBS
-from kinky.bootstrap.forward import CA_FILE, ensure_recorded_forward
-from kinky.bootstrap.keys import fetch_key_files
-from kinky.bootstrap.reach import Reach
-from kinky.bootstrap.record import fetch_record
-from kinky.bootstrap.stores.store import Store
 from kinky.config.model import KinkyConfig
 from kinky.errors import ConfigError, HostError, KinkyError
+from kinky.fit.rights import PORT_FORWARD_VERBS
+from kinky.keys.material import fetch_key_files
 from kinky.kube import resources
 from kinky.kube.access import HostAccess, InnerAccess
 from kinky.kube.connection import ApiError, UnavailableError
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.kube.tls import build_context
+from kinky.ownership.record import fetch_record
+from kinky.reach.credential import CREDENTIAL_FILE, is_usable
+from kinky.reach.forward import CA_FILE, ensure_recorded_forward
+from kinky.reach.reach import Reach
 from kinky.status.parallel import Job, run_side_by_side
+from kinky.stores.store import Store
 from kinky.topology.nodes import NodeSpec, build_nodes, control_planes, workers
 
 T = TypeVar("T")

@@ -2,4 +2,6 @@
 
 `plugin` is the plugin, and docs/testing.md tells how to use it. A test gets an `InnerCluster` of `cluster`; for more of
 them, an `InnerClusterFactory` of `factory`.
+
+Imports: config, kube, manifests, ownership, reach, stacks, toolchain, topology.
 """

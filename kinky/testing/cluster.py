@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kinky import paths, process
-from kinky.bootstrap.credential import KUBECONFIG_FILE
-from kinky.bootstrap.lease_holder import Holder
-from kinky.bootstrap.reach import Reach
-from kinky.cli.inner import find_reach
-from kinky.cli.stack_file import StackFile
 from kinky.errors import KinkyError
 from kinky.kube import resources
 from kinky.kube.connection import ApiError
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
+from kinky.ownership.lease_holder import Holder
+from kinky.reach.credential import KUBECONFIG_FILE
+from kinky.reach.reach import Reach
 from kinky.retry import Pending, wait_until
+from kinky.stacks.file import StackFile
+from kinky.stacks.inner import find_reach
 from kinky.testing.commands import run_kinky
 from kinky.topology.nodes import build_nodes
 
@@ -82,9 +82,9 @@ class InnerCluster:
         Raises:
             CommandError: kubectl failed; the error has its last lines.
         """
-        from kinky.embedded import toolchain
+        from kinky.toolchain import tools
 
-        command: list[str | Path] = [toolchain.tool_path("kubectl"), "--kubeconfig", self.kubeconfig]
+        command: list[str | Path] = [tools.tool_path("kubectl"), "--kubeconfig", self.kubeconfig]
         return process.run(
             [*command, "--namespace", self.namespace, *arguments],
             reason=f"ask inner cluster {self.name}",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from kinky import names, paths, process
-from kinky.cli.stack_file import StackFile
+from kinky.stacks.file import StackFile
 
 UP_SECONDS: Final = 3600.0
 """An emulated cluster takes a quarter of an hour; `kinky up` has limits of its own, which name the cause."""

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from kinky import names, paths
-from kinky.bootstrap.lease import end_lease, fetch_lease, renew_lease
-from kinky.bootstrap.lease_holder import Holder
-from kinky.bootstrap.reach import Reach
-from kinky.cli.inner import find_reach
-from kinky.cli.stack_file import StackFile, read_stack_file, stack_path
 from kinky.config.lease import parse_ttl
 from kinky.errors import KinkyError
 from kinky.file_lock import file_lock
 from kinky.kube import resources
 from kinky.kube.connection import if_allowed
 from kinky.manifests.host_namespace import ground_labels
+from kinky.ownership.lease import end_lease, fetch_lease, renew_lease
+from kinky.ownership.lease_holder import Holder
 from kinky.reach.host import find_host
+from kinky.reach.reach import Reach
+from kinky.stacks.file import StackFile, read_stack_file, stack_path
+from kinky.stacks.inner import find_reach
 from kinky.testing import stacks
 from kinky.testing.cluster import InnerCluster
 from kinky.testing.commands import END_SECONDS, UP_SECONDS, run_kinky

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import yaml
 
-from kinky.bootstrap.forward import find_port_error
-from kinky.cli.stack_file import stack_path
 from kinky.config.dialect import parse_stack_file
 from kinky.config.load import NAMESPACE, select_own
 from kinky.errors import ConfigError, HostError
 from kinky.given_paths import resolve_given
+from kinky.reach.forward import find_port_error
+from kinky.stacks.file import stack_path
 
 HOST_NAMESPACE: Final = "kinky-tests"
 """It stays: an empty namespace for each cluster that was killed would be left otherwise."""

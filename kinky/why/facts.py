@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kinky.bootstrap.diagnose import Stage
+from kinky.forming.diagnose import Stage
 from kinky.kube.records import NodeStatus, PodStatus, VmiStatus, VmStatus
 
 UNKNOWN = "unknown"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from kinky.bootstrap.vm_states import describe_state
+from kinky.forming.vm_states import describe_state
 from kinky.why.facts import ClusterFacts, NodeFacts
 from kinky.why.step import REMAKE, Step
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from kinky import names
-from kinky.bootstrap.causes import fetch_launchers, fetch_telling_events
-from kinky.bootstrap.diagnose import fetch_console, parse_stages, select_console_lines
-from kinky.bootstrap.reach import Reach
-from kinky.bootstrap.wall import check_wall
 from kinky.config.model import KinkyConfig
 from kinky.errors import KinkyError
+from kinky.forming.causes import fetch_launchers, fetch_telling_events
+from kinky.forming.diagnose import fetch_console, parse_stages, select_console_lines
+from kinky.gate.wall import check_wall
 from kinky.kube import resources
 from kinky.kube.connection import JsonObject
 from kinky.kube.host import CONSOLE_CONTAINER, HostApi
@@ -25,6 +24,7 @@ from kinky.manifests.body import app_selector
 from kinky.manifests.flannel import APP as FLANNEL
 from kinky.manifests.services import KUBELET_PORT
 from kinky.manifests.storage import has_etcd_claim
+from kinky.reach.reach import Reach
 from kinky.topology.nodes import NodeSpec
 from kinky.why.facts import OPEN, REFUSED, SILENT, UNKNOWN, ClusterFacts, NodeFacts
 

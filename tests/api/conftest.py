@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 import pytest
 
 from kinky import names
-from kinky.bootstrap import record
-from kinky.bootstrap.reach import Reach
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.kube.objects import build_secret
+from kinky.ownership import record
+from kinky.reach.reach import Reach
 from tests.api import server
 
 NUMBERS = itertools.count(1)

@@ -17,13 +17,13 @@ from pathlib import Path
 import yaml
 
 from kinky import names
-from kinky.bootstrap import keys
-from kinky.bootstrap.certificates import LeafRequest, Pair, make_leaf
-from kinky.embedded.toolchain import list_tools
 from kinky.errors import KinkyError
+from kinky.keys import material
+from kinky.keys.certificates import LeafRequest, Pair, make_leaf
 from kinky.kube import resources
 from kinky.kube.access import HostAccess, InnerAccess
 from kinky.kube.inner import InnerApi
+from kinky.toolchain.tools import list_tools
 
 CLUSTER = "dev"
 PROGRAMS = ("etcd", "kube-apiserver")
@@ -69,7 +69,7 @@ def find_programs() -> dict[str, Path | None]:
 @contextlib.contextmanager
 def running(folder: Path, programs: Mapping[str, Path]) -> Iterator[Server]:
     """Run both programs until the end of the block."""
-    files = keys.make_cluster_files(CLUSTER)
+    files = material.make_cluster_files(CLUSTER)
     write_files(folder, files)
     client, peer, api = (find_port() for _ in range(3))
     server = Server(f"https://127.0.0.1:{api}", folder, files, f"http://127.0.0.1:{client}")
@@ -164,7 +164,7 @@ def list_api_options(folder: Path, client: int, port: int) -> list[str]:
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
         f"--service-account-key-file={folder / 'sa.pub'}",
         f"--service-account-signing-key-file={folder / 'sa.key'}",
-        f"--encryption-provider-config={folder / keys.ENCRYPTION_FILE}",
+        f"--encryption-provider-config={folder / material.ENCRYPTION_FILE}",
         "--encryption-provider-config-automatic-reload=true",
         "--profiling=false",
         "--v=1",

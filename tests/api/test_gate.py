@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from kinky import names
-from kinky.bootstrap import drift, gate, wall
 from kinky.errors import HostError
+from kinky.gate import drift, gate, wall
 from kinky.kube import resources
 from kinky.kube.connection import ApiError, JsonObject
 from kinky.manifests.gate import CLOSED, MESSAGE, OPEN, build_grant

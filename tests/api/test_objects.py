@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from kinky import names
-from kinky.bootstrap import record
-from kinky.bootstrap.record_format import RecordError
 from kinky.errors import HostError
 from kinky.kube import resources
 from kinky.kube.connection import ApiError, JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.ownership import ForeignObjectError
+from kinky.ownership import record
+from kinky.ownership.record_format import RecordError
 from tests.api.conftest import STACK, Cluster
 
 pytestmark = pytest.mark.xdist_group("api")

@@ -10,12 +10,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kinky import names
-from kinky.bootstrap import credential, drift, evidence, keys, secrets_store
+from kinky.gate import drift
+from kinky.keys import material
 from kinky.kube import resources
 from kinky.kube.objects import build_secret
 from kinky.kube.resources import Resource
+from kinky.reach import credential
 from kinky.releases import default_release
 from kinky.retry import Pending, wait_until
+from kinky.stores import evidence, secrets_store
 from tests.api.conftest import Cluster
 from tests.api.server import Server
 
@@ -33,7 +36,7 @@ def store(cluster: Cluster) -> Cluster:
     cluster.inner.apply(resources.NAMESPACES, {"metadata": {"name": names.NAMESPACE_KINKY}})
     metadata = {"name": READER, "labels": names.cluster_labels("dev")}
     cluster.host.create(resources.SERVICE_ACCOUNTS, {"metadata": metadata}, namespace=where)
-    bundle = {"ca.crt": keys.fetch_ca_bundle(cluster.host, "dev").decode()}
+    bundle = {"ca.crt": material.fetch_ca_bundle(cluster.host, "dev").decode()}
     root = {"metadata": {"name": "kube-root-ca.crt"}, "data": bundle}
     cluster.inner.create(resources.CONFIG_MAPS, root, namespace=where)
     return cluster
@@ -94,7 +97,7 @@ def test_a_credential_is_signed_by_the_ca_of_the_key_secret(cluster: Cluster) ->
 
 
 def test_the_api_publishes_the_keys_of_its_tokens(cluster: Cluster) -> None:
-    public = keys.fetch_public_keys(cluster.host, "dev")
+    public = material.fetch_public_keys(cluster.host, "dev")
     assert len(cluster.inner.fetch_token_keys()) == len(public) == 1
 
 

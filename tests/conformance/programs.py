@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kinky.embedded.toolchain import Tool, ensure_tool, load_tools, module_path
 from kinky.releases import default_release
+from kinky.toolchain.tools import Tool, ensure_tool, load_tools, module_path
 
 DIRECTORY: Final = Path(__file__).parent / "suite"
 IMAGES: Final = "k8s.io/kubernetes/test/images"

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from kinky import names, process
-from kinky.embedded import images, rootfs, toolchain
-from kinky.embedded.images import Entry, Image
+from kinky.artefacts import images
+from kinky.artefacts import layers as rootfs
+from kinky.artefacts.images import Entry, Image
+from kinky.toolchain import tools
 from tests.conformance.programs import Programs
 
 RECIPE: Final = 1
@@ -137,7 +139,7 @@ def _write_layers(work: Path, programs: Programs, base: Path) -> dict[str, Path]
             *_accounts(base),
         ],
         "busybox": _busybox(work, base),
-        "etcd": [Entry("usr/local/bin/etcd", toolchain.tool_path("etcd"))],
+        "etcd": [Entry("usr/local/bin/etcd", tools.tool_path("etcd"))],
         "nonewprivs": [Entry("usr/local/bin/nnp", folder / "nnp", mode=0o6755)],
         "regression": [Entry("regression-issue-74839", folder / "regression-issue-74839")],
         "sample-apiserver": [Entry("sample-apiserver", folder / "sample-apiserver")],

@@ -21,9 +21,9 @@ from typing import Any, Final
 import yaml
 
 from kinky import names, paths, process
-from kinky.bootstrap.fit_rights import NEEDS, Need
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
+from kinky.fit.rights import NEEDS, Need
 from kinky.manifests.store_reader import RBAC_VERSION
 from tests.e2e.person import KINDS, ROOT, Person, wait_for
 
@@ -239,7 +239,7 @@ def _end_processes(folder: Path) -> None:
 
 def _kubectl(*arguments: str, body: Mapping[str, Any] | None = None) -> str:
     """Ask the host as root."""
-    from kinky.embedded.toolchain import tool_path
+    from kinky.toolchain.tools import tool_path
 
     command: list[str | Path] = [tool_path("kubectl"), "--kubeconfig", str(paths.host_kubeconfig()), *arguments]
     return process.run(command, reason="test", stdin=json.dumps(body).encode() if body else None, timeout_seconds=60)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kinky import names, paths
-from kinky.bootstrap import forward
 from kinky.manifests import kube_proxy, pods
+from kinky.reach import forward
 from kinky.releases import default_release
 from kinky.retry import pause
 from tests.e2e.person import Person, wait_for

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from kinky import paths
-from kinky.bootstrap.reach import Reach
 from kinky.cli.scan import scan_sources
 from kinky.cli.scan_secrets import read_secrets
 from kinky.reach.host import find_host
+from kinky.reach.reach import Reach
 from kinky.scan.files import find_files
 from kinky.scan.kind import Kind
 from kinky.scan.secret import KnownSecret, SecretClass

@@ -16,9 +16,9 @@ import yaml
 
 from kinky import names, paths, process, retry
 from kinky.accelerator import Accelerator
-from kinky.cli.stack_file import StackFile, read_stack_file
-from kinky.cli.stack_forget import forget
 from kinky.errors import CommandError, WaitError
+from kinky.stacks.file import StackFile, read_stack_file
+from kinky.stacks.forget import forget
 from kinky.topology.nodes import build_nodes
 
 ROOT = paths.project_root()

@@ -22,9 +22,9 @@ import pytest
 import urllib3
 
 from kinky import paths, process, retry
-from kinky.bootstrap import certificates
 from kinky.embedded import layout, machine
 from kinky.errors import HostError
+from kinky.keys import certificates
 from kinky.progress import note
 from tests.e2e.person import Person, borrow
 from tests.vault_server.client import VaultClient

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kinky import process
-from kinky.embedded import gobuild
-from kinky.embedded.toolchain import go_path, load_tools
+from kinky.toolchain import gobuild
+from kinky.toolchain.tools import go_path, load_tools
 
 pytestmark = pytest.mark.host
 

@@ -11,10 +11,10 @@ import yaml
 
 from kinky import program
 from kinky.accelerator import Accelerator
-from kinky.bootstrap.stores.opening import describe_store
 from kinky.components.cluster_args import InnerClusterArgs
 from kinky.config.load import load_config, select_own
 from kinky.kube.access import HostAccess
+from kinky.stores.opening import describe_store
 from tests.program.recorder import Recorder, record
 from tests.unit.fake_api import FakeConnection
 

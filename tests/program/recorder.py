@@ -15,11 +15,6 @@ from unittest.mock import patch
 from pulumi.runtime import mocks, rpc, set_mocks, settings
 from pulumi.runtime.stack import run_in_stack
 
-from kinky.bootstrap.forming import NodesRecord
-from kinky.bootstrap.keys import KeyRecord
-from kinky.bootstrap.store_proof import EvidenceItem
-from kinky.bootstrap.store_values import StoreValueRecord
-from kinky.bootstrap.workload import WorkloadRecord
 from kinky.components.live_step import LiveStep, NoOutputs
 from kinky.components.properties import describe
 from kinky.components.steps.applied import ConfigurationApplied, ConfigurationAppliedOutputs
@@ -37,6 +32,11 @@ from kinky.components.steps.store import (
     StoreValue,
 )
 from kinky.components.steps.workload import WorkloadAnswered
+from kinky.forming.tables import NodesRecord
+from kinky.gate.proof import EvidenceItem
+from kinky.gate.workload import WorkloadRecord
+from kinky.keys.material import KeyRecord
+from kinky.stores.values import StoreValueRecord
 
 FIRST_ADDRESS = ipaddress.ip_address("10.96.10.1")
 ADDRESS_COUNT = 60_000

@@ -28,9 +28,9 @@ from pulumi.runtime.proto import (
     resource_pb2_grpc,
 )
 
-from kinky.cli.stack_program import ProgramServer
 from kinky.components.told import told_by_pulumi
 from kinky.errors import HostError
+from kinky.stacks.inline import ProgramServer
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCHERS = ROOT / "toolchain/python-language-host"

@@ -14,12 +14,6 @@ import dill
 import pytest
 from pulumi.dynamic.dynamic import serialize_provider
 
-from kinky.bootstrap import certificates
-from kinky.bootstrap.exposure import PublishSpec
-from kinky.bootstrap.forming import NodesRecord
-from kinky.bootstrap.keys import KeyRecord
-from kinky.bootstrap.node_credentials import NodeCredentialRecord
-from kinky.bootstrap.store_values import StoreValueRecord
 from kinky.components import steps
 from kinky.components.live_step import LiveStep, StepInputs, StoreInputs, is_unexpected
 from kinky.components.properties import Mark, Properties, describe, find_hints, find_marked
@@ -33,6 +27,12 @@ from kinky.components.steps.store import (
     StoreValueInputs,
 )
 from kinky.errors import HostError, KinkyError
+from kinky.forming.tables import NodesRecord
+from kinky.keys import certificates
+from kinky.keys.material import KeyRecord
+from kinky.keys.node_credentials import NodeCredentialRecord
+from kinky.reach.exposure import PublishSpec
+from kinky.stores.values import StoreValueRecord
 from tests.program.live_calls import ACCESS, Calls
 from tests.program.recorder import OUTPUTS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from kinky.bootstrap import certificates
+from kinky.keys import certificates
 from tests.program.recorder import Declare, Recorder, kubernetes_objects, object_name, provider_name
 
 

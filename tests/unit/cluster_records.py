@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kinky.bootstrap.record_format import ClusterRecord
+from kinky.ownership.record_format import ClusterRecord
 
 
 def record_data(*, stack: str = "organization/kinky/dev", **fields: Any) -> dict[str, str]:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap.certificates import build_fingerprint, fetch_not_after, split_certificates
-from kinky.bootstrap.keys import AUTHORITIES
+from kinky.keys.certificates import build_fingerprint, fetch_not_after, split_certificates
+from kinky.keys.material import AUTHORITIES
 from kinky.kube.access import InnerAccess
 from kinky.kube.connection import ApiError, JsonObject, Reply
 from kinky.kube.inner import InnerApi

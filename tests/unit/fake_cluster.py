@@ -16,18 +16,18 @@ from typing import Any
 import pytest
 
 from kinky import names
-from kinky.bootstrap import keys, node_credentials
-from kinky.bootstrap.certificates import build_fingerprint
-from kinky.bootstrap.reach import Reach
-from kinky.bootstrap.store_proof import EvidenceItem, StoreRecord
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
+from kinky.gate.proof import EvidenceItem, StoreRecord
+from kinky.keys import material, node_credentials
+from kinky.keys.certificates import build_fingerprint
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError, JsonObject, Reply
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.operations.site import Site
+from kinky.reach.reach import Reach
 from kinky.retry import Pending
 from kinky.rotation import items
 from kinky.rotation.site import KeySite, build_site
@@ -152,7 +152,7 @@ class FakeCluster:
                 config_hash=f"sha256:{hashlib.sha256(files['encryption-config.yaml']).hexdigest()}",
                 keys=read_key_names(files["encryption-config.yaml"]),
                 public=read_public(files["sa.pub"]),
-                signs=build_fingerprint(keys.derive_public_key(files["sa.key"])),
+                signs=build_fingerprint(material.derive_public_key(files["sa.key"])),
                 counts={},
             )
         self.boots.append(node)
@@ -245,7 +245,7 @@ def start_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, planes: in
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
     made.operator = start_operator(made.host, made.inner, monkeypatch)
     monkeypatch.setattr("time.sleep", made.sleep)
-    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
+    material.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     labels = {"kinky.dev/cluster": "dev", "app.kubernetes.io/managed-by": "kinky"}
     made.host.add(
         "/api/v1/namespaces/ns/configmaps",

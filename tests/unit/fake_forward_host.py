@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kinky.bootstrap.certificates import LeafRequest, Pair, make_authority, make_leaf
+from kinky.keys.certificates import LeafRequest, Pair, make_authority, make_leaf
 from kinky.kube.access import HostAccess
 
 NAME = "host.test"

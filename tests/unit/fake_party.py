@@ -9,9 +9,9 @@ from functools import cache
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from kinky.bootstrap.certificates import LeafRequest, Pair, is_issued_by, make_leaf, split_certificates
-from kinky.bootstrap.keys import AUTHORITIES
-from kinky.bootstrap.node_credentials import CERTIFICATE_LIFE
+from kinky.keys.certificates import LeafRequest, Pair, is_issued_by, make_leaf, split_certificates
+from kinky.keys.material import AUTHORITIES
+from kinky.keys.node_credentials import CERTIFICATE_LIFE
 
 
 @cache

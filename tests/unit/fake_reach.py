@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap.reach import Reach
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
+from kinky.reach.reach import Reach
 
 
 class FakeReach(Reach):

@@ -6,7 +6,7 @@ import base64
 import json
 from dataclasses import dataclass
 
-from kinky.bootstrap.certificates import build_fingerprint
+from kinky.keys.certificates import build_fingerprint
 
 
 @dataclass

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kinky.bootstrap.store_proof import ProofSpec
-from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
 from kinky.config.load import load_config
+from kinky.gate.proof import ProofSpec
 from kinky.kube.access import HostAccess
 from kinky.manifests.secrets_store import build_probes
+from kinky.stores.host_namespace import HostNamespaceStore
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_reach import ForgetfulReach
 

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap import gate, keys, wall
-from kinky.bootstrap.reach import Reach
+from kinky.gate import gate, wall
+from kinky.keys import material
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import JsonObject, Reply
 from kinky.kube.host import HostApi
 from kinky.manifests.gate import build_gate
+from kinky.reach.reach import Reach
 from tests.unit.fake_api import FakeConnection, answer_node
 from tests.unit.fake_store import PROOF, Operator, start_operator
 
@@ -49,7 +50,7 @@ class Wall:
 def start_walled(host: FakeConnection, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> Operator:
     """Make a store that works, a host that holds the keys, and a worker that takes nothing yet."""
     monkeypatch.setenv("KINKY_PROGRESS", "quiet")
-    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
+    material.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     made = start_operator(host, wall.inner, monkeypatch)
     add_worker(wall.inner, "dev-worker-0", [OTHER_TAINT, TAINT])
     return made

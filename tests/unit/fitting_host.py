@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from kinky import names
-from kinky.bootstrap import fit
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
+from kinky.fit import fit
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
@@ -28,7 +28,7 @@ def build_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeConnectio
     """Build a host where everything fits."""
     monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
     # A forward of this machine's user may have the port that follows from the cluster's name.
-    monkeypatch.setattr("kinky.bootstrap.fit_ports.is_free", lambda _port: True)
+    monkeypatch.setattr("kinky.fit.ports.is_free", lambda _port: True)
     connection = FakeConnection()
     connection.served = dict(SERVED)
     connection.answer("GET", "/version", {"gitVersion": "v1.36.3"})

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from kinky.bootstrap.certificates import LeafRequest, Pair, make_authority, make_leaf
+from kinky.keys.certificates import LeafRequest, Pair, make_authority, make_leaf
 from kinky.kube.access import HostAccess
 
 TOKEN = "token-of-the-operator-0123456789"

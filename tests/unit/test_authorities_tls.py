@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from kinky import paths
-from kinky.bootstrap import authorities, keys
-from kinky.bootstrap.certificates import LeafRequest, Pair, is_issued_by, make_leaf, split_certificates
-from kinky.bootstrap.node_credentials import make_node_files
+from kinky.keys import authorities, material
+from kinky.keys.certificates import LeafRequest, Pair, is_issued_by, make_leaf, split_certificates
+from kinky.keys.node_credentials import make_node_files
 from kinky.retry import Pending
 from kinky.rotation.authority_proof import check_served
 
@@ -30,7 +30,7 @@ Files = Mapping[str, bytes]
 @cache
 def files_of(phase: str) -> Files:
     """What the host holds in a phase, and so what boots in it has read."""
-    before = keys.make_cluster_files("dev") if phase == "before" else files_of("before")
+    before = material.make_cluster_files("dev") if phase == "before" else files_of("before")
     if phase == "before":
         return before
     if phase == "trusted":
@@ -93,7 +93,7 @@ def may_meet(one: str, other: str) -> bool:
     return abs(PHASES.index(one) - PHASES.index(other)) <= 1
 
 
-@pytest.mark.parametrize("authority", keys.AUTHORITIES)
+@pytest.mark.parametrize("authority", material.AUTHORITIES)
 @pytest.mark.parametrize(("one", "other"), [pair for pair in product(PHASES, PHASES) if may_meet(*pair)])
 def test_control_planes_of_one_round_believe_each_other(tmp_path: Path, authority: str, one: str, other: str) -> None:
     """Peers of etcd, API servers and who calls them, the front proxy and who believes it."""
@@ -169,7 +169,7 @@ def test_in_the_end_the_old_authority_opens_nothing(tmp_path: Path) -> None:
         for phase in PHASES
     }
     assert accepted == {"before": True, "trusted": True, "signing": True, "dropped": False}
-    assert set(authorities.forget_former(files_of("dropped"))) == set(keys.FILES)
+    assert set(authorities.forget_former(files_of("dropped"))) == set(material.FILES)
     old = {name: text for name, text in files_of("before").items() if name.endswith(("ca.crt", "ca.key"))}
     assert not set(old.values()) & set(files_of("dropped").values())
 

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from kinky.accelerator import Accelerator
+from kinky.artefacts import images
+from kinky.artefacts.images import Entry, Image
 from kinky.embedded import (
     accelerator,
     cluster,
     components,
     credentials,
-    images,
     kubevirt,
     layout,
     network,
@@ -26,7 +27,6 @@ from kinky.embedded import (
     store,
     supervisor,
 )
-from kinky.embedded.images import Entry, Image
 from kinky.embedded.layout import Layout
 from kinky.errors import HostError
 from kinky.retry import Pending

@@ -6,7 +6,7 @@ import pytest
 
 from kinky.errors import WaitError
 from tests.unit.fake_store import Operator, set_store
-from tests.unit.test_bootstrap_store import host, operator, prove  # noqa: F401 - fixtures
+from tests.unit.test_store import host, operator, prove  # noqa: F401 - fixtures
 
 
 def delay_copies(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, seconds: float) -> Operator:

@@ -8,13 +8,11 @@ from dataclasses import replace
 import pytest
 
 from kinky import names, paths
-from kinky.bootstrap import keys, node_credentials, orphans, record, residue
-from kinky.bootstrap.credential import fetch_exec_credential
-from kinky.bootstrap.reach import Reach
 from kinky.components.properties import Properties, describe
 from kinky.components.steps import identity
 from kinky.components.steps.claim import ClaimInputs, ClaimOutputs, ClaimStep
 from kinky.errors import HostError
+from kinky.keys import material, node_credentials
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import JsonObject
@@ -23,6 +21,9 @@ from kinky.kube.objects import build_secret
 from kinky.kube.ownership import ForeignObjectError
 from kinky.operations.journal import Journal
 from kinky.operations.operation import Operation
+from kinky.ownership import orphans, record, residue
+from kinky.reach.credential import fetch_exec_credential
+from kinky.reach.reach import Reach
 from tests.unit.cluster_records import record_data
 from tests.unit.fake_api import FakeConnection
 
@@ -35,8 +36,8 @@ WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 
 Act = Callable[[HostAccess], object]
 ACTS: dict[str, Act] = {
-    "make keys": lambda access: keys.ensure_cluster_keys(HostApi.connect(access), "dev"),
-    "delete keys": lambda access: keys.delete_key_secret(HostApi.connect(access), "dev-pki"),
+    "make keys": lambda access: material.ensure_cluster_keys(HostApi.connect(access), "dev"),
+    "delete keys": lambda access: material.delete_key_secret(HostApi.connect(access), "dev-pki"),
     "sign": lambda access: fetch_exec_credential(Reach(access).host, "dev"),
     "node credentials": lambda access: node_credentials.ensure_node_credentials(
         HostApi.connect(access), "dev", "dev-worker-0", "10.0.0.1"
@@ -218,7 +219,7 @@ def test_fault_00_a_deletion_names_the_object_that_was_looked_at(host: FakeConne
         return original(method, path, **options)  # type: ignore[arg-type]
 
     host.call = call  # type: ignore[method-assign, assignment]
-    keys.delete_key_secret(HostApi.connect(replace(OURS, host_uid="", cluster_id="")), "dev-pki")
+    material.delete_key_secret(HostApi.connect(replace(OURS, host_uid="", cluster_id="")), "dev-pki")
     assert seen == [{"propagationPolicy": "Background", "preconditions": {"uid": "u1"}}]
 
 

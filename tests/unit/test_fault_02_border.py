@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from kinky import border, paths
-from kinky.cli import main, passphrase
+from kinky.cli import main
 from kinky.cli.secrets import read_value
 from kinky.errors import HostError, KinkyError
 from kinky.retry import Pending, wait_until
+from kinky.stacks import passphrase
 from kinky.vault.token import find_tokens, read_token
 from tests.unit.foreign_errors import FOREIGN, PEM, SECRET, bad_json, bad_key
 
@@ -136,10 +137,10 @@ def test_fault_02_a_thread_is_inside_the_border_too(capsys: pytest.CaptureFixtur
     assert SECRET not in told
 
 
-@pytest.mark.parametrize("module", ["kinky.embedded.sandbox", "kinky.cli.stack_preview"])
+@pytest.mark.parametrize("module", ["kinky.embedded.sandbox", "kinky.bench.declaration"])
 def test_fault_02_each_process_of_ours_ends_at_the_border(module: str, tmp_path: Path) -> None:
     """The arguments make each of them fail: a descriptor that is none, a number that is none."""
-    arguments = {"kinky.embedded.sandbox": [str(tmp_path), "--listen-fd", "99"], "kinky.cli.stack_preview": [SECRET]}
+    arguments = {"kinky.embedded.sandbox": [str(tmp_path), "--listen-fd", "99"], "kinky.bench.declaration": [SECRET]}
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments[module]], cwd=ROOT, capture_output=True, text=True, env={**os.environ}
     )

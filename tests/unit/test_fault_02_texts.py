@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kinky.cli import stack_engine
-from kinky.embedded import archive
 from kinky.scan.clean import clean, clean_urls
 from kinky.scan.secret import KnownSecret, SecretClass
+from kinky.stacks import engine
+from kinky.toolchain import archive
 from tests.unit.foreign_errors import PEM, SECRET
 
 
@@ -24,9 +24,9 @@ def test_fault_02_a_proxy_with_a_password_is_not_told(
 
 
 def test_fault_02_what_pulumi_says_of_a_backend_is_told_without_its_password() -> None:
-    error = stack_engine.EngineError.__new__(stack_engine.EngineError)
+    error = engine.EngineError.__new__(engine.EngineError)
     Exception.__init__(error, f"could not open postgres://me:{SECRET}@127.0.0.1/db")
-    told = stack_engine._unseen("stack select", error)
+    told = engine._unseen("stack select", error)
     assert told == "\ncould not open postgres://[taken out]@127.0.0.1/db"
 
 

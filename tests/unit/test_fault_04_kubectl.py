@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from kinky.embedded.toolchain import list_tools
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import open_host
+from kinky.toolchain.tools import list_tools
 from tests.unit.host_server import TOKEN, HostServer, authority, build_kubeconfig, client_pair, encode, serve
 
 V1 = "client.authentication.k8s.io/v1"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from kinky.bootstrap import requirements, vm_states
-from kinky.bootstrap.requirements import Requirement, run_requirements
 from kinky.errors import HostError
+from kinky.forming import requirements, vm_states
+from kinky.forming.requirements import Requirement, run_requirements
 from kinky.progress import phase
 from tests.unit.fake_api import FakeClock, FakeConnection
 from tests.unit.vm_looks import build_check, wait

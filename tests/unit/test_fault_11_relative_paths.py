@@ -10,8 +10,6 @@ import pytest
 
 from kinky import given_paths, paths, process
 from kinky.cli import image, main, secrets
-from kinky.cli.stack_environment import build_environment
-from kinky.cli.stack_file import read_stack_file
 from kinky.config.archive import check_archive
 from kinky.config.authority import check_authority, read_authority
 from kinky.config.load import load_config
@@ -19,6 +17,8 @@ from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
 from kinky.reach.host import find_host
 from kinky.retry import Pending, wait_until
+from kinky.stacks.environment import build_environment
+from kinky.stacks.file import read_stack_file
 from kinky.vault.token import read_token
 from tests.unit.documents import PLAIN_KUBECONFIG
 

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from kinky import border, paths, process
-from kinky.embedded import accelerator, gobuild, kubevirt, kubevirt_images, rootfs, toolchain
+from kinky.artefacts import layers
+from kinky.embedded import accelerator, kubevirt, kubevirt_images
 from kinky.file_lock import file_lock
 from kinky.nodeimage import build, debian
 from kinky.releases import Release, default_release
+from kinky.toolchain import gobuild, tools
 
 ROOT = Path(__file__).resolve().parents[2]
 CLOSED = (0o000, 0o027, 0o077)
@@ -50,10 +52,10 @@ def fill_tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         # As the compiler and the linker do: in a program of its own.
         process.run(["sh", "-c", f"umask; printf x > {into}/sample; chmod +x {into}/sample"], reason="build")
 
-    tool = toolchain.Tool(name="sample", version="v1", programs={"sample": "."}, directory=tmp_path)
+    tool = tools.Tool(name="sample", version="v1", programs={"sample": "."}, directory=tmp_path)
     monkeypatch.setattr(gobuild, "build", make)
-    monkeypatch.setattr(toolchain, "go_path", lambda: Path("/go"))
-    assert os.access(toolchain.ensure_tool(tool) / "sample", os.X_OK)
+    monkeypatch.setattr(tools, "go_path", lambda: Path("/go"))
+    assert os.access(tools.ensure_tool(tool) / "sample", os.X_OK)
 
 
 def fill_debian(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -62,16 +64,16 @@ def fill_debian(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def fill_base_layer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(rootfs.apt, "fetch_mirror", lambda: "http://127.0.0.1")
-    monkeypatch.setattr(rootfs.process, "run", lambda command, **_: write(Path(command[-2])))
-    rootfs.ensure_base_layer()
+    monkeypatch.setattr(layers.apt, "fetch_mirror", lambda: "http://127.0.0.1")
+    monkeypatch.setattr(layers.process, "run", lambda command, **_: write(Path(command[-2])))
+    layers.ensure_base_layer()
 
 
 def fill_bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text("program")
     monkeypatch.setattr(kubevirt_images.toolchain, "ensure_tools", lambda names: dict.fromkeys(names, program))
-    monkeypatch.setattr(rootfs, "ensure_base_layer", lambda: rootfs.images_dir() / "base/layer.tar")
+    monkeypatch.setattr(layers, "ensure_base_layer", lambda: layers.images_dir() / "base/layer.tar")
     monkeypatch.setattr(kubevirt_images, "_build", lambda work, *_: write(work / "images.tar"))
     kubevirt_images.ensure_bundle()
 
@@ -98,7 +100,7 @@ def fill_trial(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         write(target)
         return target
 
-    monkeypatch.setattr(rootfs, "ensure_kernel_files", kernel)
+    monkeypatch.setattr(layers, "ensure_kernel_files", kernel)
     monkeypatch.setattr(kubevirt_images, "compile_static", compile_static)
     accelerator._ensure_files()
 

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap import fit, fit_ports, secrets_store
-from kinky.bootstrap.certificates import LeafRequest, make_authority, make_leaf
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
+from kinky.fit import fit, ports
+from kinky.keys.certificates import LeafRequest, make_authority, make_leaf
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import Connection, UnavailableError, open_host
 from kinky.kube.host import HostApi
+from kinky.stores import secrets_store
 from tests.unit.fake_api import FakeConnection
 from tests.unit.host_server import TOKEN, HostServer, authority, client_pair, encode, serve, write_kubeconfig
 
@@ -141,7 +142,7 @@ def rancher(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeConnec
     host.answer("GET", "/apis/kubevirt.io/v1/kubevirts", FORBIDDEN, status=403)
     host.add("/api/v1/namespaces/default/configmaps", "kube-root-ca.crt", data={"ca.crt": "PEM"})
     # A forward of this machine's user may have the port that follows from the cluster's name.
-    monkeypatch.setattr(fit_ports, "is_free", lambda _port: True)
+    monkeypatch.setattr(ports, "is_free", lambda _port: True)
     default = {"annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}
     host.add("/apis/storage.k8s.io/v1/storageclasses", "local", metadata=default)
     host.certificate_fault = "its certificate is not of this CA"

@@ -25,7 +25,7 @@ KINKY = [sys.executable, "-m", "kinky.cli.main"]
 AS_NOBODY = """
 import os, sys
 # While the interpreter's files can be read.
-import kinky.cli.environment, kinky.cli.tools, kinky.embedded.toolchain, rich.console, rich.markup
+import kinky.cli.environment, kinky.cli.tools, kinky.toolchain.tools, rich.console, rich.markup
 from kinky.cli.main import main
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from kinky import paths
-from kinky.embedded import kubevirt, kubevirt_images, rootfs, store
+from kinky.artefacts import layers
+from kinky.embedded import kubevirt, kubevirt_images, store
 from kinky.embedded.layout import Layout
 from kinky.embedded.machine import Record
 from kinky.nodeimage import build
@@ -73,10 +74,10 @@ def test_fault_22_the_host_is_not_given_its_images_again(
     record, marker = Record(1, 1, 1.0), place.root / "images-imported"
 
     def ensure() -> bool:
-        archive = rootfs.images_dir() / "kubevirt-v1-0123/images.tar"
+        archive = layers.images_dir() / "kubevirt-v1-0123/images.tar"
         return store.ensure_imported(record, archive, ["image"], marker=marker)
 
-    archive = rootfs.images_dir() / "kubevirt-v1-0123/images.tar"
+    archive = layers.images_dir() / "kubevirt-v1-0123/images.tar"
     archive.parent.mkdir()
     archive.write_text("content")
     assert ensure()
@@ -97,7 +98,7 @@ def test_fault_22_kubevirt_is_not_installed_again(
     monkeypatch.setattr(kubevirt, "is_applied", lambda _place: True)
     monkeypatch.setattr(kubevirt.cluster, "kubectl", lambda *_, reason: applied.append(reason))
     monkeypatch.setattr(kubevirt.cluster, "apply", lambda *_, **__: None)
-    manifest = rootfs.images_dir() / "manifest-v1.7.0/operator.yaml"
+    manifest = layers.images_dir() / "manifest-v1.7.0/operator.yaml"
     manifest.parent.mkdir()
     manifest.write_text("kind: List")
     kubevirt._install_operator(place)
@@ -114,12 +115,12 @@ def test_fault_22_the_images_of_kubevirt_keep_their_key(tmp_path: Path, monkeypa
         made.append(work)
 
     def base() -> Path:
-        return rootfs.images_dir() / "base-0123/layer.tar"
+        return layers.images_dir() / "base-0123/layer.tar"
 
     program = tmp_path / "program"
     program.write_text("program")
     monkeypatch.setattr(kubevirt_images.toolchain, "ensure_tools", lambda names: dict.fromkeys(names, program))
-    monkeypatch.setattr(rootfs, "ensure_base_layer", base)
+    monkeypatch.setattr(layers, "ensure_base_layer", base)
     monkeypatch.setattr(kubevirt_images, "_build", make)
     before = kubevirt_images.ensure_bundle()
     move_cache(monkeypatch, tmp_path / "elsewhere")

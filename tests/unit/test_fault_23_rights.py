@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap import fit
-from kinky.bootstrap.fit_rights import build_rights, fetch_missing, render_rights
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
+from kinky.fit import fit
+from kinky.fit.rights import build_rights, fetch_missing, render_rights
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from kinky.scan import host as scanned

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kinky.bootstrap import vm_states
 from kinky.errors import HostError
+from kinky.forming import vm_states
 from tests.unit.fake_api import FakeClock, FakeConnection
 from tests.unit.fake_cluster import VMIS, VMS, start_cluster
 from tests.unit.vm_looks import build_check, wait

@@ -14,14 +14,17 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap import gate, keys, node_credentials, record, secrets_store, store_values
-from kinky.bootstrap.certificates import format_time
-from kinky.bootstrap.reach import Reach
-from kinky.bootstrap.stores.host_namespace import HostNamespaceStore
+from kinky.gate import gate
+from kinky.keys import material, node_credentials
+from kinky.keys.certificates import format_time
 from kinky.kube.connection import JsonObject, Reply, _refusal
 from kinky.kube.host import HostApi
+from kinky.ownership import record
+from kinky.reach.reach import Reach
 from kinky.scan.search import Needles
 from kinky.scan.secret import KnownSecret, SecretClass
+from kinky.stores import secrets_store, values
+from kinky.stores.host_namespace import HostNamespaceStore
 from tests.unit.fake_store import PROOF, SECRETS, build_token, decode, start_operator
 from tests.unit.fake_wall import ACCESS, GRANT, OTHER_TAINT, SERVER, STATE, TAINT, Wall, add_worker, taints
 from tests.unit.fuse import Fuse, FusedConnection, Killed
@@ -29,14 +32,14 @@ from tests.unit.fuse import Fuse, FusedConnection, Killed
 PUBLIC = (".crt", ".pub")
 STEPS: dict[str, Callable[[], Any]] = {
     "claim": lambda: record.ensure_record(HostApi.connect(ACCESS), "stack", {}),
-    "keys": lambda: keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev"),
+    "keys": lambda: material.ensure_cluster_keys(HostApi.connect(ACCESS), "dev"),
     "credentials of a worker": lambda: node_credentials.ensure_node_credentials(
         HostApi.connect(ACCESS), "dev", "dev-worker-0", "10.96.0.2"
     ),
-    "canary": lambda: store_values.ensure_store_value(
+    "canary": lambda: values.ensure_store_value(
         HostNamespaceStore(Reach(ACCESS), token_hours=24), "canary", key="nonce"
     ),
-    "message": lambda: store_values.ensure_store_value(
+    "message": lambda: values.ensure_store_value(
         HostNamespaceStore(Reach(ACCESS), token_hours=24), "message", key="message"
     ),
     "gate": lambda: gate.raise_wall(Reach(ACCESS, SERVER), limit_seconds=30),
@@ -145,7 +148,7 @@ def test_s22_no_exception_of_any_step_tells_a_secret(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Each call in its turn is refused with a quote of what was sent; nothing that is printed may hold it."""
-    monkeypatch.setattr("kinky.bootstrap.gate.WALL_LIMIT_SECONDS", 5.0)
+    monkeypatch.setattr("kinky.gate.gate.WALL_LIMIT_SECONDS", 5.0)
     seen = 0
     for number, machine in machines(monkeypatch, tmp_path):
         quote(machine, number)

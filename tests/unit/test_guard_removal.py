@@ -13,21 +13,22 @@ from typing import Any, Final
 
 import pytest
 
-from kinky.bootstrap import evidence, store_proof
-from kinky.bootstrap.reach import Reach
+from kinky.gate import proof
 from kinky.kube.objects import fetch_condition
 from kinky.manifests import gate
 from kinky.manifests.body import Body
+from kinky.reach.reach import Reach
 from kinky.scan import encodings, unfold
 from kinky.scan.kind import Kind
-from tests.unit import test_bootstrap_store as store
+from kinky.stores import evidence
 from tests.unit import test_manifests_inner as manifests
+from tests.unit import test_store as store
 from tests.unit.scan import plants
 from tests.unit.scan import test_every_kind as every_kind
 from tests.unit.scan import test_s2_self_test as self_test
 from tests.unit.scan.machine import Machine
 from tests.unit.scan.test_every_kind import machine  # noqa: F401 - a fixture
-from tests.unit.test_bootstrap_store import host, operator  # noqa: F401 - fixtures
+from tests.unit.test_store import host, operator  # noqa: F401 - fixtures
 
 FAILED: Final = (AssertionError, pytest.fail.Exception)
 """How a test fails: its own assertion, or pytest's when nothing was raised."""
@@ -109,7 +110,7 @@ def believe_ready(reach: Reach, name: str) -> Callable[[], str]:
     """Build a look that takes the store's word: Ready is Ready, whatever the reason."""
 
     def check() -> str:
-        body = reach.inner().fetch(store_proof.resources.CLUSTER_SECRET_STORES, name) or {}
+        body = reach.inner().fetch(proof.resources.CLUSTER_SECRET_STORES, name) or {}
         ready = fetch_condition(body.get("status") or {}, "Ready") or {}
         assert ready["status"] == "True"
         return "Ready"
@@ -119,12 +120,12 @@ def believe_ready(reach: Reach, name: str) -> Callable[[], str]:
 
 def send_one_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the second trip look at the nonce of the first one again."""
-    build, built = store_proof.Canary.build_trip, {}
+    build, built = proof.Canary.build_trip, {}
 
-    def build_once(canary: store_proof.Canary) -> Callable[[], Any]:
+    def build_once(canary: proof.Canary) -> Callable[[], Any]:
         return built.setdefault(id(canary), build(canary))
 
-    monkeypatch.setattr(store_proof.Canary, "build_trip", build_once)
+    monkeypatch.setattr(proof.Canary, "build_trip", build_once)
 
 
 def skip_refusal(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +138,7 @@ def skip_refusal(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 TAKEN_OUT: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Callable[..., None], str]] = {
     "S6: Ready is enough": (
-        lambda monkeypatch: monkeypatch.setattr(store_proof, "_build_store_check", believe_ready),
+        lambda monkeypatch: monkeypatch.setattr(proof, "_build_store_check", believe_ready),
         store.test_s6_ready_with_an_unknown_validation_is_no_evidence,
         NOT_RAISED,
     ),

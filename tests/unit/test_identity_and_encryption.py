@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from kinky.bootstrap.encryption_config import make_encryption_key, parse_encryption_keys, render_encryption_config
-from kinky.bootstrap.keys import ENCRYPTION_FILE, make_cluster_files
 from kinky.errors import HostError
+from kinky.keys.encryption_config import make_encryption_key, parse_encryption_keys, render_encryption_config
+from kinky.keys.material import ENCRYPTION_FILE, make_cluster_files
 from kinky.render.kubelet import PKI_DIR
 from tests.unit.documents import walk
 from tests.unit.test_node_hygiene import INLINE, documents, every_stack, rendered

@@ -14,13 +14,13 @@ HEAVY = ("aiohttp", "hvac", "jinja2", "jsonschema", "kubernetes", "pulumi_kubern
     ("modules", "allowed"),
     [
         # `kinky credential`, which kubectl and each provider of the inner cluster start.
-        ("kinky.cli.access, kinky.bootstrap.credential", ()),
+        ("kinky.cli.access, kinky.reach.credential", ()),
         # The server of the live steps.
         ("kinky.components.steps", ()),
         # The program reads a configuration and renders templates.
         ("kinky.program", ("jinja2", "jsonschema", "pydantic")),
         # `kinky up` and `preview` read a configuration.
-        ("kinky.cli.stack, kinky.cli.stack_engine", ("pydantic",)),
+        ("kinky.cli.stack, kinky.stacks.engine", ("pydantic",)),
     ],
 )
 def test_a_process_imports_no_heavy_package_that_it_does_not_need(modules: str, allowed: tuple[str, ...]) -> None:

@@ -13,19 +13,21 @@ from typing import Any
 import pytest
 
 from kinky import names, paths
-from kinky.bootstrap import encryption_config, evidence, keys, record
-from kinky.bootstrap.fit_record import check_record
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
+from kinky.fit.record import check_record
+from kinky.keys import encryption_config, material
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
+from kinky.ownership import record
 from kinky.render.kubeadm import build_kubeadm_documents
 from kinky.render.user_data import build_node_facts
 from kinky.retry import Pending
 from kinky.rotation import encryption_key, items
 from kinky.rotation.status import fetch_status
 from kinky.scan.known import classify
+from kinky.stores import evidence
 from kinky.topology.addresses import Addresses
 from kinky.topology.nodes import build_nodes
 from tests.unit.fake_api import FakeConnection
@@ -49,7 +51,7 @@ def render(**encryption: Any) -> str:
 
 
 def stored(host: FakeConnection) -> str:
-    return base64.b64decode(host.objects[PKI]["data"][keys.ENCRYPTION_FILE]).decode()
+    return base64.b64decode(host.objects[PKI]["data"][material.ENCRYPTION_FILE]).decode()
 
 
 def providers(text: str) -> list[dict[str, Any]]:
@@ -66,33 +68,33 @@ def test_the_kms_is_the_only_provider() -> None:
 
 
 def test_the_key_secret_holds_no_encryption_key(host: FakeConnection) -> None:
-    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev", kms_config=render())
+    material.ensure_cluster_keys(HostApi.connect(ACCESS), "dev", kms_config=render())
     assert stored(host) == render()
-    assert list(classify("dev-pki", keys.ENCRYPTION_FILE, stored(host).encode())) == []
-    assert keys.fetch_encryption_provider(HostApi.connect(ACCESS), "dev") == "kms"
+    assert list(classify("dev-pki", material.ENCRYPTION_FILE, stored(host).encode())) == []
+    assert material.fetch_encryption_provider(HostApi.connect(ACCESS), "dev") == "kms"
 
 
 def test_another_socket_is_written_and_nothing_else_changes(host: FakeConnection) -> None:
-    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev", kms_config=render())
+    material.ensure_cluster_keys(HostApi.connect(ACCESS), "dev", kms_config=render())
     before = dict(host.objects[PKI]["data"])
-    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev", kms_config=render(kmsSocket="/run/other/kms.sock"))
+    material.ensure_cluster_keys(HostApi.connect(ACCESS), "dev", kms_config=render(kmsSocket="/run/other/kms.sock"))
     assert "unix:///run/other/kms.sock" in stored(host)
-    assert {**host.objects[PKI]["data"], keys.ENCRYPTION_FILE: ""} == {**before, keys.ENCRYPTION_FILE: ""}
+    assert {**host.objects[PKI]["data"], material.ENCRYPTION_FILE: ""} == {**before, material.ENCRYPTION_FILE: ""}
 
 
 @pytest.mark.parametrize("made_with_kms", [True, False])
 def test_another_provider_is_refused_and_nothing_is_written(host: FakeConnection, made_with_kms: bool) -> None:
     first, second = (render(), "") if made_with_kms else ("", render())
-    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev", kms_config=first)
+    material.ensure_cluster_keys(HostApi.connect(ACCESS), "dev", kms_config=first)
     before = dict(host.objects[PKI]["data"])
     made = "kms" if made_with_kms else "secretbox"
     with pytest.raises(HostError, match=f"was made with encryption.provider {made}"):
-        keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev", kms_config=second)
+        material.ensure_cluster_keys(HostApi.connect(ACCESS), "dev", kms_config=second)
     assert host.objects[PKI]["data"] == before
 
 
 def test_fit_tells_another_provider_before_anything_is_touched(host: FakeConnection) -> None:
-    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
+    material.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     asked = config()
     api = HostApi.connect(ACCESS)
     record.ensure_record(api, "organization/kinky/dev", {"encryption.provider": "secretbox"})

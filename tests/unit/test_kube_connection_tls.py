@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from kinky.bootstrap.certificates import LeafRequest, Pair, make_authority, make_leaf
 from kinky.errors import HostError
+from kinky.keys.certificates import LeafRequest, Pair, make_authority, make_leaf
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError, open_host
 

@@ -1,6 +1,7 @@
 """The architecture, checked by reading the source: who may import whom, where packages live, sizes, also of tests."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -36,7 +37,11 @@ LAYERS = (
     {"render", "manifests"},
     {"scan"},
     {"border"},
-    {"bootstrap", "embedded", "nodeimage"},
+    {"keys"},
+    {"reach"},
+    {"ownership"},
+    {"forming", "stores", "images", "toolchain", "artefacts", "nodeimage"},
+    {"gate", "fit", "embedded"},
     {"operations"},
     {"rotation"},
     {"why"},
@@ -44,6 +49,8 @@ LAYERS = (
     {"report"},
     {"components"},
     {"program"},
+    {"stacks"},
+    {"bench"},
     {"cli"},
     {"testing"},
 )
@@ -52,14 +59,14 @@ FOUNDATION = LAYERS[0]
 # Where a package may be imported; paths below kinky/, a trailing slash means the folder.
 HOMES = {
     "aiohttp": ("kube/",),
-    "cryptography": ("bootstrap/keys.py", "bootstrap/certificates.py"),
+    "cryptography": ("keys/material.py", "keys/certificates.py"),
     "grpc": ("components/told.py",),
     "hvac": ("vault/",),
     "jinja2": ("render/environment.py",),
     "jsonschema": ("render/",),
     "kubernetes": ("testing/cluster.py",),  # its client is what a test of somebody else's knows
-    "pulumi": ("components/", "program.py", "cli/stack"),
-    "pulumi_kubernetes": ("components/", "program.py", "cli/stack"),
+    "pulumi": ("components/", "program.py", "stacks/", "bench/declaration.py"),
+    "pulumi_kubernetes": ("components/", "bench/declaration.py"),
     "pydantic": ("config/",),
     "pydantic_core": ("config/",),
     "pytest": ("testing/plugin.py",),
@@ -70,12 +77,15 @@ HOMES = {
     "urllib3": ("kube/",),
     "yaml": ("",),
 }
+ROOM_LINES = 3500
 MODULE_LINES = 300
 FUNCTION_LINES = 50
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
+ROOMS = sorted(folder for folder in PACKAGE.iterdir() if (folder / "__init__.py").is_file())
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
+every_room = pytest.mark.parametrize("room", ROOMS, ids=lambda path: path.name)
 every_module = pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 
 
@@ -133,6 +143,26 @@ def test_a_module_imports_only_layers_below_its_own(module: Path) -> None:
         if name.split(".")[0] == "kinky" and layer_fault(own, part(name))
     ]
     assert not faults
+
+
+@every_room
+def test_a_room_imports_just_what_its_charter_says(room: Path) -> None:
+    charter = ast.get_docstring(parse(room / "__init__.py")) or ""
+    said = re.search(r"^Imports: (.*)\.\Z", charter, re.MULTILINE | re.DOTALL)
+    assert said, "the docstring of a room ends with a line `Imports: ROOM, ROOM.`"
+    named = set() if said[1] == "the foundation only" else {*re.split(r",\s+", said[1])}
+    found = {
+        part(name)
+        for module in room.rglob("*.py")
+        for _, name in imports(parse(module), package_of(module))
+        if name.split(".")[0] == "kinky"
+    }
+    assert named == found - FOUNDATION - {room.name}
+
+
+@every_room
+def test_a_room_can_be_read_at_once(room: Path) -> None:
+    assert sum(len(module.read_text().splitlines()) for module in room.rglob("*.py")) <= ROOM_LINES
 
 
 @every_module

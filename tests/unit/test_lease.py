@@ -9,9 +9,6 @@ from datetime import timedelta
 import pytest
 
 from kinky import names
-from kinky.bootstrap import lease, lease_holder
-from kinky.bootstrap.record import ensure_record, fetch_record
-from kinky.bootstrap.record_format import ClusterRecord
 from kinky.components.properties import Properties, describe
 from kinky.components.steps.claim import ClaimInputs, ClaimStep, LeaseTerms
 from kinky.errors import HostError, WaitError
@@ -19,6 +16,9 @@ from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from kinky.kube.objects import build_secret
+from kinky.ownership import lease, lease_holder
+from kinky.ownership.record import ensure_record, fetch_record
+from kinky.ownership.record_format import ClusterRecord
 from tests.unit.fake_api import FakeClock
 from tests.unit.fake_lease import LeaseHost
 

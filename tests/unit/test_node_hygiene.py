@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from kinky import names, paths
-from kinky.bootstrap import keys, node_credentials
-from kinky.bootstrap.certificates import Pair, make_authority
-from kinky.cli.stack_file import list_stacks, read_stack_file
 from kinky.config.model import KinkyConfig
+from kinky.keys import material, node_credentials
+from kinky.keys.certificates import Pair, make_authority
 from kinky.render.cloud_config import find_secrets
+from kinky.stacks.file import list_stacks, read_stack_file
 from tests.golden.cases import render_files
 from tests.unit.documents import walk
 
@@ -67,7 +67,7 @@ def test_nothing_that_is_rendered_holds_key_material(stack: str) -> None:
 
 def test_key_material_would_be_found() -> None:
     """The look above is not blind: each file of the two key Secrets that is a key is one it would find."""
-    made = keys.make_cluster_files("dev")
+    made = material.make_cluster_files("dev")
     authority = Pair(made["ca.crt"], made["ca.key"])
     made |= node_credentials.make_node_files(authority, "dev-worker-0", "10.0.0.1")
     secret = {name: content.decode() for name, content in made.items() if not name.endswith((".crt", ".pub"))}

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kinky.cli.stack_file import read_stack_file
 from kinky.errors import KinkyError
 from kinky.manifests import kube_proxy
 from kinky.nodeimage import boot, build, crds, debian, recipe, rootfs
 from kinky.releases import default_release, find_release
+from kinky.stacks.file import read_stack_file
 
 RELEASE = default_release()
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from kinky.bootstrap import record
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from kinky.operations.journal import Journal, fetch_all_progress
 from kinky.operations.operation import Operation
+from kinky.ownership import record
 from tests.unit.fake_api import FakeConnection
 
 ROOT = Path(__file__).resolve().parents[2]

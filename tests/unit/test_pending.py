@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from kinky.accelerator import Accelerator
-from kinky.bootstrap import pending
 from kinky.config.change import list_settings
 from kinky.config.model import KinkyConfig
 from kinky.config.problem import format_key
 from kinky.config.section import AT_RESTART
+from kinky.forming import pending
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from kinky.manifests.virtual_machine import build_virtual_machine

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from kinky import paths
-from kinky.bootstrap import credential, keys, reach
-from kinky.bootstrap.reach import Reach
 from kinky.errors import InterruptedWaitError, KinkyError, WaitError
+from kinky.keys import material
 from kinky.kube.access import HostAccess, InnerAccess
 from kinky.kube.connection import UnavailableError
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
+from kinky.reach import credential, reach
+from kinky.reach.reach import Reach
 from kinky.retry import Pending
 from tests.unit.fake_api import FakeClock, FakeConnection
 
@@ -37,14 +38,14 @@ class Opened:
 def opened(host: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> Opened:
     made = Opened()
     monkeypatch.setattr("kinky.kube.inner.open_inner", made.open)
-    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
+    material.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     return made
 
 
 def rotate_ca() -> None:
     """Replace the CA on the host, as another machine may do at any time."""
-    fresh = keys.make_cluster_files("dev")
-    keys.replace_key_files(HostApi.connect(ACCESS), "dev", lambda _files: fresh)
+    fresh = material.make_cluster_files("dev")
+    material.replace_key_files(HostApi.connect(ACCESS), "dev", lambda _files: fresh)
 
 
 def test_the_connection_is_kept_as_long_as_nothing_changes(opened: Opened) -> None:

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 
 from kinky import names
-from kinky.bootstrap import fit, keys, record
-from kinky.bootstrap.record_format import RecordError
 from kinky.components.live_step import StepInputs
 from kinky.components.properties import Properties, describe
 from kinky.components.steps.applied import (
@@ -24,8 +22,12 @@ from kinky.components.steps.keys import ClusterKeysInputs, ClusterKeysStep
 from kinky.config.change import list_fixed, list_values
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
+from kinky.fit import fit
+from kinky.keys import material
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
+from kinky.ownership import record
+from kinky.ownership.record_format import RecordError
 from tests.unit import fitting_host
 from tests.unit.fake_api import FakeConnection
 
@@ -81,7 +83,7 @@ def fetch(cluster: str = "dev") -> record.ClusterRecord:
 
 def test_the_record_holds_what_was_applied_and_nothing_secret(made: FakeConnection) -> None:
     cfg = fitting_host.make_config()
-    keys.ensure_cluster_keys(HostApi.connect(OURS), "dev")
+    material.ensure_cluster_keys(HostApi.connect(OURS), "dev")
     inputs = applied(cfg, image="example.test/node:1")
     outputs = ConfigurationAppliedStep().create(inputs).outs or {}
     found = fetch()
@@ -102,7 +104,7 @@ def test_a_record_that_was_written_again_is_completed_by_the_next_up(made: FakeC
 
 def test_the_ca_is_in_the_record_as_soon_as_it_exists(made: FakeConnection) -> None:
     ClusterKeysStep().create(describe(ClusterKeysInputs(access=OURS, kms_config="")))
-    files = keys.fetch_key_files(HostApi.connect(OURS), "dev")
+    files = material.fetch_key_files(HostApi.connect(OURS), "dev")
     assert fetch().ca_certificates == files["ca.crt"].decode()
 
 

@@ -15,10 +15,11 @@ from kinky import paths, program
 from kinky.cli import main
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
-from kinky.embedded import store, toolchain
+from kinky.embedded import store
 from kinky.errors import KinkyError
 from kinky.nodeimage import build, index, recipe
 from kinky.releases import Release, default_release, find_by_kubernetes, find_release, list_releases
+from kinky.toolchain import tools
 from tests.golden.cases import render_files
 from tests.unit.documents import PLAIN_KUBECONFIG
 
@@ -88,7 +89,7 @@ def test_each_version_has_one_place() -> None:
 
 @each_release
 def test_the_module_of_each_tool_is_pinned_to_the_version_of_the_release(release: Release) -> None:
-    for tool in toolchain.load_tools(release).values():
+    for tool in tools.load_tools(release).values():
         # A module with a sum is replaced by an edited copy, which has no version.
         if not tool.script and not tool.sum:
             text = (tool.directory / "go.mod").read_text()
@@ -101,13 +102,13 @@ def test_the_conformance_suite_is_that_of_the_default_release() -> None:
 
 
 def test_the_default_release_is_what_a_program_gets_that_names_none() -> None:
-    assert toolchain.load_tools() == toolchain.load_tools(default_release())
+    assert tools.load_tools() == tools.load_tools(default_release())
     assert load_config({"cluster": {"name": "t"}, "host": {"embedded": True}}, source="test").release.default
 
 
 def test_releases_share_each_tool_of_which_they_have_one_version() -> None:
     """The key decides where a tool is kept, so equal keys are built once."""
-    newest, other = (toolchain.load_tools(release) for release in RELEASES[:2])
+    newest, other = (tools.load_tools(release) for release in RELEASES[:2])
     differing = {name for name in newest if newest[name].cache != other[name].cache}
     assert differing == {"kubernetes"}
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from kinky.bootstrap import authorities, node_credentials
-from kinky.bootstrap.certificates import build_fingerprint, split_certificates
-from kinky.bootstrap.keys import AUTHORITIES, FILES
 from kinky.errors import HostError, WaitError
+from kinky.keys import authorities, node_credentials
+from kinky.keys.certificates import build_fingerprint, split_certificates
+from kinky.keys.material import AUTHORITIES, FILES
 from kinky.kube.host import HostApi
 from kinky.operations import renewal
 from kinky.rotation import certificate_authority

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from kinky.bootstrap import encryption_config
 from kinky.errors import HostError, WaitError
+from kinky.keys import encryption_config
 from kinky.kube.connection import JsonObject, Reply
 from kinky.kube.inner import InnerApi
 from kinky.rotation.status import fetch_status

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from kinky import paths
-from kinky.bootstrap.reach import Reach
 from kinky.config.load import load_config
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from kinky.operations.journal import Journal
+from kinky.reach.reach import Reach
 from kinky.rotation import items
 from kinky.rotation.item import Item
 from kinky.rotation.items import ITEMS
 from kinky.rotation.site import KeySite, build_site
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_cluster import RECORD, start_cluster
-from tests.unit.test_bootstrap_keys import leave_files
+from tests.unit.test_keys import leave_files
 
 
 @pytest.mark.parametrize("item", [item for item in ITEMS.values() if item.replaces_control_planes])

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap.certificates import build_fingerprint, derive_public_key
 from kinky.errors import HostError, WaitError
+from kinky.keys.certificates import build_fingerprint, derive_public_key
 from kinky.rotation import service_account_key
 from kinky.rotation.status import fetch_status
 from tests.unit.fake_cluster import PKI, RECORD, FakeCluster, start_cluster

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap import secrets_store
 from kinky.errors import HostError, WaitError
 from kinky.kube import resources
 from kinky.rotation.items import ITEMS
 from kinky.rotation.status import fetch_status
+from kinky.stores import secrets_store
 from tests.unit.fake_cluster import RECORD, FakeCluster, start_cluster
 from tests.unit.fake_store import INNER_SECRETS, SECRETS, decode
 
@@ -25,7 +25,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeCluster:
     made = start_cluster(monkeypatch, tmp_path)
     secrets_store.issue_store_token(made.site.reach, hours=24)
     # The gate's proof asks how long the token lives; the fake's have no expiry.
-    monkeypatch.setattr("kinky.bootstrap.stores.host_namespace.check_token_life", lambda _inner, hours: f"{hours} h")
+    monkeypatch.setattr("kinky.stores.host_namespace.check_token_life", lambda _inner, hours: f"{hours} h")
     return made
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap.forward import is_listening
-from kinky.bootstrap.reach import Reach
 from kinky.operations import window
 from kinky.operations.site import Site
+from kinky.reach.forward import is_listening
+from kinky.reach.reach import Reach
 from kinky.retry import Pending
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_forward_guest import Guest, Loop

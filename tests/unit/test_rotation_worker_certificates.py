@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap import node_credentials
 from kinky.errors import HostError, WaitError
+from kinky.keys import node_credentials
 from kinky.kube.host import HostApi
 from kinky.rotation.status import fetch_status
 from tests.unit.fake_cluster import ACCESS, RECORD, VMIS, VMS, FakeCluster, start_cluster

@@ -13,14 +13,14 @@ from datetime import timedelta
 import pytest
 
 from kinky import paths
-from kinky.bootstrap import store_proof
-from kinky.bootstrap.reach import Reach
 from kinky.components.secrets_store import PROOF_LIMIT_SECONDS
 from kinky.errors import HostError, WaitError
 from kinky.findings import Finding
+from kinky.gate import proof
 from kinky.kube import resources
+from kinky.reach.reach import Reach
 from tests.unit.fake_store import CANARIES, INNER_SECRETS, STORE, STORES, Operator, build_token, set_store
-from tests.unit.test_bootstrap_store import ACCESS, host, operator, prove  # noqa: F401 - fixtures
+from tests.unit.test_store import ACCESS, host, operator, prove  # noqa: F401 - fixtures
 
 HINT = "hint: kubectl describe clustersecretstore kinky; kubectl logs -n kinky-system deploy/external-secrets"
 RENEW = "hint: pulumi up renews it"
@@ -141,7 +141,7 @@ def check(running: Operator) -> list[Finding]:
     """Look at the store as `kinky gate show` does, its canary synced unless a test has said otherwise."""
     canary = running.inner.objects[f"{CANARIES}/canary"]
     canary.setdefault("status", {"conditions": [{"type": "Ready", "status": "True", "reason": "SecretSynced"}]})
-    return store_proof.check_proved(Reach(ACCESS, "https://x").inner(), "kinky", STORE)
+    return proof.check_proved(Reach(ACCESS, "https://x").inner(), "kinky", STORE)
 
 
 def test_a_store_that_works_has_no_faults(request: pytest.FixtureRequest) -> None:

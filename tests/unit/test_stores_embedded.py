@@ -6,18 +6,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kinky.bootstrap import keys, record, store_proof, store_values
-from kinky.bootstrap.reach import Reach
-from kinky.bootstrap.stores.embedded import EmbeddedStore
-from kinky.bootstrap.stores.opening import describe_store, open_store
 from kinky.config.load import load_config
 from kinky.errors import HostError
+from kinky.gate import proof as store_proof
+from kinky.keys import material
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import Reply
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.manifests import secrets_store, stores
 from kinky.operations.renewal import ROOT_CONFIG_MAP
+from kinky.ownership import record
+from kinky.reach.reach import Reach
+from kinky.stores import values
+from kinky.stores.embedded import EmbeddedStore
+from kinky.stores.opening import describe_store, open_store
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_reach import FakeReach
 from tests.unit.fake_store import CANARIES, INNER_SECRETS, STORES, Operator, build_token, start_operator
@@ -77,9 +80,9 @@ class InnerOperator(Operator):
 def test_values_are_in_the_inner_cluster_and_the_host_holds_none(
     store: EmbeddedStore, inner: FakeConnection, host: FakeConnection
 ) -> None:
-    store_values.ensure_store_value(store, "message", key="message")
+    values.ensure_store_value(store, "message", key="message")
     inner.objects[f"{SECRETS}/dev-store-message"]["metadata"]["creationTimestamp"] = "2026-11-22T00:00:00Z"
-    change = store_values.put_value(store, "dev", "db-password", key="value", value=b"secret")
+    change = values.put_value(store, "dev", "db-password", key="value", value=b"secret")
     assert change.place == "Secret kinky-store/dev-store-db-password"
     assert [(value.name, value.made_by) for value in store.fetch_all()] == [
         ("db-password", "operator"),
@@ -90,7 +93,7 @@ def test_values_are_in_the_inner_cluster_and_the_host_holds_none(
     assert role["rules"] == [
         {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["dev-store-db-password"], "verbs": ["get"]}
     ]
-    store_values.delete_value(store, "dev", "db-password")
+    values.delete_value(store, "dev", "db-password")
     assert not [path for path in inner.objects if path.endswith("db-password")]
     assert not [path for path in host.objects if "store" in path]
 
@@ -132,7 +135,7 @@ def test_the_store_is_reached_without_the_inner_dns() -> None:
 def test_the_gate_s_seven_items_hold(
     store: EmbeddedStore, inner: FakeConnection, host: FakeConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
+    material.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     record.ensure_record(HostApi.connect(ACCESS), "organization/kinky/dev", {})
     start_operator(host, inner, monkeypatch)
     operator = InnerOperator(host, inner)

@@ -8,9 +8,9 @@ import pytest
 
 from kinky import paths
 from kinky.config.load import load_config
-from kinky.embedded import toolchain
 from kinky.manifests import coredns
 from kinky.releases import list_releases
+from kinky.toolchain import tools as toolchain
 
 EVERYWHERE = ("golang.org/x/net", "golang.org/x/sys", "golang.org/x/text", "google.golang.org/protobuf")
 CLIENTS = (

@@ -1,6 +1,6 @@
 """The check of the VMs as `up` repeats it, with a clock of the test."""
 
-from kinky.bootstrap import checks
+from kinky.forming import checks
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from kinky.retry import Pending

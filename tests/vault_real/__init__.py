@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from kinky.embedded.toolchain import Tool, ensure_tool
+from kinky.toolchain.tools import Tool, ensure_tool
 
 PROGRAM: Final = "vault-real"
 LATER_IN_LOGICAL: Final = """

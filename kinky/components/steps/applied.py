@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from kinky.bootstrap import keys, record
 from kinky.components.live_step import LiveStep, Step, StepInputs
+from kinky.keys import material
+from kinky.ownership import record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class ConfigurationAppliedStep(Step[ConfigurationAppliedInputs, ConfigurationApp
             json.loads(inputs.settings),
             release=inputs.release,
             cluster_uid=inputs.cluster_uid,
-            bundle=keys.fetch_ca_bundle(host, inputs.access.cluster),
+            bundle=material.fetch_ca_bundle(host, inputs.access.cluster),
         )
         return ConfigurationAppliedOutputs(applied_at=applied_at)
 

@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass
 
 from kinky import names
-from kinky.bootstrap import lease, namespace, orphans, record, residue
-from kinky.bootstrap.reach import Reach
 from kinky.components.live_step import LiveStep, Step, StepInputs
 from kinky.components.properties import Limit
 from kinky.kube.host import HostApi
 from kinky.manifests.body import Body
+from kinky.ownership import lease, namespace, orphans, record, residue
+from kinky.reach.reach import Reach
 
 
 @dataclass(frozen=True, kw_only=True)

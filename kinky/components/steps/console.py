@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kinky.bootstrap import console
 from kinky.components.live_step import LiveStep, NoOutputs, Step, StepInputs
+from kinky.forming import console
 
 
 @dataclass(frozen=True, kw_only=True)

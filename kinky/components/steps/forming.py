@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kinky.bootstrap import forming, forward, record
-from kinky.bootstrap.exposure import PublishSpec
-from kinky.bootstrap.forming import NodesRecord, OutsideRecord
 from kinky.components.live_step import InnerInputs, LiveStep, Step, StepInputs
 from kinky.components.properties import Limit
+from kinky.forming import tables
+from kinky.forming.tables import NodesRecord, OutsideRecord
+from kinky.ownership import record
+from kinky.reach import forward
+from kinky.reach.exposure import PublishSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class OutsideReadyStep(Step[OutsideReadyInputs, OutsideReadyOutputs]):
     """Publish the inner API and wait until it answers from outside with an authenticated 200."""
 
     def _run(self, inputs: OutsideReadyInputs, previous: OutsideReadyOutputs | None) -> OutsideReadyOutputs:
-        found = forming.prove_outside(
+        found = tables.prove_outside(
             inputs.reach,
             inputs.control_planes,
             inputs.publish,
@@ -70,7 +72,7 @@ class NodesReadyStep(Step[NodesReadyInputs, NodesRecord]):
     """Wait until every declared node is Ready under its permanent address."""
 
     def _run(self, inputs: NodesReadyInputs, previous: NodesRecord | None) -> NodesRecord:
-        return forming.prove_nodes_ready(inputs.reach, inputs.addresses, limit_seconds=inputs.limit_seconds)
+        return tables.prove_nodes_ready(inputs.reach, inputs.addresses, limit_seconds=inputs.limit_seconds)
 
 
 class NodesReady(LiveStep[NodesReadyInputs, NodesRecord]):

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kinky.bootstrap import drift, gate
-from kinky.bootstrap.store_proof import EvidenceItem, ProofSpec
 from kinky.components.live_step import InnerInputs, LiveStep, Step, StoreInputs
 from kinky.components.properties import Limit
+from kinky.gate import drift, gate
+from kinky.gate.proof import EvidenceItem, ProofSpec
 
 
 @dataclass(frozen=True, kw_only=True)

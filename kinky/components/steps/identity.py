@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from pulumi import dynamic
 
-from kinky.bootstrap import record
-from kinky.bootstrap.reach import Reach
 from kinky.components.live_step import LiveStep, NoOutputs, Step, StepInputs
 from kinky.components.properties import Properties, parse
 from kinky.errors import HostError
 from kinky.kube.access import HostAccess
+from kinky.ownership import record
+from kinky.reach.reach import Reach
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kinky.bootstrap import keys, node_credentials, record
-from kinky.bootstrap.keys import KeyRecord
-from kinky.bootstrap.node_credentials import NodeCredentialRecord
 from kinky.components.live_step import LiveStep, Step, StepInputs
 from kinky.components.properties import Identity
+from kinky.keys import material, node_credentials
+from kinky.keys.material import KeyRecord
+from kinky.keys.node_credentials import NodeCredentialRecord
+from kinky.ownership import record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +25,13 @@ class ClusterKeysStep(Step[ClusterKeysInputs, KeyRecord]):
 
     def _run(self, inputs: ClusterKeysInputs, previous: KeyRecord | None) -> KeyRecord:
         host, cluster = inputs.reach.host(), inputs.access.cluster
-        made = keys.ensure_cluster_keys(host, cluster, kms_config=inputs.kms_config)
+        made = material.ensure_cluster_keys(host, cluster, kms_config=inputs.kms_config)
         # From now on a look at the inner API finds the CA without a right on Secrets.
-        record.note_ca_bundle(host, keys.fetch_ca_bundle(host, cluster))
+        record.note_ca_bundle(host, material.fetch_ca_bundle(host, cluster))
         return made
 
     def _undo(self, inputs: ClusterKeysInputs, outputs: KeyRecord) -> None:
-        keys.delete_key_secret(inputs.reach.host(), outputs.secret_name)
+        material.delete_key_secret(inputs.reach.host(), outputs.secret_name)
 
 
 class ClusterKeys(LiveStep[ClusterKeysInputs, KeyRecord]):
@@ -79,7 +80,7 @@ class NodeCredentialsStep(Step[NodeCredentialsInputs, NodeCredentialsOutputs]):
     def _undo(self, inputs: NodeCredentialsInputs, outputs: NodeCredentialsOutputs) -> None:
         host = inputs.reach.host()
         for secret_name in outputs.all_secret_names:
-            keys.delete_key_secret(host, secret_name)
+            material.delete_key_secret(host, secret_name)
 
     def _is_due(self, inputs: NodeCredentialsInputs, outputs: NodeCredentialsOutputs) -> bool:
         return _is_old(outputs)

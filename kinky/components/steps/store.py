@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-from kinky.bootstrap import drift, secrets_store, store_values
-from kinky.bootstrap.certificates import build_key_id
-from kinky.bootstrap.keys import fetch_public_keys
-from kinky.bootstrap.secrets_store import TokenRecord
-from kinky.bootstrap.store_values import StoreValueRecord
-from kinky.bootstrap.stores.store import StoreServer
 from kinky.components.live_step import InnerInputs, LiveStep, Step, StoreInputs
 from kinky.components.properties import Identity
+from kinky.gate import drift
+from kinky.keys.certificates import build_key_id
+from kinky.keys.material import fetch_public_keys
+from kinky.stores import secrets_store, values
+from kinky.stores.secrets_store import TokenRecord
+from kinky.stores.store import StoreServer
+from kinky.stores.values import StoreValueRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class StoreValueStep(Step[StoreValueInputs, StoreValueRecord]):
     """Make one random value of the secrets store once, straight into the store."""
 
     def _run(self, inputs: StoreValueInputs, previous: StoreValueRecord | None) -> StoreValueRecord:
-        return store_values.ensure_store_value(inputs.open_store(), inputs.value, key=inputs.key)
+        return values.ensure_store_value(inputs.open_store(), inputs.value, key=inputs.key)
 
     def _undo(self, inputs: StoreValueInputs, outputs: StoreValueRecord) -> None:
         inputs.open_store().forget(inputs.value)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kinky.bootstrap import workload
-from kinky.bootstrap.workload import WorkloadRecord
 from kinky.components.live_step import LiveStep, Step, StoreInputs
 from kinky.components.properties import Limit
+from kinky.gate import workload
+from kinky.gate.workload import WorkloadRecord
 
 
 @dataclass(frozen=True, kw_only=True)

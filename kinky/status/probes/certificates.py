@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from kinky import names
-from kinky.bootstrap.certificates import fetch_not_after, fetch_signed_at, format_time, split_certificates
-from kinky.bootstrap.keys import AUTHORITIES
-from kinky.bootstrap.node_credentials import CLIENT_CERTIFICATE, SERVING_CERTIFICATE
 from kinky.errors import KinkyError
+from kinky.keys.certificates import fetch_not_after, fetch_signed_at, format_time, split_certificates
+from kinky.keys.material import AUTHORITIES
+from kinky.keys.node_credentials import CLIENT_CERTIFICATE, SERVING_CERTIFICATE
 from kinky.kube import resources
 from kinky.kube.objects import decode_secret
 from kinky.status.observation import Observation, State, Watch

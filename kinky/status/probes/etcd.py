@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from kinky.bootstrap.certificates import LeafRequest, Pair, make_leaf
 from kinky.errors import KinkyError
+from kinky.keys.certificates import LeafRequest, Pair, make_leaf
 from kinky.kube.tls import build_context
 from kinky.manifests.services import ETCD_CLIENT_PORT
 from kinky.status.observation import Observation, State, Watch, is_blind

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from kinky.bootstrap.gate import check_state, fetch_state, fetch_tainted
-from kinky.bootstrap.wall import check_wall
 from kinky.errors import KinkyError
 from kinky.findings import Severity
+from kinky.gate.gate import check_state, fetch_state, fetch_tainted
+from kinky.gate.wall import check_wall
 from kinky.status.observation import Observation, Watch
 from kinky.status.target import Target
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from kinky import names
-from kinky.bootstrap.vm_states import Course, describe_state, find_state
 from kinky.errors import KinkyError
+from kinky.forming.vm_states import Course, describe_state, find_state
 from kinky.kube.connection import ApiError
 from kinky.status.judgement import HOST
 from kinky.status.observation import Observation, Watch, is_blind

@@ -6,16 +6,16 @@ import hmac
 from typing import Final
 
 from kinky import names
-from kinky.bootstrap.canary import Canary
-from kinky.bootstrap.store_proof import REPORTED, check_proved
-from kinky.bootstrap.stores.store import Store
 from kinky.errors import KinkyError, WaitError
+from kinky.gate.proof import REPORTED, check_proved
 from kinky.kube.connection import ApiError
 from kinky.manifests.secrets_store import STORE
 from kinky.manifests.store_values import CANARY_KEY, CANARY_VALUE
 from kinky.retry import wait_until
 from kinky.status.observation import Observation, Side, Watch
 from kinky.status.target import Target
+from kinky.stores.canary import Canary
+from kinky.stores.store import Store
 
 CAPABILITY: Final = "store"
 TRIP_SECONDS: Final = 45.0

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from kinky import names
-from kinky.bootstrap.certificates import parse_time
 from kinky.errors import KinkyError
+from kinky.keys.certificates import parse_time
 from kinky.kube import resources
 from kinky.kube.inner import InnerApi
 from kinky.status.observation import Observation, Watch

@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 from kinky import names, paths, process
-from kinky.embedded.toolchain import tool_path
 from kinky.errors import CommandError
 from kinky.kube.host import CONSOLE_CONTAINER
+from kinky.toolchain.tools import tool_path
 from tests.e2e import leaks
 from tests.e2e.person import KINKY, Person, borrow, meet
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from kinky import paths
-from kinky.bootstrap.certificates import LeafRequest, Pair, make_authority, make_leaf
 from kinky.config.load import load_config
-from kinky.embedded.toolchain import tool_path
+from kinky.keys.certificates import LeafRequest, Pair, make_authority, make_leaf
 from kinky.render.kubeadm import build_kubeadm_documents
+from kinky.toolchain.tools import tool_path
 from kinky.topology.addresses import Addresses
 from kinky.topology.nodes import build_nodes
 from tests.e2e.person import wait_for

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from kinky import process
-from kinky.embedded.toolchain import load_tools
 from kinky.nodeimage.build import current_node_image
 from kinky.releases import list_releases
+from kinky.toolchain.tools import load_tools
 from tests.e2e.person import KINKY, Person, borrow, is_ready
 
 OTHER = next(release for release in list_releases() if not release.default)

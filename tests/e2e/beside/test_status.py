@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kinky import names, paths
-from kinky.bootstrap.forward import PID_FILE
+from kinky.reach.forward import PID_FILE
 from tests.e2e import guests
 from tests.e2e.person import Person, wait_for
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from kinky.cli.bench_memory import read_processes, sum_by_role
-from kinky.cli.bench_phases import ENDS, PhaseClock
+from kinky.bench.memory import read_processes, sum_by_role
+from kinky.bench.phases import ENDS, PhaseClock
 from kinky.cli.main import main
 
 POD = "pod0a1b2c3d-0000-1111-2222-333344445555"
@@ -57,7 +57,7 @@ def outputs(kind: str) -> SimpleNamespace:
 
 def test_phases_end_with_the_last_resource_of_their_type(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter([3.04, 7.0, 90.0])
-    monkeypatch.setattr("kinky.cli.bench_phases.time.monotonic", lambda: next(seconds))
+    monkeypatch.setattr("kinky.bench.phases.time.monotonic", lambda: next(seconds))
     clock = PhaseClock(started=0.0)
     clock.see(SimpleNamespace(res_outputs_event=None))
     clock.see(outputs("kubernetes:core/v1:Secret"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kinky import process
-from kinky.cli import bench_containers
+from kinky.bench import containers
 from kinky.errors import CommandError, KinkyError
 from kinky.nodeimage import floor
 from kinky.nodeimage.build import NodeImage
@@ -31,7 +31,7 @@ LAUNCHER = Path(__file__).resolve().parents[3] / "toolchain" / "container-launch
 
 
 def test_a_guest_is_made_of_what_the_launcher_reads() -> None:
-    spec = bench_containers.build_spec(IMAGE, NODE)
+    spec = containers.build_spec(IMAGE, NODE)
     source = (LAUNCHER / "guest" / "spec.go").read_text()
     # Go ignores a field that it does not know.
     assert all(f"\n\t{field} " in source or f"\t{field}, " in source for field in spec if field != "CPUs"), sorted(spec)
@@ -49,12 +49,12 @@ def test_a_guest_is_made_of_what_the_launcher_reads() -> None:
 
 def test_a_worker_has_no_disk_for_etcd() -> None:
     worker = dataclasses.replace(NODE, name="dev-worker-0", role="worker")
-    assert list(bench_containers.build_spec(IMAGE, worker)["Disks"]) == ["kinky-data"]
+    assert list(containers.build_spec(IMAGE, worker)["Disks"]) == ["kinky-data"]
 
 
 def test_files_of_a_guest_are_where_it_looks(tmp_path: Path) -> None:
     (tmp_path / "floor").mkdir()
-    bench_containers._write_guest(tmp_path, IMAGE, NODE)
+    containers._write_guest(tmp_path, IMAGE, NODE)
     place = tmp_path / "floor"
     spec = json.loads((place / "dev-control-plane-0.json").read_text())
     assert all((tmp_path / file.lstrip("/")).is_file() for file in [*spec["Disks"].values(), spec["ConsoleLog"]])
@@ -63,13 +63,13 @@ def test_files_of_a_guest_are_where_it_looks(tmp_path: Path) -> None:
 
 
 def test_room_is_a_script_that_bash_understands() -> None:
-    process.run(["bash", "-n", "-c", bench_containers.ROOM], reason="parse the script")
+    process.run(["bash", "-n", "-c", containers.ROOM], reason="parse the script")
 
 
 def test_both_floors_have_the_same_gateway() -> None:
     gateway = floor.build_gateway("outside", address="10.0.2.97", api_port=1234)
     assert "user,id=outside,hostfwd=tcp:127.0.0.1:1234-10.0.2.97:6443" in gateway
-    arguments = bench_containers._gateway_arguments(gateway, "floor1")
+    arguments = containers._gateway_arguments(gateway, "floor1")
     assert [part for part in arguments if part.startswith("hubport")] == [
         "hubport,hubid=0,id=inner,netdev=outside",
         "hubport,hubid=0,id=outer,netdev=tap0",
@@ -87,7 +87,7 @@ def test_gateway_is_plugged_in_as_soon_as_its_interface_is_there(monkeypatch: py
 
     monkeypatch.setattr(process, "run", run)
     monkeypatch.setattr("kinky.retry.pause", lambda seconds: None)
-    bench_containers._move("floor1", 77)
+    containers._move("floor1", 77)
     assert asked == [["ip", "link", "set", "floor1", "netns", "77"]] * 3
 
 

@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 
 from kinky.accelerator import Accelerator
-from kinky.cli import bench, bench_ground, stack_engine
-from kinky.cli.bench_ground import Ground, measure_ground, settings
-from kinky.cli.stack_file import StackFile, read_stack_file
-from kinky.embedded import host, toolchain
+from kinky.bench import ground as bench_ground
+from kinky.bench.ground import Ground, measure_ground, settings
+from kinky.cli import bench
+from kinky.embedded import host
 from kinky.errors import KinkyError
+from kinky.stacks import engine as stack_engine
+from kinky.stacks.file import StackFile, read_stack_file
+from kinky.toolchain import tools
 from tests.unit.cli.test_bench import outputs
 
 TEXT = """\
@@ -76,7 +79,7 @@ def engine(stack: StackFile, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     monkeypatch.setattr(bench_ground, "pause", lambda seconds: None)
     monkeypatch.setattr(bench_ground, "measure_replacement", lambda stack_file, node: made.calls.append(node) or 9.0)
     monkeypatch.setattr(bench_ground, "measure_floor", lambda config, start, kubectl: {"nodesReady": 0.1})
-    monkeypatch.setattr(toolchain, "tool_path", Path)
+    monkeypatch.setattr(tools, "tool_path", Path)
     return made
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from kinky.cli import bench_replacement
-from kinky.cli.bench_replacement import look, measure_replacement
-from kinky.cli.stack_file import read_stack_file
+from kinky.bench import replacement
+from kinky.bench.replacement import look, measure_replacement
 from kinky.errors import HostError, KinkyError
 from kinky.retry import Pending
+from kinky.stacks.file import read_stack_file
 
 NODE = "dev-worker-0"
 
@@ -70,7 +70,7 @@ class Cluster:
 def test_the_instance_is_deleted_once_and_its_api_may_be_away(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Cluster()
     reach = SimpleNamespace(host=lambda: cluster, inner=lambda: cluster)
-    monkeypatch.setattr(bench_replacement, "find_reach", lambda stack_file: reach)
+    monkeypatch.setattr(replacement, "find_reach", lambda stack_file: reach)
     monkeypatch.setattr("kinky.retry.pause", lambda seconds: None)
     assert measure_replacement(read_stack_file("dev"), NODE) >= 0
     assert cluster.deleted == [f"kinky-dev/{NODE} old"]

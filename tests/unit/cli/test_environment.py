@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from kinky import paths
-from kinky.cli import main, passphrase
-from kinky.cli.stack_environment import build_environment, build_search_path
-from kinky.cli.stack_file import list_stacks, read_stack_file
-from kinky.embedded import toolchain
-from kinky.embedded.toolchain import ResolvedTool
+from kinky.cli import main
 from kinky.errors import ConfigError
+from kinky.stacks import passphrase
+from kinky.stacks.environment import build_environment, build_search_path
+from kinky.stacks.file import list_stacks, read_stack_file
+from kinky.toolchain import tools as toolchain
+from kinky.toolchain.tools import ResolvedTool
 
 
 @pytest.fixture(autouse=True)

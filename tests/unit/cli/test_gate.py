@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kinky.bootstrap.certificates import format_time
-from kinky.bootstrap.secrets_store import EXPIRES_ANNOTATION, TOKEN_SECRET
-from kinky.bootstrap.store_proof import EvidenceItem, StoreRecord
 from kinky.cli import main
-from kinky.cli.stack_file import read_stack_file
+from kinky.gate.proof import EvidenceItem, StoreRecord
+from kinky.keys.certificates import format_time
+from kinky.stacks.file import read_stack_file
+from kinky.stores.secrets_store import EXPIRES_ANNOTATION, TOKEN_SECRET
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_reach import FakeReach
 from tests.unit.fake_wall import ACCESS, GRANT, STATE, add_wall
@@ -32,7 +32,7 @@ def inner(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
     add_wall(connection)
     monkeypatch.setattr("kinky.cli.gate.find_reach", lambda _stack: FakeReach(ACCESS, connection))
     monkeypatch.setattr("kinky.cli.gate.find_store", lambda _stack, _access: None)
-    monkeypatch.setattr("kinky.bootstrap.store_proof.check_proved", lambda *_arguments: [])
+    monkeypatch.setattr("kinky.gate.proof.check_proved", lambda *_arguments: [])
     return connection
 
 

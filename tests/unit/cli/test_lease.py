@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from kinky import names
-from kinky.bootstrap import lease
-from kinky.bootstrap.record import ensure_record, keep_identity
-from kinky.cli import main, stack_engine, stack_file
-from kinky.cli.inner import find_reach
+from kinky.cli import main
 from kinky.errors import ConfigError, HostError
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
+from kinky.ownership import lease
+from kinky.ownership.record import ensure_record, keep_identity
+from kinky.stacks import engine as stack_engine
+from kinky.stacks import file as stack_file
+from kinky.stacks.inner import find_reach
 from tests.unit.fake_lease import JOBS, LeaseHost
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="test", host_uid="h", cluster_id="c")

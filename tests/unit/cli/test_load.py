@@ -43,7 +43,7 @@ def test_standard_input_is_read_as_a_file(
     loaded: list[bytes] = []
     monkeypatch.setattr(load, "_find_nodes", lambda _file, _asked: None)
     monkeypatch.setattr(
-        "kinky.bootstrap.image_load.load_images",
+        "kinky.images.load.load_images",
         lambda _nodes, archive, **_options: loaded.append(archive.path.read_bytes()),
     )
     with file.open("rb") as given:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from kinky.bootstrap import secrets_store
 from kinky.cli import main, rotate
 from kinky.operations.journal import Progress
 from kinky.rotation.item import KeyState
 from kinky.rotation.items import ITEMS
 from kinky.rotation.status import ItemStatus
+from kinky.stores import secrets_store
 from tests.unit.fake_cluster import FakeCluster, start_cluster
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -93,6 +93,6 @@ def test_what_cannot_be_read_is_a_line_too() -> None:
 def test_a_finished_rotation_says_so(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr(rotate, "note", told.append)
-    monkeypatch.setattr("kinky.bootstrap.stores.host_namespace.check_token_life", lambda _inner, hours: f"{hours} h")
+    monkeypatch.setattr("kinky.stores.host_namespace.check_token_life", lambda _inner, hours: f"{hours} h")
     assert rotate.run_rotate(Namespace(item="store-credential", dry_run=False, stack="dev")) == 0
     assert told == ["store-credential of dev is rotated; kinky rotate status --stack dev shows the keys"]

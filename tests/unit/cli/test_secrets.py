@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from kinky.bootstrap import record, store_values
 from kinky.cli import main, secrets
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
+from kinky.ownership import record
+from kinky.stores import values
 from tests.unit.fake_api import FakeConnection
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="kinky-dev", cluster="dev")
@@ -123,7 +124,7 @@ def test_a_file_that_cannot_be_read_or_is_too_long_is_named(tmp_path: Path) -> N
     with pytest.raises(KinkyError, match="Is a directory"):
         read(tmp_path)
     long = tmp_path / "long"
-    long.write_bytes(b"x" * (store_values.VALUE_LIMIT_BYTES + 1))
+    long.write_bytes(b"x" * (values.VALUE_LIMIT_BYTES + 1))
     with pytest.raises(KinkyError, match="has more than 1000000 bytes, which no Secret holds"):
         read(long)
 

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from kinky import paths
-from kinky.bootstrap import pending
-from kinky.cli import inner, main, stack_engine
-from kinky.cli.stack_file import StackFile, read_stack_file
+from kinky.cli import main
 from kinky.embedded import host
 from kinky.errors import KinkyError
+from kinky.forming import pending
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
+from kinky.stacks import engine as stack_engine
+from kinky.stacks import inner
+from kinky.stacks.file import StackFile, read_stack_file
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_reach import FakeReach
 
@@ -149,7 +151,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(host, "status", lambda: host.Status(running=True))
     monkeypatch.setattr(host, "down", lambda *, purge: calls.append(f"down purge={purge}"))
     monkeypatch.setattr("kinky.cli.down.list_stacks", lambda: ["dev", "prod"])
-    monkeypatch.setattr("kinky.cli.stack_forget.forget_salt", lambda path: calls.append(f"forget {path.name}"))
+    monkeypatch.setattr("kinky.stacks.forget.forget_salt", lambda path: calls.append(f"forget {path.name}"))
     return calls
 
 

@@ -16,14 +16,14 @@ from pulumi.automation._cmd import CommandResult
 from pulumi.automation.errors import CommandError
 
 from kinky import paths
-from kinky.cli import stack_engine
-from kinky.cli.stack_file import read_stack_file
-from kinky.cli.stack_interrupt import deferred_interrupts
-from kinky.cli.stack_leftovers import remove_leftovers
 from kinky.components.live_step import StepInputs
 from kinky.components.properties import describe
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
+from kinky.stacks import engine as stack_engine
+from kinky.stacks.file import read_stack_file
+from kinky.stacks.interrupt import deferred_interrupts
+from kinky.stacks.leftovers import remove_leftovers
 
 NOBODY = 4_000_000
 """Above the largest process id that Linux gives by default."""

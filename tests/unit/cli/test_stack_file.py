@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kinky.cli import stack_file
 from kinky.errors import ConfigError
+from kinky.stacks import file
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_stack_has_the_whole_name_of_its_file(stacks: Path) -> None:
     for name in ("Pulumi.dev.yaml", "Pulumi.eu.west.yaml", "schema.json"):
         (stacks / name).touch()
-    assert stack_file.list_stacks() == ["dev", "eu.west"]
-    assert all(stack_file.stack_path(name).is_file() for name in stack_file.list_stacks())
+    assert file.list_stacks() == ["dev", "eu.west"]
+    assert all(file.stack_path(name).is_file() for name in file.list_stacks())
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_stack_has_the_whole_name_of_its_file(stacks: Path) -> None:
 def test_a_file_that_is_no_configuration_is_told_as_that(stacks: Path, content: bytes, message: str) -> None:
     (stacks / "Pulumi.bad.yaml").write_bytes(content)
     with pytest.raises(ConfigError) as caught:
-        stack_file.read_stack_file("bad")
+        file.read_stack_file("bad")
     assert str(caught.value).startswith("stacks/Pulumi.bad.yaml: ")
     assert message in str(caught.value)
 
@@ -55,7 +55,7 @@ def test_a_file_that_may_not_be_read_is_told_as_that(stacks: Path, monkeypatch: 
 
     monkeypatch.setattr(Path, "read_text", refuse)
     with pytest.raises(ConfigError, match=r"^stacks/Pulumi.bad.yaml: cannot be read: Permission denied$"):
-        stack_file.read_stack_file("bad")
+        file.read_stack_file("bad")
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,6 @@ def test_an_accelerator_can_stand_in_for_the_files(stacks: Path, host: str) -> N
     image = "" if host else "  kinky:image: {reference: example.test/node:1}\n"
     text = f"config:\n  kinky:cluster: {{name: dev, ephemeral: true}}\n{host}{image}"
     (stacks / "Pulumi.dev.yaml").write_text(text)
-    found = stack_file.read_stack_file("dev", given={"host.accelerator": "emulation"}).config.host
+    found = file.read_stack_file("dev", given={"host.accelerator": "emulation"}).config.host
     assert (found.accelerator, found.embedded) == ("emulation", bool(host))
     assert (stacks / "Pulumi.dev.yaml").read_text() == text

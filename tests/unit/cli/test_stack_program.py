@@ -7,7 +7,7 @@ import os
 import pytest
 
 from kinky import paths
-from kinky.cli.stack_program import PROGRAM, prepared
+from kinky.stacks.inline import PROGRAM, prepared
 
 
 def test_the_program_sees_what_pulumi_gets_and_nothing_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from kinky import paths
-from kinky.bootstrap.certificates import format_time
 from kinky.cli import main
 from kinky.config.load import load_config
 from kinky.errors import ConfigError, HostError
+from kinky.keys.certificates import format_time
 from kinky.kube.access import HostAccess
 from kinky.status import document, vantage
 from kinky.status.judgement import judge
@@ -74,8 +74,8 @@ def test_t21_an_empty_ca_is_64(capsys: pytest.CaptureFixture[str], monkeypatch: 
     (folder / "kubeconfig.yaml").write_text(json.dumps({"clusters": [{"cluster": {"server": "https://127.0.0.1:1"}}]}))
     access = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
     monkeypatch.setattr("kinky.reach.host.find_host", lambda _config: access)
-    monkeypatch.setattr("kinky.bootstrap.reach.HostApi.connect", lambda _access: None)
-    monkeypatch.setattr("kinky.cli.inner.find_store", lambda *_arguments: None)
+    monkeypatch.setattr("kinky.reach.reach.HostApi.connect", lambda _access: None)
+    monkeypatch.setattr("kinky.stacks.inner.find_store", lambda *_arguments: None)
     assert run() == 64
     assert "is empty" in capsys.readouterr().err
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kinky.bootstrap import certificates
 from kinky.config.authority import check_authority, read_authority
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
+from kinky.keys import certificates
 
 
 def config(ca_file: str | None) -> KinkyConfig:

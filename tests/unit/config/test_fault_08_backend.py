@@ -17,11 +17,11 @@ import pytest
 
 from kinky import paths
 from kinky.cli.scan_sources import _state_backend
-from kinky.cli.stack_environment import PROJECT, build_environment
-from kinky.cli.stack_file import read_stack_file
-from kinky.cli.stack_leftovers import remove_leftovers
 from kinky.config.backend import choose_backend, parse_backend
 from kinky.errors import ConfigError
+from kinky.stacks.environment import PROJECT, build_environment
+from kinky.stacks.file import read_stack_file
+from kinky.stacks.leftovers import remove_leftovers
 
 HOME = pwd.getpwuid(os.getuid()).pw_dir
 NOBODY = 2**22 + 1

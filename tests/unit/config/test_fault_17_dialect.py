@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kinky.cli import stack_file
 from kinky.config.dialect import parse_stack_file
 from kinky.config.load import decode_values
 from kinky.errors import ConfigError
+from kinky.stacks import file
 
 # Recorded from yaml.v3 v3.0.1 in the way of Pulumi v3.250.0 (read, written again, read again, handed over as text).
 PULUMI = {
@@ -143,7 +143,7 @@ def test_fault_17_a_section_that_is_written_twice_is_refused_before_it_is_checke
     text = "config:\n  kinky:cluster: {name: one}\n  kinky:host: {embedded: true}\n  kinky:cluster: {name: two}\n"
     (tmp_path / "stacks" / "Pulumi.dev.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r'line 4, column 3: the key "kinky:cluster" stands in line 2 already'):
-        stack_file.read_stack_file("dev")
+        file.read_stack_file("dev")
 
 
 def test_fault_17_a_key_without_namespace_is_the_projects() -> None:

@@ -21,25 +21,25 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from kinky.bootstrap import certificates
-from kinky.bootstrap.certificates import Pair
-from kinky.bootstrap.credential import write_inner_kubeconfig
-from kinky.bootstrap.lease import Lease
-from kinky.bootstrap.workload import check_answer
 from kinky.cli.access import build_parser
-from kinky.cli.stack_file import read_stack_file
 from kinky.config.archive import VERSION_LABEL, check_archive
 from kinky.config.authority import check_authority
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.config.problem import KeyPath, format_key
 from kinky.errors import ConfigError
+from kinky.gate.workload import check_answer
+from kinky.keys import certificates
+from kinky.keys.certificates import Pair
 from kinky.kube.access import resolve_access
 from kinky.kube.host import HostApi
 from kinky.manifests.lease import build_lease
 from kinky.manifests.services import build_endpoint_service
 from kinky.manifests.workload import build_workload
+from kinky.ownership.lease import Lease
+from kinky.reach.credential import write_inner_kubeconfig
 from kinky.releases import default_release
+from kinky.stacks.file import read_stack_file
 from tests.unit.config.hostile_texts import CONTROLS, HOSTILE
 from tests.unit.fake_api import FakeConnection
 
@@ -226,7 +226,7 @@ FOLLOWED: dict[KeyPath, Callable[[str, Path], str]] = {
 @pytest.fixture(autouse=True)
 def authority(monkeypatch: pytest.MonkeyPatch) -> None:
     """No cluster has to be asked for the authority that stands beside the inner kubeconfig."""
-    monkeypatch.setattr("kinky.bootstrap.credential.fetch_authority", lambda *_: Pair(b"a CA", b""))
+    monkeypatch.setattr("kinky.reach.credential.fetch_authority", lambda *_: Pair(b"a CA", b""))
 
 
 def test_the_walk_finds_every_text() -> None:

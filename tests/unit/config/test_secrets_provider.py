@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from kinky.cli import main, stack_file
-from kinky.cli.stack_environment import PROJECT, build_environment
-from kinky.cli.stack_file import read_stack_file
+from kinky.cli import main
 from kinky.config.secrets_provider import check_secrets_provider
 from kinky.errors import ConfigError
+from kinky.stacks import file
+from kinky.stacks.environment import PROJECT, build_environment
+from kinky.stacks.file import read_stack_file
 
 ENCODES = "only encodes, which anybody can undo; use passphrase or one of the key services that Pulumi knows"
 
@@ -36,8 +37,8 @@ def test_every_command_refuses_a_stack_file_that_only_encodes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "Pulumi.lab.yaml"
-    monkeypatch.setattr(stack_file, "stack_path", lambda _stack: path)
-    monkeypatch.setattr(stack_file.paths, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(file, "stack_path", lambda _stack: path)
+    monkeypatch.setattr(file.paths, "project_root", lambda: tmp_path)
     path.write_text("secretsprovider: b64\nconfig:\n  kinky:cluster: {name: lab}\n  kinky:host: {embedded: true}\n")
     for command in (["up"], ["preview"], ["destroy"], ["outputs"], ["secrets", "list"], ["rotate", "status"]):
         assert main.main([*command, "--stack", "lab"]) != 0

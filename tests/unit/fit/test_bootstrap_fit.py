@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap import fit
+from kinky.fit import fit
 from kinky.kube.host import HostApi
 from kinky.kube.quantities import parse_quantity
 from kinky.releases import default_release

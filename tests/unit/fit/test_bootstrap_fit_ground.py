@@ -7,8 +7,8 @@ import pytest
 
 from kinky import names
 from kinky.accelerator import Accelerator
-from kinky.bootstrap import fit
 from kinky.config.model import KinkyConfig
+from kinky.fit import fit
 from kinky.kube.host import HostApi
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fitting_host import ACCESS, add_kubevirt, add_node, build_host, make_config, refuse

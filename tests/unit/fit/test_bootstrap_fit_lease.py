@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kinky.bootstrap.fit_rights import build_rights
+from kinky.fit.rights import build_rights
 from kinky.kube import resources
 from tests.unit.cluster_records import record_data
 from tests.unit.fake_api import FakeConnection

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap import orphans, residue
-from kinky.bootstrap.fit_rights import NEEDS, build_rights, fetch_missing, render_rights
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
+from kinky.fit.rights import NEEDS, build_rights, fetch_missing, render_rights
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
+from kinky.ownership import orphans, residue
 from tests.unit.fake_api import FakeConnection
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from kinky import names
-from kinky.bootstrap import record
-from kinky.bootstrap.fit_record import check_record
 from kinky.config.change import list_fixed
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
+from kinky.fit.record import check_record
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from kinky.manifests.host_names import list_host_names
+from kinky.ownership import record
 from tests.unit.fake_api import FakeConnection
 
 STACK = "organization/kinky/lab"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from kinky import names, paths, process
-from kinky.bootstrap import fit_ports
+from kinky.fit import ports as fit_ports
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fitting_host import fits, make_config, refuse
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from kinky import paths
-from kinky.bootstrap import forward
 from kinky.kube.access import HostAccess
+from kinky.reach import forward
 from kinky.retry import Pending, wait_until
 from tests.unit.fake_forward_guest import Guest, Loop
 from tests.unit.fake_forward_host import FakeHost, Pod, free_port

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap import relay
 from kinky.kube.port_forward import StreamError
+from kinky.reach import relay
 
 
 class Script:

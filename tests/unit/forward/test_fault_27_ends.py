@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from kinky.bootstrap import forward
+from kinky.reach import forward
 from tests.unit.forward.conftest import Place, reset, until
 from tests.unit.forward.ends import WAYS, Watch, end_at_a_port_that_refuses
 

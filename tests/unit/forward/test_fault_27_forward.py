@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from kinky import names, paths, process
-from kinky.bootstrap import forward
 from kinky.embedded import proxy
+from kinky.reach import forward
 from tests.unit.fake_forward_guest import Guest, Loop
 from tests.unit.fake_forward_host import FakeHost, Pod, free_port
 from tests.unit.forward.conftest import Place, read_all, until

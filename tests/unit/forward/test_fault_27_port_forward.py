@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap import host_door
-from kinky.bootstrap.certificates import make_authority
 from kinky.embedded import proxy
+from kinky.keys.certificates import make_authority
 from kinky.kube import port_forward
 from kinky.kube.access import StreamTerms
 from kinky.kube.connection import open_host
 from kinky.kube.port_forward import PodStream, PortForwarder, StreamError
+from kinky.reach import host_door
 from tests.unit.fake_forward_guest import Guest
 from tests.unit.fake_forward_host import FakeHost, Pod, encode
 

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from kinky.cli import main
-from kinky.cli.stack_environment import build_environment
-from kinky.cli.stack_file import read_stack_file
 from kinky.errors import KinkyError
+from kinky.stacks.environment import build_environment
+from kinky.stacks.file import read_stack_file
 from kinky.vault.connection import VaultAccess, VaultApi, VaultError
 from tests.unit.host_server import HostServer
 from tests.unit.proxies.conftest import DEAD, Tunnel

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from kinky import paths
-from kinky.bootstrap.keys import make_cluster_files
 from kinky.cli import scan_output, scan_sources
 from kinky.cli.scan import scan_sources as scan_all
 from kinky.cli.scan_sources import build_staged_source, list_sources
-from kinky.cli.stack_file import StackFile, read_stack_file
 from kinky.embedded.layout import default_layout
+from kinky.keys.material import make_cluster_files
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import Reply
 from kinky.kube.host import HostApi
@@ -24,6 +23,7 @@ from kinky.scan.known import read_host_secrets
 from kinky.scan.report import Report
 from kinky.scan.secret import KnownSecret
 from kinky.scan.source import Source
+from kinky.stacks.file import StackFile, read_stack_file
 from tests.unit.fake_api import FakeConnection
 from tests.unit.scan import plants
 

@@ -17,7 +17,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from kinky.bootstrap.keys import make_cluster_files
+from kinky.keys.material import make_cluster_files
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import Reply

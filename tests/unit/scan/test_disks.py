@@ -204,7 +204,7 @@ def test_paths_outside_of_the_host_are_nowhere() -> None:
 def test_the_disks_of_another_host_are_told_not_to_be_scanned(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kinky.cli.stack_file.StackFile.embedded", False)
+    monkeypatch.setattr("kinky.stacks.file.StackFile.embedded", False)
     report = machine.scan([])
     assert [line for line in report.to_lines() if "not looked at" in line] == [
         "not looked at: disks of the VMs: the host is not the embedded one, so they are not readable from here"

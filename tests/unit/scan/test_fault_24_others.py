@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from kinky import names, paths
-from kinky.bootstrap.keys import make_cluster_files
-from kinky.bootstrap.reach import Reach
 from kinky.cli import scan as command
 from kinky.cli import scan_sources
 from kinky.embedded.layout import default_layout
+from kinky.keys.material import make_cluster_files
 from kinky.kube.access import HostAccess
+from kinky.reach.reach import Reach
 from kinky.scan.files import find_files, find_processes
 from kinky.scan.kind import Kind
 from kinky.scan.known import read_local_secrets
@@ -35,10 +35,10 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine with the stack dev, all of whose secrets are at home."""
     made = make_machine(tmp_path, monkeypatch)
     access = HostAccess(kubeconfig="/k", context=None, namespace="kinky-dev", cluster="dev")
-    monkeypatch.setattr("kinky.cli.inner.find_reach", lambda _stack: Reach(access))
+    monkeypatch.setattr("kinky.stacks.inner.find_reach", lambda _stack: Reach(access))
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: made.connection)
     monkeypatch.setattr("kinky.cli.scan_secrets.read_of_store", lambda *_: ([], []))
-    monkeypatch.setattr("kinky.cli.stack_file.read_stack_file", lambda _stack: made.stack)
+    monkeypatch.setattr("kinky.stacks.file.read_stack_file", lambda _stack: made.stack)
     for path, content in (
         (paths.passphrase_file(), b"the passphrase\n"),
         (paths.stack_dir("dev") / "credential.pem", SECRETS["dev-pki"]["ca.crt"] + SECRETS["dev-pki"]["sa.key"]),
@@ -163,7 +163,7 @@ def test_fault_24_keys_of_the_embedded_host_are_not_those_of_a_stack_elsewhere(
         update={"host": machine.stack.config.host.model_copy(update={"embedded": False})}
     )
     elsewhere = type(machine.stack)(stack="dev", path=machine.stack.path, config=raw, secrets_provider=None)
-    monkeypatch.setattr("kinky.cli.stack_file.read_stack_file", lambda _stack: elsewhere)
+    monkeypatch.setattr("kinky.stacks.file.read_stack_file", lambda _stack: elsewhere)
 
     def end_the_host() -> None:
         file.unlink()

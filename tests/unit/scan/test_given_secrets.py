@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from kinky import paths
-from kinky.bootstrap.stores.embedded import EmbeddedStore
 from kinky.cli import scan_secrets
 from kinky.cli.scan_secrets import read_of_store
 from kinky.config.load import load_config
@@ -18,6 +17,7 @@ from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from kinky.scan.known import read_local
 from kinky.scan.secret import SecretClass
+from kinky.stores.embedded import EmbeddedStore
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_reach import FakeReach
 from tests.unit.scan.machine import Machine, make_machine, write

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from kinky import paths
-from kinky.bootstrap.keys import make_cluster_files
-from kinky.bootstrap.reach import Reach
 from kinky.cli import main, scan_sources
 from kinky.embedded.layout import default_layout
+from kinky.keys.material import make_cluster_files
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import Reply
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
+from kinky.reach.reach import Reach
 from kinky.scan.known import read_host_secrets, read_local_secrets
 from kinky.scan.secret import SecretClass
 from kinky.scan.source import Source

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from kinky.cli import scan_output
-from kinky.cli.stack_file import read_stack_file
 from kinky.scan.kind import Kind
 from kinky.scan.secret import KnownSecret, SecretClass
+from kinky.stacks.file import read_stack_file
 from tests.unit.scan.machine import Machine, make_machine
 
 VALUE = KnownSecret(SecretClass.STORE_VALUE, "dev-store-message/message", b"the message of the store")
@@ -76,7 +76,7 @@ def test_pulumi_that_is_absent_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_passphrase_that_protects_nothing_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     tools = [type("Row", (), {"name": name, "path": tmp_path / name})() for name in scan_output.PULUMI_PROGRAMS]
-    monkeypatch.setattr("kinky.embedded.toolchain.list_tools", lambda: tools)
+    monkeypatch.setattr("kinky.toolchain.tools.list_tools", lambda: tools)
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "")
     (text,) = scan_output.ask_pulumi(read_stack_file("dev")).unread
     assert text == 'Pulumi output: stack "dev": PULUMI_CONFIG_PASSPHRASE is empty, which protects nothing'

@@ -11,16 +11,16 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from kinky import names
-from kinky.bootstrap import keys
-from kinky.bootstrap.reach import Reach
-from kinky.bootstrap.store_proof import EvidenceItem, StoreRecord
 from kinky.config.load import load_config
+from kinky.gate.proof import EvidenceItem, StoreRecord
+from kinky.keys import material
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.kube.objects import build_secret
 from kinky.manifests.store_values import CANARY_KEY, CANARY_VALUE, WORKLOAD_KEY, WORKLOAD_VALUE
+from kinky.reach.reach import Reach
 from kinky.status.fault_server import FaultServer, Identity, Reply
 from kinky.status.probes.service import build_proof
 from kinky.status.target import Target
@@ -115,7 +115,7 @@ class Healthy:
             "config": config,
             "reach": KnownReach(server or self.server, self.host, self.inner),
             "open_port": open_port,
-            "fetch_keys": lambda: keys.fetch_key_files(HostApi(self.host, ACCESS), "dev"),  # type: ignore[arg-type]
+            "fetch_keys": lambda: material.fetch_key_files(HostApi(self.host, ACCESS), "dev"),  # type: ignore[arg-type]
             "read_authority": lambda: self.identity.authority.certificate,
             "authority_file": self.identity.ca_file,
             "client_file": self.identity.client_file,
@@ -164,7 +164,7 @@ def serve_healthy(folder: Path, *, planes: int = 1) -> Iterator[Healthy]:
 
 def _fill_host(made: Healthy) -> None:
     made.host.answer("GET", "/version", {"gitVersion": "v1.36.3"})
-    files = keys.make_cluster_files("dev") | {
+    files = material.make_cluster_files("dev") | {
         "etcd-ca.crt": made.identity.authority.certificate,
         "etcd-ca.key": made.identity.authority.key,
     }

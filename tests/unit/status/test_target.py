@@ -10,11 +10,11 @@ from typing import cast
 import pytest
 
 from kinky import paths
-from kinky.bootstrap.stores.store import Store
 from kinky.errors import KinkyError
 from kinky.kube.connection import UnavailableError
 from kinky.status.fault_server import Identity
 from kinky.status.target import LookingReach, open_target
+from kinky.stores.store import Store
 from tests.unit.cluster_records import record_data
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fitting_host import make_config

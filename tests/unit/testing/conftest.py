@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from kinky import names, paths
-from kinky.bootstrap.lease import end_lease, ensure_lease, wait_removed
-from kinky.bootstrap.reach import Reach
-from kinky.bootstrap.record import ensure_record, keep_identity, recognise
-from kinky.cli.stack_file import StackFile, stack_path
 from kinky.config.model import KinkyConfig
 from kinky.errors import CommandError
 from kinky.kube.access import HostAccess
 from kinky.kube.host import HostApi
+from kinky.ownership.lease import end_lease, ensure_lease, wait_removed
+from kinky.ownership.record import ensure_record, keep_identity, recognise
+from kinky.reach.reach import Reach
+from kinky.stacks.file import StackFile, stack_path
 from kinky.testing import factory
 from kinky.testing.factory import Choices, InnerClusterFactory
 from kinky.testing.run import Run

@@ -91,7 +91,7 @@ def test_a_node_that_is_not_there_is_named(made: InnerCluster) -> None:
 def test_kubectl_asks_in_the_namespace_of_the_run(made: InnerCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(process, "run", lambda argv, **options: asked.append((argv, options)) or "pod/a\n")
-    monkeypatch.setattr("kinky.embedded.toolchain.tool_path", lambda name: Path("/tools") / name)
+    monkeypatch.setattr("kinky.toolchain.tools.tool_path", lambda name: Path("/tools") / name)
     assert made.kubectl("apply", "--filename", "-", stdin=b"{}") == "pod/a\n"
     ((argv, options),) = asked
     assert [str(part) for part in argv] == [

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from kinky import names
-from kinky.cli.stack_file import read_stack_file, stack_path
 from kinky.errors import CommandError, ConfigError, KinkyError
+from kinky.stacks.file import read_stack_file, stack_path
 from kinky.testing import stacks
 from kinky.testing.run import Run
 from tests.unit.testing.conftest import Machine

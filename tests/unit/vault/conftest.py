@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kinky import process, retry
-from kinky.bootstrap import certificates
+from kinky.keys import certificates
 from tests.vault_server.client import VaultClient
 from tests.vault_server.faults import Faults
 from tests.vault_server.server import VaultServer

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from kinky.bootstrap import certificates
-from kinky.bootstrap.stores.opening import describe_store, open_store
-from kinky.bootstrap.stores.vault import VaultStore
-from kinky.bootstrap.stores.vault_target import VaultTarget
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
+from kinky.keys import certificates
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import Reply
+from kinky.stores.opening import describe_store, open_store
+from kinky.stores.vault import VaultStore
+from kinky.stores.vault_target import VaultTarget
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_reach import FakeReach
 from tests.vault_server.client import VaultClient

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from kinky.bootstrap import record
 from kinky.cli import main
-from kinky.cli.stack_file import StackFile
 from kinky.kube.host import HostApi
+from kinky.ownership import record
+from kinky.stacks.file import StackFile
 from tests.unit.fake_api import FakeConnection
 from tests.unit.vault_store.conftest import ACCESS, Site
 from tests.vault_server.faults import Fault

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kinky.bootstrap import certificates
-from kinky.bootstrap.stores.vault import VaultStore
 from kinky.errors import KinkyError
+from kinky.keys import certificates
+from kinky.stores.vault import VaultStore
 from kinky.vault import connection
 from kinky.vault.token import read_token
 from tests.unit.vault_store.conftest import Site

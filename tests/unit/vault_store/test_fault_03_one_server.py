@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from kinky.bootstrap import store_values
-from kinky.bootstrap.stores.opening import describe_store, open_store
-from kinky.bootstrap.stores.store import Store
 from kinky.errors import KinkyError
+from kinky.stores import values
+from kinky.stores.opening import describe_store, open_store
+from kinky.stores.store import Store
 from tests.unit.fake_reach import FakeReach
 from tests.unit.vault_store.conftest import ACCESS, Site
 from tests.vault_server.signer import Signer
@@ -32,11 +32,11 @@ def test_fault_03_the_keys_of_the_first_cluster_stay(site: Site, other: Store) -
 
 
 def test_fault_03_a_value_of_the_first_cluster_stays(site: Site, other: Store) -> None:
-    store_values.put_value(site.store, "dev", "db", key="value", value=b"first")
+    values.put_value(site.store, "dev", "db", key="value", value=b"first")
     with pytest.raises(KinkyError, match='the value "db" was not made by kinky'):
-        store_values.put_value(other, "dev", "db", key="value", value=b"second")
+        values.put_value(other, "dev", "db", key="value", value=b"second")
     with pytest.raises(KinkyError, match='the value "db" was not made by kinky'):
-        store_values.delete_value(other, "dev", "db")
+        values.delete_value(other, "dev", "db")
     assert site.store.read("db") == {"value": b"first"}
 
 
@@ -44,7 +44,7 @@ def test_fault_03_the_end_of_the_second_cluster_is_not_that_of_the_first(site: S
     assert site.store.server is not None
     assert other.server is not None
     site.store.server.set_up(site.public_keys)
-    store_values.put_value(site.store, "dev", "db", key="value", value=b"first")
+    values.put_value(site.store, "dev", "db", key="value", value=b"first")
     other.server.tear_down()
     site.log_in()
     first = open_store(describe_store(site.config), FakeReach(ACCESS))

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from kinky.bootstrap import store_proof
 from kinky.errors import HostError, KinkyError
+from kinky.gate import proof as store_proof
 from kinky.manifests import secrets_store
 from kinky.vault.connection import VaultSilentError
 from tests.unit.fake_api import FakeConnection

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from kinky import program
-from kinky.bootstrap import record
-from kinky.bootstrap.reach import Reach
-from kinky.bootstrap.stores.opening import describe_store
 from kinky.config.load import load_config
 from kinky.errors import KinkyError
 from kinky.kube.host import HostApi
+from kinky.ownership import record
+from kinky.reach.reach import Reach
+from kinky.stores.opening import describe_store
 from tests.unit.fake_api import FakeConnection
 from tests.unit.vault_store.conftest import ACCESS, Site
 from tests.vault_server.faults import Fault

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import pytest
 
 from kinky import paths
-from kinky.bootstrap.stores.store import StoreServer
-from kinky.bootstrap.stores.vault import VaultStore
 from kinky.errors import KinkyError
+from kinky.stores.store import StoreServer
+from kinky.stores.vault import VaultStore
 from kinky.vault.connection import VaultApi
 from tests.unit.vault_store.conftest import Site
 from tests.vault_server.faults import Fault

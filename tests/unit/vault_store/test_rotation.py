@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from kinky.bootstrap.keys import fetch_public_keys
-from kinky.bootstrap.stores.vault_reader import VaultReader
 from kinky.errors import HostError, KinkyError
+from kinky.keys.material import fetch_public_keys
 from kinky.manifests import secrets_store
 from kinky.operations.journal import Journal
 from kinky.rotation.items import ITEMS
+from kinky.stores.vault_reader import VaultReader
 from tests.unit.fake_authorities import watch_authorities
 from tests.unit.fake_cluster import PKI, FakeCluster, start_cluster
 from tests.unit.fake_store import CANARIES, decode

@@ -6,16 +6,16 @@ import hashlib
 
 import pytest
 
-from kinky.bootstrap import store_values
 from kinky.errors import KinkyError
 from kinky.kube.inner import InnerApi
+from kinky.stores import values
 from tests.unit.fake_api import FakeConnection
 from tests.unit.vault_store.conftest import Site
 from tests.vault_server.faults import Fault
 
 
-def put(site: Site, name: str, value: bytes, *, key: str = "value") -> store_values.Change:
-    return store_values.put_value(site.store, "dev", name, key=key, value=value)
+def put(site: Site, name: str, value: bytes, *, key: str = "value") -> values.Change:
+    return values.put_value(site.store, "dev", name, key=key, value=value)
 
 
 def test_set_list_and_rm(site: Site) -> None:
@@ -26,7 +26,7 @@ def test_set_list_and_rm(site: Site) -> None:
     assert put(site, "db", b"me", key="user").before is None
     assert put(site, "db", b"two").before == fingerprint
     assert site.root.get("secret/data/kinky/dev/db").data["data"] == {"value": "two", "user": "me"}
-    store_values.ensure_store_value(site.store, "message", key="message")
+    values.ensure_store_value(site.store, "message", key="message")
     site.root.put("secret/data/kinky/dev/theirs", data={"n": 1})
     listed = site.store.fetch_all()
     assert [(value.name, value.made_by) for value in listed] == [
@@ -35,24 +35,24 @@ def test_set_list_and_rm(site: Site) -> None:
         ("theirs", "somebody else"),
     ]
     assert "two" not in repr(listed) and "hunter2" not in repr(listed)
-    store_values.delete_value(site.store, "dev", "db")
+    values.delete_value(site.store, "dev", "db")
     assert site.root.get("secret/metadata/kinky/dev/db").status == 404, "no version stays behind"
     assert put(site, "db", b"again").before is None
 
 
 def test_a_value_of_the_program_is_made_once(site: Site) -> None:
-    first = store_values.ensure_store_value(site.store, "message", key="message")
-    assert store_values.ensure_store_value(site.store, "message", key="message") == first
+    first = values.ensure_store_value(site.store, "message", key="message")
+    assert values.ensure_store_value(site.store, "message", key="message") == first
     value = site.root.get("secret/data/kinky/dev/message").data["data"]["message"]
     assert len(value) >= 32 and value not in repr(first)
     site.root.delete("secret/data/kinky/dev/message")
-    assert store_values.ensure_store_value(site.store, "message", key="message") != first, "deleted is not there"
+    assert values.ensure_store_value(site.store, "message", key="message") != first, "deleted is not there"
 
 
 @pytest.mark.parametrize("name", ["message", "theirs"])
 def test_what_is_not_the_operator_s_is_neither_set_nor_removed(site: Site, name: str) -> None:
     site.root.put("secret/data/kinky/dev/theirs", data={"value": "x"})
-    for act in (lambda: put(site, name, b"mine"), lambda: store_values.delete_value(site.store, "dev", name)):
+    for act in (lambda: put(site, name, b"mine"), lambda: values.delete_value(site.store, "dev", name)):
         with pytest.raises(KinkyError, match=r"the program's own|was not made by kinky"):
             act()
 

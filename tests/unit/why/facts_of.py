@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kinky.bootstrap.diagnose import Stage, parse_stages
+from kinky.forming.diagnose import Stage, parse_stages
 from kinky.kube.records import NodeStatus, PodStatus, VmiStatus, VmStatus
 from kinky.why.facts import ClusterFacts, NodeFacts
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from kinky.cli import why as why_command
-from kinky.cli.stack_file import read_stack_file
 from kinky.errors import HostError
+from kinky.stacks.file import read_stack_file
 from kinky.status.target import Target
 from kinky.why.facts import OPEN, REFUSED, SILENT, UNKNOWN
 from kinky.why.ladder import explain
