@@ -22,7 +22,7 @@ LABEL_ROLE: Final = "kinky.dev/role"
 LABEL_POOL: Final = "kinky.dev/pool"
 LABEL_NODE: Final = "kinky.dev/node"
 LABEL_MADE_BY: Final = "kinky.dev/made-by"
-OPERATOR: Final = "operator"
+ADMIN: Final = "admin"
 """Value of that label on what a person put into the secrets store; what the program makes has no such label."""
 LABEL_BREAK_GLASS: Final = "kinky.dev/break-glass"
 LABEL_ACCELERATOR: Final = "kinky.dev/accelerator"
@@ -45,7 +45,7 @@ NAMESPACE_SYSTEM: Final = "kube-system"
 NAMESPACE_KINKY: Final = "kinky-system"
 NAMESPACE_WORKLOAD: Final = "web"
 NAMESPACE_STORE: Final = "kinky-store"
-"""Inner namespace of the values of an embedded store."""
+"""Inner namespace of the values of an inCluster store."""
 NAMESPACES_OF_OURS: Final = (NAMESPACE_SYSTEM, NAMESPACE_KINKY)
 """Inner namespaces whose pods run before the gate is open: they are what opens it."""
 
@@ -125,7 +125,7 @@ def store_reader(cluster: str) -> str:
 
 
 def store_value_reader(cluster: str, name: str) -> str:
-    """Return the name of the Role and RoleBinding that let the store's reader get one value of the operator."""
+    """Return the name of the Role and RoleBinding that let the store's reader get one value of the admin."""
     return f"{store_reader(cluster)}-{name}"
 
 

@@ -24,8 +24,8 @@ from kinky.retry import Pending, wait_until
 
 Argument = str | Path
 
-OPERATOR_SECRETS = ("PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "VAULT_TOKEN")
-"""Variables that hold a secret of the operator's, of which no program that lives for days has a use.
+ADMIN_SECRETS = ("PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "VAULT_TOKEN")
+"""Variables that hold a secret of the admin's, of which no program that lives for days has a use.
 
 All others are handed on: an exec plugin of the host's kubeconfig may need any of them. A variable that names a file
 tells nothing to who may not read that file.
@@ -102,13 +102,13 @@ def spawn_detached(
     """Start a program that outlives this process, in its own session with its output appended to `log`; return its pid.
 
     Args:
-        env: Variables added to this process's environment, of which OPERATOR_SECRETS are left out.
+        env: Variables added to this process's environment, of which ADMIN_SECRETS are left out.
 
     Raises:
         CommandError: The program could not start.
     """
     command = [os.fspath(part) for part in argv]
-    inherited = {name: value for name, value in os.environ.items() if name not in OPERATOR_SECRETS}
+    inherited = {name: value for name, value in os.environ.items() if name not in ADMIN_SECRETS}
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
         try:
             process = subprocess.Popen(

@@ -90,13 +90,13 @@ def _access(cluster: str, server: str, files: Mapping[str, bytes], folder: Path)
     request = LeafRequest(common_name="kinky:bench", organizations=["system:masters"], life=CREDENTIAL_LIFE)
     leaf = make_leaf(authority, request)
     (folder / "ca.crt").write_bytes(files["ca.crt"])
-    (folder / "operator.pem").write_bytes(leaf.certificate + leaf.key)
+    (folder / "admin.pem").write_bytes(leaf.certificate + leaf.key)
     return InnerAccess(
         cluster=cluster,
         server=server,
         tls_server_name=names.endpoint_host(cluster),
         ca_file=folder / "ca.crt",
-        credential_file=folder / "operator.pem",
+        credential_file=folder / "admin.pem",
     )
 
 
@@ -108,7 +108,7 @@ def _apply_network(config: KinkyConfig, server: str, folder: Path, *, kubectl: P
         *flannel.build_flannel(config),
         *kube_proxy.build_kube_proxy(config),
     ]
-    credential = folder / "operator.pem"
+    credential = folder / "admin.pem"
     command: list[str | Path] = [
         *(kubectl, "--server", server, "--tls-server-name", names.endpoint_host(config.cluster.name)),
         *("--certificate-authority", folder / "ca.crt", "--client-certificate", credential, "--client-key", credential),

@@ -1,4 +1,4 @@
-"""Which secrets `kinky scan` looks for besides those of the host's namespace: the operator's, and the store's own."""
+"""Which secrets `kinky scan` looks for besides those of the host's namespace: the admin's, and the store's own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Found = tuple[SecretClass, str, bytes]
 
 
 def read_secrets(stack_file: StackFile, reach: Reach) -> tuple[list[KnownSecret], list[str]]:
-    """Read every secret of a stack and its operator, and tell what could not be read and why."""
+    """Read every secret of a stack and its admin, and tell what could not be read and why."""
     of_store, unknown = read_of_store(stack_file, reach)
     return [*read_host_secrets(reach.host()), *of_store, *read_local()], unknown
 

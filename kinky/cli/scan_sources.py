@@ -26,7 +26,7 @@ ELSEWHERE: Final = "disks of the VMs: the host is not the embedded one, so they 
 
 
 def list_sources(stack_file: StackFile, api: HostApi, extra: Iterable[Path]) -> list[Source]:
-    """Return all that is at hand of a stack; `extra` is what the operator named besides."""
+    """Return all that is at hand of a stack; `extra` is what the admin named besides."""
     with phase("asking Pulumi what it prints"):
         output = ask_pulumi(stack_file)
     of_vms, files = _find_disks(stack_file, api)
@@ -106,6 +106,6 @@ def _list_git() -> Iterator[Source]:
 
 
 def _state_backend() -> Path:
-    """Return the folder of Pulumi's state: the operator's, if it is one, else our own."""
+    """Return the folder of Pulumi's state: the admin's, if it is one, else our own."""
     own = paths.pulumi_backend_dir()
     return choose_backend(os.environ, own=own, project=paths.project_root()).folder or own

@@ -1,4 +1,4 @@
-"""`kinky secrets`: the operator's values in a stack's secrets store. A value is read or hashed here, never printed."""
+"""`kinky secrets`: the admin's values in a stack's secrets store. A value is read or hashed here, never printed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     options.add_stack(listed)
     options.add_json(listed)
     options.set_run(listed, run_list)
-    remove = actions.add_parser("rm", help="remove a value that an operator has set")
+    remove = actions.add_parser("rm", help="remove a value that an admin has set")
     _add_name(remove)
     options.add_stack(remove)
     options.set_run(remove, run_remove)

@@ -16,9 +16,9 @@ from kinky.components.network import Network, NetworkArgs
 from kinky.components.nodes import Nodes, NodesArgs
 from kinky.components.providers import declare_host
 from kinky.components.secrets_store import StoreValues, StoreValuesArgs
-from kinky.components.steps.claim import Claim, ClaimInputs
 from kinky.components.steps.identity import ClusterIdentity, HostGuard
 from kinky.components.steps.keys import ClusterKeys, ClusterKeysInputs
+from kinky.components.steps.record import ClusterRecord, RecordInputs
 from kinky.config.change import list_fixed
 from kinky.keys.encryption_config import render_kms_config
 from kinky.kube.access import HostAccess
@@ -29,11 +29,11 @@ RESIDUE_LIMIT_SECONDS = 300.0
 
 
 class HostSide(pulumi.ComponentResource):
-    """Identity and claim, addresses, keys, values of a store that is not inside, and all VMs at once."""
+    """Identity and record, addresses, keys, values of a store that is not inside, and all VMs at once."""
 
     access: HostAccess
     """The host, and the identities that each step compares before it acts."""
-    claim: Claim
+    record: ClusterRecord
     keys: ClusterKeys
     network: Network
     nodes: Nodes
@@ -45,8 +45,8 @@ class HostSide(pulumi.ComponentResource):
         super().__init__("kinky:cluster:HostSide", name, None, opts)
         self._name, self._args = name, args
         self.access = self._declare_identity()
-        self.claim = self._declare_claim()
-        host = declare_host(self, name, args.access, claim=self.claim)
+        self.record = self._declare_record()
+        host = declare_host(self, name, args.access, record=self.record)
         addressed = NetworkArgs(config=args.config, nodes=args.nodes, accelerator=args.accelerator)
         self.network = Network(f"{name}-network", addressed, self._on(host))
         self.keys = self._declare_keys()
@@ -58,7 +58,7 @@ class HostSide(pulumi.ComponentResource):
 
     def _on(self, host: kubernetes.Provider) -> pulumi.ResourceOptions:
         """Return the options of a component whose objects are on the host."""
-        owned = own_by(self.claim, self._args.config)
+        owned = own_by(self.record, self._args.config)
         return pulumi.ResourceOptions(parent=self, providers=[host], transformations=owned)
 
     def _declare_identity(self) -> HostAccess:
@@ -67,10 +67,10 @@ class HostSide(pulumi.ComponentResource):
         made = ClusterIdentity(f"{self._name}-identity", StepInputs(access=access), opts).outputs
         return replace(access, host_uid=made.host_uid, cluster_id=made.cluster_id)
 
-    def _declare_claim(self) -> Claim:
+    def _declare_record(self) -> ClusterRecord:
         """Declare the objects that are created first and deleted last: the record, the namespace, the residue guard."""
         config = self._args.config
-        inputs = ClaimInputs(
+        inputs = RecordInputs(
             access=self.access,
             stack=self._args.stack,
             settings=json.dumps(list_fixed(config)),
@@ -80,14 +80,14 @@ class HostSide(pulumi.ComponentResource):
             retained=tuple(storage.list_retained(config)),
             lease=describe_lease(config),
         )
-        return Claim(f"{self._name}-claim", inputs, pulumi.ResourceOptions(parent=self))
+        return ClusterRecord(f"{self._name}-record", inputs, pulumi.ResourceOptions(parent=self))
 
     def _declare_keys(self) -> ClusterKeys:
         """Declare the keys; etcd's data cannot be read without them, so they stay when the data stay."""
         config = self._args.config
         # The step uses no provider that would wait for the namespace.
         opts = pulumi.ResourceOptions(
-            parent=self, depends_on=[self.claim], retain_on_delete=config.control_plane.etcd_retain
+            parent=self, depends_on=[self.record], retain_on_delete=config.control_plane.etcd_retain
         )
         inputs = ClusterKeysInputs(access=self.access, kms_config=render_kms_config(config.encryption))
         return ClusterKeys(f"{self._name}-keys", inputs, opts)
@@ -102,7 +102,7 @@ class HostSide(pulumi.ComponentResource):
             store=self._args.store,
             server="",
             # A server of the store is told the keys' public parts.
-            after=[self.claim, self.keys],
+            after=[self.record, self.keys],
         )
         return StoreValues(f"{self._name}-store-values", args, self._on(host))
 

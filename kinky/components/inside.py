@@ -74,7 +74,7 @@ class Inside(pulumi.ComponentResource):
             access=host_side.access,
             store=self._args.cluster.store,
             server=formed.outside.outputs.server,
-            after=[host_side.claim, host_side.keys],
+            after=[host_side.record, host_side.keys],
         )
         return StoreValues(f"{self._name}-store-values", args, self._by(formed.inner))
 

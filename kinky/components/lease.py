@@ -1,4 +1,4 @@
-"""The lease in Pulumi's terms: what the claim is told about it, and how each host object names it as its owner."""
+"""The lease in Pulumi's terms: what the record is told about it, and how each host object names it as its owner."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import cast
 import pulumi
 
 from kinky.components.properties import Properties
-from kinky.components.steps.claim import Claim, LeaseTerms
+from kinky.components.steps.record import ClusterRecord, LeaseTerms
 from kinky.config.model import KinkyConfig
 
 HOST_OBJECT = "kubernetes:"
@@ -15,12 +15,12 @@ HOST_OBJECT = "kubernetes:"
 
 
 def describe_lease(config: KinkyConfig) -> LeaseTerms | None:
-    """Return what the claim is told about the lease; None without a lease."""
+    """Return what the record is told about the lease; None without a lease."""
     lease = config.cluster.lease
     return None if lease is None else LeaseTerms(seconds=lease.seconds, holder=lease.holder or "")
 
 
-def own_by(claim: Claim, config: KinkyConfig) -> list[pulumi.ResourceTransformation] | None:
+def own_by(record: ClusterRecord, config: KinkyConfig) -> list[pulumi.ResourceTransformation] | None:
     """Return what gives every object below a component the lease as its owner; None without a lease."""
     if config.cluster.lease is None:
         return None
@@ -29,7 +29,7 @@ def own_by(claim: Claim, config: KinkyConfig) -> list[pulumi.ResourceTransformat
         if not args.type_.startswith(HOST_OBJECT):
             return None
         # A body is a plain dict; only values in it may be outputs.
-        metadata = {**cast(Properties, args.props["metadata"]), "ownerReferences": claim.outputs.owners}
+        metadata = {**cast(Properties, args.props["metadata"]), "ownerReferences": record.outputs.owners}
         return pulumi.ResourceTransformationResult({**args.props, "metadata": metadata}, args.opts)
 
     return [own]

@@ -12,9 +12,9 @@ INNER_CALL_SECONDS = 180
 
 
 def declare_host(
-    parent: pulumi.Resource, name: str, access: HostAccess, *, claim: pulumi.Resource
+    parent: pulumi.Resource, name: str, access: HostAccess, *, record: pulumi.Resource
 ) -> kubernetes.Provider:
-    """Declare the provider for the host; through it, every object on the host comes after the claim."""
+    """Declare the provider for the host; through it, every object on the host comes after the record."""
     return kubernetes.Provider(
         f"{name}-host",
         # The path, not the content: a kubeconfig may hold a key, and this goes to the state.
@@ -23,7 +23,7 @@ def declare_host(
         namespace=access.namespace,
         cluster_identifier=f"{name}-host",
         enable_server_side_apply=True,
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[claim]),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[record]),
     )
 
 

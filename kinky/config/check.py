@@ -11,7 +11,7 @@ from kinky.accelerator import Accelerator
 from kinky.config.check_pools import check_pools, has_open_node
 from kinky.config.model import KinkyConfig
 from kinky.config.problem import UNSHOWN, KeyPath, Problem
-from kinky.config.store_kinds import EMBEDDED, HOST_NAMESPACE, VAULT
+from kinky.config.store_kinds import HOST_NAMESPACE, IN_CLUSTER, VAULT
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -43,9 +43,9 @@ def check_config(cfg: KinkyConfig) -> list[Problem]:
 def warn_config(cfg: KinkyConfig) -> list[str]:
     """Return what is allowed and should be known, each in one line."""
     warnings = []
-    if cfg.secrets_store.kind == EMBEDDED:
+    if cfg.secrets_store.kind == IN_CLUSTER:
         warnings.append(
-            "secretsStore.kind is embedded: the store is lost with the cluster, and does not work while the cluster "
+            "secretsStore.kind is inCluster: the store is lost with the cluster, and does not work while the cluster "
             "does not; keep the source of every value elsewhere"
         )
     if not has_open_node(cfg):
@@ -182,7 +182,7 @@ def _check_etcd(cfg: KinkyConfig) -> Iterator[Problem]:
 def _check_store(cfg: KinkyConfig) -> Iterator[Problem]:
     """A store in the cluster that it serves is for clusters that are thrown away; each kind has its own settings."""
     store, kind = cfg.secrets_store, ("secretsStore", "kind")
-    if store.kind == EMBEDDED and not cfg.cluster.ephemeral:
+    if store.kind == IN_CLUSTER and not cfg.cluster.ephemeral:
         text = (
             "is only for clusters with cluster.ephemeral true: the store would be in the cluster that it serves, "
             "and be lost with it"

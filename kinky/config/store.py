@@ -47,7 +47,7 @@ class VaultServer(Section):
 class SecretsStore(Section):
     """Where the inner cluster's secrets come from."""
 
-    kind: Annotated[Literal["hostNamespace", "embedded", "vault"], never("the values would stay behind")] = (
+    kind: Annotated[Literal["hostNamespace", "inCluster", "vault"], never("the values would stay behind")] = (
         HOST_NAMESPACE
     )
     """Secrets of the host namespace, of the inner cluster itself (an ephemeral one only), or of a Vault server."""

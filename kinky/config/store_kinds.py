@@ -5,5 +5,5 @@ from __future__ import annotations
 from typing import Final
 
 HOST_NAMESPACE: Final = "hostNamespace"
-EMBEDDED: Final = "embedded"
+IN_CLUSTER: Final = "inCluster"
 VAULT: Final = "vault"

@@ -1,4 +1,4 @@
-"""Whether the operator may do on the host what KinKy will do, asked verb by verb."""
+"""Whether the admin may do on the host what KinKy will do, asked verb by verb."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -20,7 +20,7 @@ from kinky.retry import Pending
 VMS_RUN = "VMs run"
 GUEST_FAR_ENOUGH = "a control plane's guest has started Kubernetes"
 API_ANSWERS = "the inner API answers through the published path with a certificate of the cluster's CA"
-API_READY = "the inner API is ready and knows the operator"
+API_READY = "the inner API is ready and knows the admin"
 NODES_REGISTERED = "all nodes have registered with their S-address"
 NODES_READY = "all nodes are Ready"
 

@@ -87,7 +87,7 @@ def open_gate(reach: Reach, proof: ProofSpec, *, limit_seconds: float, by_hand: 
     A gate that is open stays open without new evidence: workers that came later are freed.
 
     Args:
-        by_hand: The operator wants evidence of now, and may open what was closed by hand.
+        by_hand: The admin wants evidence of now, and may open what was closed by hand.
     """
     state = fetch_state(reach.inner())
     if by_hand or not state.is_latched:

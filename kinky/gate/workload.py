@@ -1,6 +1,6 @@
 """The proof that a workload of the inner cluster answers from outside, with a secret from the store.
 
-The question goes the operator's way: published endpoint, inner API, Service, pod. So one answer proves the pod network,
+The question goes the admin's way: published endpoint, inner API, Service, pod. So one answer proves the pod network,
 the Service and the store at once, and needs no port of a node to be reachable.
 """
 

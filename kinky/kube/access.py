@@ -30,7 +30,7 @@ class HostAccess:
 
 @dataclass(frozen=True, kw_only=True)
 class InnerAccess:
-    """How to reach the inner API from the operator's side."""
+    """How to reach the inner API from the admin's side."""
 
     cluster: str
     server: str

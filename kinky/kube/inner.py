@@ -14,7 +14,7 @@ METRICS_SECONDS = 60.0
 
 
 class InnerApi(ObjectApi):
-    """The inner cluster's API, reached through the published path with the operator's credential."""
+    """The inner cluster's API, reached through the published path with the admin's credential."""
 
     @classmethod
     def connect(cls, access: InnerAccess) -> "InnerApi":

@@ -6,7 +6,7 @@ Host side (in `cfg.host.namespace`):
     network_policy.build_network_policy(cfg)            storage.build_etcd_claim(cfg, node)
     user_data.build_user_data_secret(cfg, node, name=, user_data=, network_data=)
     virtual_machine.build_virtual_machine(cfg, node, image=, user_data_secret=, credentials_secret=, emulated=)
-    stores.of(cfg).build_source(cfg)                    (with kind embedded on the inner side)
+    stores.of(cfg).build_source(cfg)                    (with kind inCluster on the inner side)
 Inner side (tuples in the order of creation):
     gate.build_gate(), build_closed_state()
     cluster_access.build_cluster_access(cfg)            flannel.build_flannel(cfg)

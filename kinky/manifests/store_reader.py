@@ -51,7 +51,7 @@ def build_reader(cfg: KinkyConfig, namespace: str) -> tuple[Body, Body, Body]:
 
 
 def build_value_rights(cluster: str, value: str, namespace: str) -> tuple[Body, Body]:
-    """Return the Role and the RoleBinding by which the store's ServiceAccount may get one value of the operator.
+    """Return the Role and the RoleBinding by which the store's ServiceAccount may get one value of the admin.
 
     One pair for each value: `kinky secrets` makes and removes it with the value, and no list of names is shared with
     another value, or with the program, whose own Role these leave alone.

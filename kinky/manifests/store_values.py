@@ -15,7 +15,7 @@ WORKLOAD_KEY: Final = "message"
 UNKNOWN_VALUE: Final = "unknown"
 """Name that the reader may read and that nobody ever writes: what the store says of it is the gate's evidence."""
 PROGRAM_VALUES: Final = (CANARY_VALUE, WORKLOAD_VALUE, UNKNOWN_VALUE)
-"""Names of values that the program makes, so that no operator's value can stand in their place."""
+"""Names of values that the program makes, so that no admin's value can stand in their place."""
 
 
 def store_values(cfg: KinkyConfig) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from kinky.kube import resources
 from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.kubeconfig import build_held_kubeconfig
-from kinky.reach.credential import describe_operator
+from kinky.reach.credential import describe_admin
 
 HOURS_LIMIT = 24
 
@@ -32,7 +32,7 @@ class BreakGlass:
 
 
 def make_break_glass(host: HostApi, cluster: str, kubeconfig: JsonObject, *, hours: int, reason: str) -> BreakGlass:
-    """Sign a client certificate with the operator's own host rights, and record it on the host.
+    """Sign a client certificate with the admin's own host rights, and record it on the host.
 
     Args:
         kubeconfig: The cluster's ordinary one, which says where the API is.
@@ -42,7 +42,7 @@ def make_break_glass(host: HostApi, cluster: str, kubeconfig: JsonObject, *, hou
         HostError: the host does not give the authority, or did not take the record; there is no certificate then.
     """
     authority = fetch_authority(host, cluster)
-    who = describe_operator()
+    who = describe_admin()
     request = LeafRequest(
         common_name=f"kinky:break-glass:{who}", organizations=["system:masters"], life=timedelta(hours=hours)
     )
@@ -57,7 +57,7 @@ def make_break_glass(host: HostApi, cluster: str, kubeconfig: JsonObject, *, hou
         },
         "immutable": True,
         "data": {
-            "operator": who,
+            "admin": who,
             # The one of the two names that its bearer cannot choose.
             "hostUser": host.fetch_user(),
             "reason": reason,

@@ -1,9 +1,9 @@
-"""The operator's own credential for an inner cluster: a client certificate for one hour.
+"""The admin's own credential for an inner cluster: a client certificate for one hour.
 
-It is signed with the cluster CA, which is read from the host with the operator's own rights, so
+It is signed with the cluster CA, which is read from the host with the admin's own rights, so
 who may read that Secret may use the cluster, and no file holds a lasting key. Its group is
 system:masters: who can read the CA key could sign any group, so a lesser one would protect
-nothing, and would lock the operator out of a cluster whose role bindings are missing.
+nothing, and would lock the admin out of a cluster whose role bindings are missing.
 """
 
 import getpass
@@ -85,7 +85,7 @@ def refresh_credential(host: HostApi, cluster: str) -> Credential:
         leaf = make_leaf(
             authority,
             LeafRequest(
-                common_name=f"kinky:{describe_operator()}", organizations=["system:masters"], life=CREDENTIAL_LIFE
+                common_name=f"kinky:{describe_admin()}", organizations=["system:masters"], life=CREDENTIAL_LIFE
             ),
         )
         write_private(file, leaf.certificate + leaf.key)
@@ -154,7 +154,7 @@ def _write_changed(path: Path, content: bytes) -> None:
         write_private(path, content)
 
 
-def describe_operator() -> str:
+def describe_admin() -> str:
     """Describe who asks, as the inner API sees them."""
     try:
         user = getpass.getuser()

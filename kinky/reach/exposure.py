@@ -1,4 +1,4 @@
-"""How the operator reaches the inner API: through a forward, a NodePort, or a load balancer of the host."""
+"""How the admin reaches the inner API: through a forward, a NodePort, or a load balancer of the host."""
 
 from dataclasses import dataclass
 

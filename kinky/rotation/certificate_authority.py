@@ -1,6 +1,6 @@
 """The certificate authorities of cluster, front proxy and etcd: trusted first, then signing; the old ones go last.
 
-At every moment each node, pod and operator trusts whatever the others present, also one that boots in between. So the
+At every moment each node, pod and admin trusts whatever the others present, also one that boots in between. So the
 new ones are trusted everywhere before one of them signs, and the old ones until nothing presents what they signed.
 Workers need two rounds and not three: what the new one has signed for them is good as soon as all API servers trust it,
 so they get that together with the trust.
@@ -69,7 +69,7 @@ def build_steps(site: KeySite, journal: Journal) -> list[SubStep]:
         *_build_workers(site, journal, "sign", "its certificates are of the new authority, it trusts both", get_next),
         SubStep(
             name="issue",
-            title="the new authorities sign, also for the operator",
+            title="the new authorities sign, also for the admin",
             run=lambda _: _issue(site),
         ),
         *planes("signing", "it has certificates of the new authorities", check_signs),
@@ -160,7 +160,7 @@ def _give(site: KeySite, worker: str, choose: Callable[[Files], Pair], _running:
 
 
 def _issue(site: KeySite) -> str:
-    """Have the new authorities sign; the operator's own credential is made again by the next call, and accepted."""
+    """Have the new authorities sign; the admin's own credential is made again by the next call, and accepted."""
     found = _change(site, sign_with_next)
     user = site.reach.ask(
         "accepts the admin's new credential",

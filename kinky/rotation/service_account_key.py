@@ -153,7 +153,7 @@ def _keep_signing(files: Files) -> Files:
 
 
 def _drop(site: KeySite, journal: Journal) -> str | NotYet:
-    """Drop the old key when no token of it can be valid any more, or when the operator wants it now."""
+    """Drop the old key when no token of it can be valid any more, or when the admin wants it now."""
     since = journal.remember(_DROP, {"since": format_time(datetime.now(UTC))})["since"]
     until = parse_time(since) + TOKEN_LIFE
     left = until - datetime.now(UTC)

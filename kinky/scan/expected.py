@@ -25,11 +25,11 @@ SHARED: Final = (
     SecretClass.TOKEN,
     SecretClass.OTHER_VALUE,
     SecretClass.PASSPHRASE,
-    SecretClass.OPERATOR_TOKEN,
+    SecretClass.ADMIN_TOKEN,
 )
 """Classes whose values may have two names, such as two Secrets: people set them. A key that has two was copied."""
 GIVEN: Final = "$*"
-"""Pattern of the names of what the operator gave by a variable; the others have the name of a file."""
+"""Pattern of the names of what the admin gave by a variable; the others have the name of a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ def _places() -> Iterator[Place]:
         reason="the file is the passphrase",
         private=True,
     )
-    for secret_class in (SecretClass.PASSPHRASE, SecretClass.OPERATOR_TOKEN):
+    for secret_class in (SecretClass.PASSPHRASE, SecretClass.ADMIN_TOKEN):
         reason = "who exports it has it in each program that is started from there; which those are is not known here"
         yield Place(
             kind=Kind.PROCESS,
@@ -95,7 +95,7 @@ def _places() -> Iterator[Place]:
             must_hit=False,
         )
     for kind, name, secret_class, reason in (
-        (Kind.CLUSTER_FOLDER, "clusters/*/credential.pem", SecretClass.OPERATOR_KEY, "the operator's, for one hour"),
+        (Kind.CLUSTER_FOLDER, "clusters/*/credential.pem", SecretClass.ADMIN_KEY, "the admin's, for one hour"),
         (Kind.EMBEDDED_HOST, "host/kubeconfig.yaml", SecretClass.HOST_KEY, "its administrator's kubeconfig"),
         (Kind.EMBEDDED_HOST, "host/kubernetes/*", SecretClass.HOST_KEY, "its own certificates and kubeconfigs"),
     ):

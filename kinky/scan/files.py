@@ -107,7 +107,7 @@ def _regular_file(kind: Kind, path: Path, base: Path | None) -> Iterator[Artefac
             name=os.fspath(path.relative_to(base) if base else path),
             read=partial(read_pieces, path),
             private=not mode & 0o077,
-            # A disk that the operator names is worth the time; those that lie about on the host are not.
+            # A disk that the admin names is worth the time; those that lie about on the host are not.
             unfold=not is_disk or kind is Kind.PATH,
         )
 

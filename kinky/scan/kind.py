@@ -20,7 +20,7 @@ class Kind(StrEnum):
     GIT_OBJECT = "git object"
     STAGED = "staged file"
     PATH = "path"
-    """What the operator named."""
+    """What the admin named."""
     DISK_IMAGE = "disk image"
     """A disk that is no VM's of this stack."""
     VM_DISK = "VM disk"

@@ -48,7 +48,7 @@ def read_local() -> list[KnownSecret]:
     return [
         *read_local_secrets(passphrases=list_passphrases(), host_keys=paths.host_keys_dir()),
         *know([(SecretClass.PASSPHRASE, f"${names.PASSPHRASE_VARIABLE}", given)] if given else []),
-        *know((SecretClass.OPERATOR_TOKEN, where, token.encode()) for where, token in find_tokens()),
+        *know((SecretClass.ADMIN_TOKEN, where, token.encode()) for where, token in find_tokens()),
     ]
 
 
@@ -59,7 +59,7 @@ def list_passphrases() -> set[Path]:
 
 
 def read_local_secrets(*, passphrases: Iterable[Path], host_keys: Path) -> list[KnownSecret]:
-    """Read the secrets that KinKy keeps in files: passphrase, operators' credentials, keys of the embedded host.
+    """Read the secrets that KinKy keeps in files: passphrase, admins' credentials, keys of the embedded host.
 
     Args:
         passphrases: Files with a passphrase; one that is not there is skipped.
@@ -67,7 +67,7 @@ def read_local_secrets(*, passphrases: Iterable[Path], host_keys: Path) -> list[
     """
     found = [(SecretClass.PASSPHRASE, file, content) for file in passphrases if (content := read_file(file))]
     for secret_class, files in (
-        (SecretClass.OPERATOR_KEY, paths.state_dir().glob("clusters/*/*.pem")),
+        (SecretClass.ADMIN_KEY, paths.state_dir().glob("clusters/*/*.pem")),
         (SecretClass.HOST_KEY, host_keys.rglob("*.key")),
     ):
         found += [(secret_class, file, key) for file in sorted(files) for key in parse_private_keys(read_file(file))]

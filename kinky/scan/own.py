@@ -35,7 +35,7 @@ def build_own(api: HostApi, cluster: str, *, embedded: bool, passphrase: Path | 
             name = secret.name.partition("/")[0]
             owner = owners.get(name)
             return owner == cluster or (owner is None and api.fetch_here(resources.SECRETS, name) is not None)
-        if secret.secret_class is SecretClass.OPERATOR_KEY:
+        if secret.secret_class is SecretClass.ADMIN_KEY:
             # It is valid for an hour, and the next one has the same name.
             file = Path(secret.name)
             return file.parent.name == cluster and secret.reveal() in read_file(file)

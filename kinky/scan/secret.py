@@ -23,10 +23,10 @@ class SecretClass(StrEnum):
     """What reads a store on the host; in the clear nowhere but in memory."""
     AWAY_VALUE = "store value away from the host"
     """A value of a store that is inside, or on a server: nowhere else."""
-    OPERATOR_TOKEN = "operator token"  # noqa: S105 - the name of a class
-    """The operator's own, for the store's server."""
+    ADMIN_TOKEN = "admin token"  # noqa: S105 - the name of a class
+    """The admin's own, for the store's server."""
     PASSPHRASE = "passphrase"  # noqa: S105 - the name of a class
-    OPERATOR_KEY = "operator key"
+    ADMIN_KEY = "admin key"
     HOST_KEY = "embedded host key"
     MARKER = "marker"
     """No secret: public bytes that must be found, because they show that an artefact was really read."""

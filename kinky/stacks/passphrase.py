@@ -1,7 +1,7 @@
 """The passphrase that encrypts a stack's secret values, and the mark that Pulumi leaves in the stack's file.
 
 Only stacks on the embedded host get a passphrase by themselves: they and their state live and die on this machine. For
-any other stack the operator owns it, and a missing one is an error before anything is touched.
+any other stack the admin owns it, and a missing one is an error before anything is touched.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Canary:
         return check
 
     def describe(self) -> list[str]:
-        """Describe what the operator of the inner cluster would look at; reading it never fails."""
+        """Describe what the admin of the inner cluster would look at; reading it never fails."""
         try:
             body = self._reach.inner().fetch(resources.EXTERNAL_SECRETS, self.name, namespace=self.namespace)
         except KinkyError as error:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from kinky import names, paths
 from kinky.config.authority import read_authority
-from kinky.config.store_kinds import EMBEDDED, HOST_NAMESPACE, VAULT
+from kinky.config.store_kinds import HOST_NAMESPACE, IN_CLUSTER, VAULT
 from kinky.kube.access import HostAccess
 from kinky.reach.reach import Reach
-from kinky.stores.embedded import EmbeddedStore
 from kinky.stores.host_namespace import HostNamespaceStore
+from kinky.stores.in_cluster import InClusterStore
 from kinky.stores.store import Store
 from kinky.stores.vault import VaultStore
 from kinky.stores.vault_target import VaultTarget
@@ -43,7 +43,7 @@ def open_store(described: Mapping[str, Any], reach: Reach) -> Store:
     """Open a store; sends nothing, and asks the inner API only for a store that needs it."""
     kinds: Mapping[str, Callable[[], Store]] = {
         HOST_NAMESPACE: lambda: HostNamespaceStore(reach, token_hours=int(described["token_hours"])),
-        EMBEDDED: lambda: EmbeddedStore(reach),
+        IN_CLUSTER: lambda: InClusterStore(reach),
         VAULT: lambda: VaultStore(VaultTarget.parse(described["vault"], place=_find_place(reach.access))),
     }
     return kinds[str(described["kind"])]()

@@ -65,7 +65,7 @@ class NamespaceStore(Store):
         """Create a Secret, or change one key of it; then make the right to read it, if that is not there."""
         api, secret = self._connect(), names.store_secret(self.cluster, name)
         changed = {CHANGED_ANNOTATION: format_time(datetime.now(UTC))}
-        labels = names.cluster_labels(self.cluster) | {names.LABEL_MADE_BY: names.OPERATOR}
+        labels = names.cluster_labels(self.cluster) | {names.LABEL_MADE_BY: names.ADMIN}
         body = build_secret(secret, {key: value}, labels=labels, annotations=changed)
         if not api.create(resources.SECRETS, body, namespace=self.namespace):
             patch = {"metadata": {"annotations": changed}, "data": {key: base64.b64encode(value).decode()}}

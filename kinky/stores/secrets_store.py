@@ -119,10 +119,10 @@ def _require_trust(api: HostApi, certificate: str) -> None:
 
 
 def fetch_host_url(api: HostApi) -> str:
-    """Fetch the URL of the host's API for pods: its Service, or the operator's own URL for who may not read that.
+    """Fetch the URL of the host's API for pods: its Service, or the admin's own URL for who may not read that.
 
     Raises:
-        UnreachableHostError: the Service may not be read, and the operator's own URL leads nowhere from a guest.
+        UnreachableHostError: the Service may not be read, and the admin's own URL leads nowhere from a guest.
     """
     service = if_allowed(lambda: api.fetch(resources.SERVICES, "kubernetes", namespace="default"))
     address = ((service or {}).get("spec") or {}).get("clusterIP")

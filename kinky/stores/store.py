@@ -1,4 +1,4 @@
-"""What every kind of secrets store can do for the operator, and what is told of a value."""
+"""What every kind of secrets store can do for the admin, and what is told of a value."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -13,7 +13,7 @@ from kinky.retry import Pending
 
 PROGRAM = "program"
 FOREIGN = "somebody else"
-MAKERS = (PROGRAM, names.OPERATOR, FOREIGN)
+MAKERS = (PROGRAM, names.ADMIN, FOREIGN)
 """Who may have written a value: `up`, `kinky secrets`, or anything that is not KinKy."""
 
 
@@ -83,7 +83,7 @@ class Store(ABC):
 
     @abstractmethod
     def put(self, name: str, key: str, value: bytes) -> None:
-        """Write one key of an operator's value, beside its other keys, and let the inner cluster read it."""
+        """Write one key of an admin's value, beside its other keys, and let the inner cluster read it."""
 
     @abstractmethod
     def delete(self, name: str) -> None:

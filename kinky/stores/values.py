@@ -1,6 +1,6 @@
-"""The values of the secrets store: the program's random ones, and the operator's, whatever kind of store it is.
+"""The values of the secrets store: the program's random ones, and the admin's, whatever kind of store it is.
 
-Pulumi knows nothing of the operator's: they are written and removed by `kinky secrets`, never by `up`, so none of them
+Pulumi knows nothing of the admin's: they are written and removed by `kinky secrets`, never by `up`, so none of them
 is in its state and no preview sees them. `destroy` removes all of them.
 """
 
@@ -74,10 +74,10 @@ def check_key(key: str) -> None:
 
 
 def put_value(store: Store, cluster: str, name: str, *, key: str, value: bytes) -> Change:
-    """Write one key of an operator's value, over what was there, and let the inner cluster's store read it.
+    """Write one key of an admin's value, over what was there, and let the inner cluster's store read it.
 
     Raises:
-        KinkyError: the name is not the operator's to use, or the store refused; nothing was changed then.
+        KinkyError: the name is not the admin's to use, or the store refused; nothing was changed then.
     """
     check_value_name(cluster, name)
     check_key(key)
@@ -88,7 +88,7 @@ def put_value(store: Store, cluster: str, name: str, *, key: str, value: bytes) 
 
 
 def delete_value(store: Store, cluster: str, name: str) -> StoredValue:
-    """Remove an operator's value, its right to be read first, and return what it was.
+    """Remove an admin's value, its right to be read first, and return what it was.
 
     Raises:
         KinkyError: there is no such value, or the program made it.
@@ -105,14 +105,14 @@ def delete_value(store: Store, cluster: str, name: str) -> StoredValue:
 
 
 def _check_own(cluster: str, value: StoredValue) -> StoredValue:
-    """Return a value that the operator may change; raises KinkyError for any other."""
+    """Return a value that the admin may change; raises KinkyError for any other."""
     if value.made_by == FOREIGN:
         raise KinkyError(
             f'secrets store of {cluster}: the value "{value.name}" was not made by kinky',
             details=[value.place],
             hint="change it where it was made, or choose another name",
         )
-    if value.made_by != names.OPERATOR:
+    if value.made_by != names.ADMIN:
         raise _program_error(cluster, value.name)
     return value
 

@@ -27,7 +27,7 @@ class VaultStore(Store):
     """A cluster's part of a server."""
 
     def __init__(self, target: VaultTarget) -> None:
-        """Use this part; the operator's token is read at the first call."""
+        """Use this part; the admin's token is read at the first call."""
         self._target = target
         self._api: VaultApi | None = None
 
@@ -84,9 +84,9 @@ class VaultStore(Store):
         self._write(name, data, version=None, made_by=PROGRAM)
 
     def put(self, name: str, key: str, value: bytes) -> None:
-        """Write one key of an operator's value; whoever may read the prefix may read it."""
+        """Write one key of an admin's value; whoever may read the prefix may read it."""
         data, version = self._read(name)
-        self._write(name, {**data, key: value}, version=version or None, made_by=names.OPERATOR)
+        self._write(name, {**data, key: value}, version=version or None, made_by=names.ADMIN)
 
     def delete(self, name: str) -> None:
         """Delete a value with all its versions."""

@@ -24,14 +24,14 @@ REMOVAL_SECONDS = 60.0
 
 
 class VaultReader:
-    """The right to read one cluster's values; the operator's token is read at each call."""
+    """The right to read one cluster's values; the admin's token is read at each call."""
 
     def __init__(self, target: VaultTarget) -> None:
         """Use this part of a server."""
         self._target = target
 
     def check(self) -> None:
-        """Make sure that the server answers, and lets the operator do all that `up` will; reads only."""
+        """Make sure that the server answers, and lets the admin do all that `up` will; reads only."""
         check_server(self._target.open(), self._target)
 
     def set_up(self, public_keys: Sequence[bytes]) -> None:
@@ -72,7 +72,7 @@ class VaultReader:
 
 
 def check_server(api: VaultApi, target: VaultTarget) -> None:
-    """Make sure that the server answers, holds the engine, and lets the operator do all that `up` will; reads only."""
+    """Make sure that the server answers, holds the engine, and lets the admin do all that `up` will; reads only."""
     shown = api.read(f"sys/internal/ui/mounts/{target.mount}", what=f"look at the engine {target.mount}") or {}
     data = shown.get("data") or {}
     version = str((data.get("options") or {}).get("version", "1"))

@@ -94,7 +94,7 @@ class VaultTarget:
         )
 
     def open(self) -> VaultApi:
-        """Open the server with the operator's own token; raises KinkyError when there is none. Sends nothing."""
+        """Open the server with the admin's own token; raises KinkyError when there is none. Sends nothing."""
         return self._open(read_token())
 
     def open_for_login(self) -> VaultApi:

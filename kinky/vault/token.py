@@ -1,4 +1,4 @@
-"""The operator's own token for a server with Vault's API: from a file or the environment, never from a config."""
+"""The admin's own token for a server with Vault's API: from a file or the environment, never from a config."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read_token(*, environ: Mapping[str, str] = os.environ, home: Path | None = N
 
 
 def find_tokens(*, environ: Mapping[str, str] = os.environ, home: Path | None = None) -> Iterator[tuple[str, str]]:
-    """Yield every token of the operator's (secret) after where it is, also one that `read_token` would not choose."""
+    """Yield every token of the admin's (secret) after where it is, also one that `read_token` would not choose."""
     if token := environ.get(VARIABLE, "").strip():
         yield f"${VARIABLE}", token
     for file in (environ.get(FILE_VARIABLE), (home or "~") / Path(HOME_FILE)):

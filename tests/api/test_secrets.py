@@ -92,7 +92,7 @@ def test_a_token_whose_anchor_was_deleted_is_drift(store: Cluster) -> None:
 
 def test_a_credential_is_signed_by_the_ca_of_the_key_secret(cluster: Cluster) -> None:
     inner = cluster.reach.inner()
-    assert inner.fetch_user() == f"kinky:{credential.describe_operator()}"
+    assert inner.fetch_user() == f"kinky:{credential.describe_admin()}"
     assert inner.fetch_version() == default_release().kubernetes_version
 
 

@@ -65,7 +65,7 @@ CHANGED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "virtualMachine.cpuModel": virtual_machine(cpuModel="Haswell"),
     "virtualMachine.terminationGraceSeconds": virtual_machine(terminationGraceSeconds=60),
     "virtualMachine.evictionStrategy": virtual_machine(evictionStrategy="None"),
-    "secretsStore.kind": (EPHEMERAL, EPHEMERAL | {"secretsStore": {"kind": "embedded"}}),
+    "secretsStore.kind": (EPHEMERAL, EPHEMERAL | {"secretsStore": {"kind": "inCluster"}}),
     "secretsStore.vault.namespace": vault(namespace="team"),
     "secretsStore.vault.mount": vault(mount="kv"),
     "secretsStore.vault.prefix": vault(prefix="elsewhere"),

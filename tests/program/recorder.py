@@ -18,12 +18,12 @@ from pulumi.runtime.stack import run_in_stack
 from kinky.components.live_step import LiveStep, NoOutputs
 from kinky.components.properties import describe
 from kinky.components.steps.applied import ConfigurationApplied, ConfigurationAppliedOutputs
-from kinky.components.steps.claim import Claim, ClaimOutputs
 from kinky.components.steps.console import ConsoleLogsStopped
 from kinky.components.steps.forming import NodesReady, OutsideReady, OutsideReadyOutputs
 from kinky.components.steps.gate import Gate, GateOpened, GateOpenedOutputs, GateOutputs
 from kinky.components.steps.identity import ClusterIdentity, ClusterIdentityOutputs, HostGuard
 from kinky.components.steps.keys import ClusterKeys, NodeCredentials, NodeCredentialsOutputs
+from kinky.components.steps.record import ClusterRecord, RecordOutputs
 from kinky.components.steps.store import (
     StoreCredential,
     StoreCredentialOutputs,
@@ -44,7 +44,7 @@ KUBECONFIG_TEXT = '{"kind": "Config", "users": [{"name": "operator", "user": {"e
 
 OUTPUTS: tuple[tuple[type[LiveStep[Any, Any]], Any], ...] = (
     (ClusterIdentity, ClusterIdentityOutputs(host_uid="4f2a", cluster_id="c1d2")),
-    (Claim, ClaimOutputs(namespace_created=True, owners=())),
+    (ClusterRecord, RecordOutputs(namespace_created=True, owners=())),
     (HostGuard, NoOutputs()),
     (ClusterKeys, KeyRecord(secret_name="dev-pki", fingerprints={"ca.crt": "00"})),
     (
@@ -120,7 +120,7 @@ class Registered:
 
     @property
     def kind(self) -> str:
-        """The last part of the type, such as Secret or Claim."""
+        """The last part of the type, such as Secret or ClusterRecord."""
         return self.type.rpartition(":")[2]
 
 

@@ -37,7 +37,7 @@ def test_fault_21_a_preview_does_not_try_a_binding_before_its_role(declare: Decl
     assert found and all(is_unknown(role_of(item)) for item in found)
 
 
-@pytest.mark.parametrize("kind", ["hostNamespace", "embedded"])
+@pytest.mark.parametrize("kind", ["hostNamespace", "inCluster"])
 def test_fault_21_a_binding_comes_after_its_role_and_names_it(declare: Declare, kind: str) -> None:
     recorded = declare(secretsStore={"kind": kind}, cluster={"name": "dev", "ephemeral": True})
     own = {item.inputs["metadata"]["name"]: item for item in [*recorded.of("Role"), *recorded.of("ClusterRole")]}

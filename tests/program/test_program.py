@@ -52,12 +52,12 @@ def test_a_machine_comes_after_all_that_it_names(recorded: Recorder, stack_args:
         assert f"{node.name}-credentials" in recorded.before(recorded.one("VirtualMachine", node.name))
 
 
-def test_the_claim_is_created_first_and_deleted_last(recorded: Recorder) -> None:
-    claim, identity = recorded.one("Claim"), recorded.one("ClusterIdentity").name
-    assert recorded.before(claim) == {identity}
+def test_the_record_is_created_first_and_deleted_last(recorded: Recorder) -> None:
+    record, identity = recorded.one("ClusterRecord"), recorded.one("ClusterIdentity").name
+    assert recorded.before(record) == {identity}
     for item in recorded.seen:
-        if item.custom and item.name not in (claim.name, identity):
-            assert {claim.name, identity} <= recorded.before(item), item.name
+        if item.custom and item.name not in (record.name, identity):
+            assert {record.name, identity} <= recorded.before(item), item.name
 
 
 def test_fault_00_the_guard_is_deleted_before_anything_on_the_host(recorded: Recorder) -> None:
@@ -193,7 +193,7 @@ def test_retained_etcd_keeps_its_claim_and_the_keys_that_read_it(declare: Declar
     recorded = declare(controlPlane={"etcdRetain": True})
     assert recorded.one("PersistentVolumeClaim").retain_on_delete
     assert recorded.one("ClusterKeys").retain_on_delete
-    assert recorded.one("Claim").inputs["retained"] == [
+    assert recorded.one("ClusterRecord").inputs["retained"] == [
         "Secret/dev-pki",
         "PersistentVolumeClaim/dev-control-plane-0-etcd",
     ]

@@ -16,11 +16,14 @@ LEASED = {"name": "dev", "lease": {"ttl": "2h", "holder": "ada"}}
 
 @pytest.fixture(autouse=True)
 def lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    outputs: Mapping[str, Any] = {**recorder.STEP_OUTPUTS, "Claim": {"namespace_created": True, "owners": OWNERS}}
+    outputs: Mapping[str, Any] = {
+        **recorder.STEP_OUTPUTS,
+        "ClusterRecord": {"namespace_created": True, "owners": OWNERS},
+    }
     monkeypatch.setattr(recorder, "STEP_OUTPUTS", outputs)
 
 
-@pytest.mark.parametrize("store", ["hostNamespace", "embedded"])
+@pytest.mark.parametrize("store", ["hostNamespace", "inCluster"])
 def test_objects_on_the_host_are_owned_and_those_inside_are_not(declare: Declare, store: str) -> None:
     found = declare(cluster={**LEASED, "ephemeral": store == "embedded"}, secretsStore={"kind": store})
     owned = {item.name: item.inputs["metadata"].get("ownerReferences") for item in kubernetes_objects(found)}
@@ -28,13 +31,13 @@ def test_objects_on_the_host_are_owned_and_those_inside_are_not(declare: Declare
     assert len(on_host) >= 8
     assert {name for name, owners in owned.items() if owners == OWNERS} == on_host
     assert {name for name, owners in owned.items() if owners is None} == owned.keys() - on_host
-    assert found.one("Claim").inputs["lease"] == {"seconds": 7200, "holder": "ada"}
+    assert found.one("ClusterRecord").inputs["lease"] == {"seconds": 7200, "holder": "ada"}
 
 
 def test_without_a_lease_nothing_of_it_is_declared(declare: Declare) -> None:
     found = declare()
     assert not [item for item in kubernetes_objects(found) if "ownerReferences" in item.inputs["metadata"]]
-    assert "lease" not in found.one("Claim").inputs
+    assert "lease" not in found.one("ClusterRecord").inputs
 
 
 def test_a_first_preview_knows_no_owner_yet(declare: Declare) -> None:

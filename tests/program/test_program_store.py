@@ -17,7 +17,7 @@ def test_a_cluster_without_the_workload_still_proves_its_store(declare: Declare)
 
 
 def embedded_store(declare: Declare) -> Recorder:
-    return declare(cluster={"name": "dev", "ephemeral": True}, secretsStore={"kind": "embedded"})
+    return declare(cluster={"name": "dev", "ephemeral": True}, secretsStore={"kind": "inCluster"})
 
 
 def test_an_embedded_store_is_made_after_the_gate_stands_and_before_it_opens(declare: Declare) -> None:
@@ -47,7 +47,7 @@ VAULT = {"kind": "vault", "vault": {"address": "https://vault.example:8200"}}
 def test_a_server_of_the_store_is_told_before_its_values_and_waits_for_no_machine(declare: Declare) -> None:
     recorded = declare(secretsStore=VAULT)
     served = recorded.one("StoreServed")
-    assert {"dev-claim", "dev-keys"} <= recorded.before(served)
+    assert {"dev-record", "dev-keys"} <= recorded.before(served)
     assert recorded.one("OutsideReady").name not in recorded.before(served)
     for value in recorded.of("StoreValue"):
         assert served.name in recorded.before(value)

@@ -81,7 +81,7 @@ def test_the_host_remembers_who_when_why_and_which(
     body = recorded(cluster)
     data = body["data"]
     assert body["immutable"] is True
-    assert data.pop("operator") == credential.describe_operator()
+    assert data.pop("admin") == credential.describe_admin()
     assert certificates.parse_time(data.pop("madeAt")) <= datetime.now(UTC)
     assert data == {
         "hostUser": "alice@example.com",

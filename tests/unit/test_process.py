@@ -99,7 +99,7 @@ def test_a_detached_program_lives_until_it_is_ended(tmp_path: Path) -> None:
 
 
 def test_a_detached_program_does_not_get_the_operators_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in process.OPERATOR_SECRETS:
+    for name in process.ADMIN_SECRETS:
         monkeypatch.setenv(name, "a secret")
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", "/a/file")
     monkeypatch.setenv("AWS_PROFILE", "what an exec plugin needs")
@@ -109,8 +109,8 @@ def test_a_detached_program_does_not_get_the_operators_secrets(tmp_path: Path, m
     finally:
         process.terminate(pid, expect="time.sleep(60)")
     given = dict(entry.split("=", 1) for entry in entries if entry)
-    assert not set(process.OPERATOR_SECRETS) & given.keys()
-    assert {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_ACCESS_TOKEN", "VAULT_TOKEN"} == set(process.OPERATOR_SECRETS)
+    assert not set(process.ADMIN_SECRETS) & given.keys()
+    assert {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_ACCESS_TOKEN", "VAULT_TOKEN"} == set(process.ADMIN_SECRETS)
     assert {"PULUMI_CONFIG_PASSPHRASE_FILE", "AWS_PROFILE", "KINKY_X", "PATH"} <= given.keys()
 
 

@@ -105,7 +105,7 @@ def test_the_list_tells_who_made_what_and_no_value(cluster: FakeConnection) -> N
     values = STORE.fetch_all()
     assert [(value.name, value.made_by) for value in values] == [
         ("canary", "program"),
-        ("db-password", "operator"),
+        ("db-password", "admin"),
         ("message", "program"),
     ]
     assert values[1].fingerprints == {"value": FINGERPRINT}

@@ -8,18 +8,18 @@ from typing import Any, Final
 
 from kinky.components.live_step import LiveStep
 from kinky.components.steps.applied import ConfigurationApplied
-from kinky.components.steps.claim import Claim
 from kinky.components.steps.console import ConsoleLogsStopped
 from kinky.components.steps.forming import NodesReady, OutsideReady
 from kinky.components.steps.gate import Gate, GateOpened
 from kinky.components.steps.identity import ClusterIdentity, HostGuard
 from kinky.components.steps.keys import ClusterKeys, NodeCredentials
+from kinky.components.steps.record import ClusterRecord
 from kinky.components.steps.store import StoreCredential, StoreServed, StoreValue
 from kinky.components.steps.workload import WorkloadAnswered
 
 LIVE_STEPS: Final[tuple[type[LiveStep[Any, Any]], ...]] = (
     ClusterIdentity,
-    Claim,
+    ClusterRecord,
     ClusterKeys,
     NodeCredentials,
     StoreServed,

@@ -46,7 +46,7 @@ class ConfigurationAppliedStep(Step[ConfigurationAppliedInputs, ConfigurationApp
         return ConfigurationAppliedOutputs(applied_at=applied_at)
 
     def _is_due(self, inputs: ConfigurationAppliedInputs, outputs: ConfigurationAppliedOutputs) -> bool:
-        # Claim writes a lost record again, with what cannot change alone.
+        # ClusterRecord writes a lost record again, with what cannot change alone.
         found = record.fetch_record(inputs.reach.host(), inputs.access.cluster)
         return found is None or found.settings != json.loads(inputs.settings)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
-from kinky.config.store_kinds import EMBEDDED, HOST_NAMESPACE, VAULT
+from kinky.config.store_kinds import HOST_NAMESPACE, IN_CLUSTER, VAULT
 from kinky.manifests.body import Body, Late
-from kinky.manifests.stores import embedded, host_namespace, vault
+from kinky.manifests.stores import host_namespace, in_cluster, vault
 
 if TYPE_CHECKING:
     from kinky.config.model import KinkyConfig
@@ -49,7 +49,7 @@ class StoreForm(Protocol):
         """
 
 
-KINDS: Final[Mapping[str, StoreForm]] = {HOST_NAMESPACE: host_namespace, EMBEDDED: embedded, VAULT: vault}
+KINDS: Final[Mapping[str, StoreForm]] = {HOST_NAMESPACE: host_namespace, IN_CLUSTER: in_cluster, VAULT: vault}
 
 
 def of(cfg: KinkyConfig) -> StoreForm:

@@ -17,7 +17,7 @@ STACK = "local-embedded"
 """Git knows no stack file of this name."""
 CHOICES = {
     "kinky:cluster": {"name": STACK, "ephemeral": True},
-    "kinky:secretsStore": {"kind": "embedded"},
+    "kinky:secretsStore": {"kind": "inCluster"},
 }
 
 

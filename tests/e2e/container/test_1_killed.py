@@ -18,7 +18,7 @@ from tests.e2e.person import UP_SECONDS, Person, wait_for
 pytestmark = pytest.mark.host
 
 STEPS = (
-    "Claim",  # 1: the namespace
+    "ClusterRecord",  # 1: the namespace
     "ClusterKeys",  # 2: the key material
     "StoreValue",  # 3 and 4: the store and its canary
     "NodeCredentials",  # 5: what a VM boots with

@@ -60,7 +60,7 @@ def test_set_list_rm(
     header, row = capsys.readouterr().out.splitlines()
     assert header.split() == ["NAME", "KEY", "AGE", "SHA-256", "MADE", "BY"]
     name, key, age, *rest = row.split()
-    assert (name, key, *rest) == ("token", "value", FINGERPRINT, "operator")
+    assert (name, key, *rest) == ("token", "value", FINGERPRINT, "admin")
     assert re.fullmatch(r"\d{1,2}s", age), "a slow machine may take a second"
     assert run("list", "--json") == 0
     (entry,) = json.loads(capsys.readouterr().out)
@@ -68,7 +68,7 @@ def test_set_list_rm(
     assert entry == {
         "name": "token",
         "place": "Secret kinky-dev/dev-store-token",
-        "madeBy": "operator",
+        "madeBy": "admin",
         "keys": {"value": FINGERPRINT},
     }
 

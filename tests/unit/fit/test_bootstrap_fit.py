@@ -162,7 +162,7 @@ def test_a_store_that_cannot_reach_the_host_is_told_before_anything_is_made(host
     fit.check_fit(make_config(), HostApi.connect(ACCESS), stack="me")
     host.server = "https://127.0.0.1:6443"
     assert "the secrets store cannot reach the host: no right to get Service kubernetes" in refuse(make_config())
-    inside = make_config(cluster={"name": "dev", "ephemeral": True}, secretsStore={"kind": "embedded"})
+    inside = make_config(cluster={"name": "dev", "ephemeral": True}, secretsStore={"kind": "inCluster"})
     fit.check_fit(inside, HostApi.connect(ACCESS), stack="me")
 
 

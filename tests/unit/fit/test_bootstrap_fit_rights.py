@@ -33,7 +33,7 @@ def ask_denied(config: KinkyConfig, *denied: tuple[str, str]) -> list[str]:
 SMALL = make_config(
     cluster={"name": "dev", "ephemeral": True},
     access={"mode": "loadBalancer"},
-    secretsStore={"kind": "embedded"},
+    secretsStore={"kind": "inCluster"},
     virtualMachine={"serialConsoleLog": "never"},
 )
 LARGE = make_config(

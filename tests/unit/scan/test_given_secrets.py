@@ -17,7 +17,7 @@ from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from kinky.scan.known import read_local
 from kinky.scan.secret import SecretClass
-from kinky.stores.embedded import EmbeddedStore
+from kinky.stores.in_cluster import InClusterStore
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_reach import FakeReach
 from tests.unit.scan.machine import Machine, make_machine, write
@@ -36,7 +36,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     ("variable", "value", "secret_class"),
     [
         ("PULUMI_CONFIG_PASSPHRASE", PASSPHRASE, SecretClass.PASSPHRASE),
-        ("VAULT_TOKEN", TOKEN, SecretClass.OPERATOR_TOKEN),
+        ("VAULT_TOKEN", TOKEN, SecretClass.ADMIN_TOKEN),
     ],
 )
 def test_what_a_variable_gives_may_be_in_environments_and_nowhere_else(
@@ -96,8 +96,8 @@ def test_values_of_a_store_inside_are_looked_for(machine: Machine, monkeypatch: 
         data={"value": base64.b64encode(value).decode()},
     )
     config = {"cluster": {"name": "dev", "ephemeral": True}, "host": {"embedded": True}}
-    stack = replace(machine.stack, config=load_config(config | {"secretsStore": {"kind": "embedded"}}, source="test"))
-    store = EmbeddedStore(FakeReach(ACCESS, inner))
+    stack = replace(machine.stack, config=load_config(config | {"secretsStore": {"kind": "inCluster"}}, source="test"))
+    store = InClusterStore(FakeReach(ACCESS, inner))
     monkeypatch.setattr(scan_secrets, "find_store", lambda _stack, _access: store)
     (known,), unknown = read_of_store(stack, FakeReach(ACCESS))
     assert (known.name, unknown) == ("Secret kinky-store/dev-store-db/value", [])

@@ -106,7 +106,7 @@ def test_local_files_are_read_without_a_host(machine: Path) -> None:
     )
     assert {(Path(known.name).name, str(known.secret_class)) for known in found} == {
         ("passphrase", "passphrase"),
-        ("credential.pem", "operator key"),
+        ("credential.pem", "admin key"),
         ("ca.key", "embedded host key"),
         ("kubeconfig.yaml", "embedded host key"),
     }

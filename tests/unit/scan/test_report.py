@@ -16,7 +16,7 @@ from kinky.scan.secret import KnownSecret, SecretClass
 
 KEY = KnownSecret(SecretClass.PRIVATE_KEY, "dev-pki/ca.key", b"the key of the cluster")
 VALUE = KnownSecret(SecretClass.STORE_VALUE, "dev-store-message/message", b"the message")
-CREDENTIAL = KnownSecret(SecretClass.OPERATOR_KEY, "credential.pem", b"the operator's key")
+CREDENTIAL = KnownSecret(SecretClass.ADMIN_KEY, "credential.pem", b"the operator's key")
 
 
 def hit(kind: str, name: str, secret: KnownSecret, *, private: bool = True) -> tuple[Artefact, KnownSecret]:

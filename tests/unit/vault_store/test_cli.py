@@ -39,7 +39,7 @@ def test_set_list_rm(stack: Site, host: FakeConnection, capsys: pytest.CaptureFi
     assert main.main(["secrets", "list", "--stack", "dev", "--json"]) == 0
     (entry,) = json.loads(capsys.readouterr().out)
     assert entry.pop("changedAt").endswith("+00:00")
-    assert entry == {"name": "token", "place": place, "madeBy": "operator", "keys": {"value": FINGERPRINT}}
+    assert entry == {"name": "token", "place": place, "madeBy": "admin", "keys": {"value": FINGERPRINT}}
     assert main.main(["secrets", "rm", "token", "--stack", "dev"]) == 0
     assert f"{place}: removed" in capsys.readouterr().err
     assert stack.root.get("secret/metadata/kinky/dev/token").status == 404

@@ -30,7 +30,7 @@ def test_set_list_and_rm(site: Site) -> None:
     site.root.put("secret/data/kinky/dev/theirs", data={"n": 1})
     listed = site.store.fetch_all()
     assert [(value.name, value.made_by) for value in listed] == [
-        ("db", "operator"),
+        ("db", "admin"),
         ("message", "program"),
         ("theirs", "somebody else"),
     ]

@@ -1,4 +1,4 @@
-"""The claim of a cluster's name on the host: made before all else, gone when nothing else is left."""
+"""The record of a cluster on the host: made before all else, gone when nothing else is left."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LeaseTerms:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClaimInputs(StepInputs):
+class RecordInputs(StepInputs):
     """Which cluster it is, and what must go before its record."""
 
     stack: str
@@ -41,7 +41,7 @@ class ClaimInputs(StepInputs):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClaimOutputs:
+class RecordOutputs:
     """What was made besides the record."""
 
     namespace_created: bool
@@ -49,10 +49,10 @@ class ClaimOutputs:
     """The cluster's lease as an owner reference; empty without a lease."""
 
 
-class ClaimStep(Step[ClaimInputs, ClaimOutputs]):
+class RecordStep(Step[RecordInputs, RecordOutputs]):
     """Take the cluster's name on the host; give it back when nothing else is left."""
 
-    def _run(self, inputs: ClaimInputs, previous: ClaimOutputs | None) -> ClaimOutputs:
+    def _run(self, inputs: RecordInputs, previous: RecordOutputs | None) -> RecordOutputs:
         host = inputs.reach.host()
         created = inputs.create_namespace and namespace.ensure_namespace(host, inputs.namespace_body)
         # Before the record, which names it as its owner: so each object can go with it.
@@ -62,9 +62,9 @@ class ClaimStep(Step[ClaimInputs, ClaimOutputs]):
         if created:
             # After the record: it shows that the cluster is this stack's.
             namespace.ensure_ground(host, inputs.namespace_body)
-        return ClaimOutputs(namespace_created=created, owners=owners)
+        return RecordOutputs(namespace_created=created, owners=owners)
 
-    def _undo(self, inputs: ClaimInputs, outputs: ClaimOutputs) -> None:
+    def _undo(self, inputs: RecordInputs, outputs: RecordOutputs) -> None:
         cluster, host = inputs.access.cluster, inputs.reach.host()
         residue.remove_local_state(cluster)
         ignore = [f"ConfigMap/{names.cluster_record(cluster)}", *inputs.retained]
@@ -83,7 +83,7 @@ class ClaimStep(Step[ClaimInputs, ClaimOutputs]):
         # Before a run there may be no record, and a cluster to be taken over still has the old one.
         reach.host().require_host(is_recorded=is_made)
 
-    def _is_due(self, inputs: ClaimInputs, outputs: ClaimOutputs) -> bool:
+    def _is_due(self, inputs: RecordInputs, outputs: RecordOutputs) -> bool:
         host = inputs.reach.host()
         if record.fetch_record(host, inputs.access.cluster) is None:
             if inputs.lease:
@@ -97,7 +97,7 @@ def _ensure_lease(host: HostApi, stack: str, terms: LeaseTerms) -> tuple[Body, .
     return tuple(lease.ensure_lease(host, seconds=terms.seconds, stack=stack, holder=terms.holder))
 
 
-class Claim(LiveStep[ClaimInputs, ClaimOutputs]):
+class ClusterRecord(LiveStep[RecordInputs, RecordOutputs]):
     """The cluster's record and the residue guard: created first, deleted last, when no other object is left."""
 
-    step = ClaimStep
+    step = RecordStep

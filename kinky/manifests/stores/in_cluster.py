@@ -1,4 +1,4 @@
-"""Kind `embedded`: Secrets of a namespace of the inner cluster itself, read with tokens that External Secrets asks for.
+"""Kind `inCluster`: Secrets of a namespace of the inner cluster, read with tokens that External Secrets asks for.
 
 The store needs the cluster that it serves, and dies with it: for clusters that are thrown away.
 """

@@ -19,7 +19,7 @@ from kinky.operations.renewal import ROOT_CONFIG_MAP
 from kinky.ownership import record
 from kinky.reach.reach import Reach
 from kinky.stores import values
-from kinky.stores.embedded import EmbeddedStore
+from kinky.stores.in_cluster import InClusterStore
 from kinky.stores.opening import describe_store, open_store
 from tests.unit.fake_api import FakeConnection
 from tests.unit.fake_reach import FakeReach
@@ -30,7 +30,7 @@ CFG = load_config(
     {
         "cluster": {"name": "dev", "ephemeral": True},
         "host": {"embedded": True},
-        "secretsStore": {"kind": "embedded"},
+        "secretsStore": {"kind": "inCluster"},
     },
     source="test",
 )
@@ -49,9 +49,9 @@ def inner(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
 
 
 @pytest.fixture
-def store(inner: FakeConnection) -> EmbeddedStore:
+def store(inner: FakeConnection) -> InClusterStore:
     opened = open_store(describe_store(CFG), FakeReach(ACCESS, inner))
-    assert isinstance(opened, EmbeddedStore)
+    assert isinstance(opened, InClusterStore)
     return opened
 
 
@@ -78,14 +78,14 @@ class InnerOperator(Operator):
 
 
 def test_values_are_in_the_inner_cluster_and_the_host_holds_none(
-    store: EmbeddedStore, inner: FakeConnection, host: FakeConnection
+    store: InClusterStore, inner: FakeConnection, host: FakeConnection
 ) -> None:
     values.ensure_store_value(store, "message", key="message")
     inner.objects[f"{SECRETS}/dev-store-message"]["metadata"]["creationTimestamp"] = "2026-11-22T00:00:00Z"
     change = values.put_value(store, "dev", "db-password", key="value", value=b"secret")
     assert change.place == "Secret kinky-store/dev-store-db-password"
     assert [(value.name, value.made_by) for value in store.fetch_all()] == [
-        ("db-password", "operator"),
+        ("db-password", "admin"),
         ("message", "program"),
     ]
     rules = "/apis/rbac.authorization.k8s.io/v1/namespaces/kinky-store"
@@ -133,7 +133,7 @@ def test_the_store_is_reached_without_the_inner_dns() -> None:
 
 
 def test_the_gate_s_seven_items_hold(
-    store: EmbeddedStore, inner: FakeConnection, host: FakeConnection, monkeypatch: pytest.MonkeyPatch
+    store: InClusterStore, inner: FakeConnection, host: FakeConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     material.ensure_cluster_keys(HostApi.connect(ACCESS), "dev")
     record.ensure_record(HostApi.connect(ACCESS), "organization/kinky/dev", {})
@@ -161,11 +161,11 @@ def issue_with_start(seconds: float) -> Reply:
     return Reply(201, json.dumps({"status": status}).encode())
 
 
-def check(store: EmbeddedStore, inner: FakeConnection) -> object:
+def check(store: InClusterStore, inner: FakeConnection) -> object:
     return store.check_credential(InnerApi(inner))  # type: ignore[arg-type]
 
 
-def test_g7_says_what_is_proved(store: EmbeddedStore, inner: FakeConnection) -> None:
+def test_g7_says_what_is_proved(store: InClusterStore, inner: FakeConnection) -> None:
     set_up(inner)
     inner.answers[("POST", TOKENS)] = lambda asked: issue_with_start(asked["spec"]["expirationSeconds"])
     assert check(store, inner) == "tokens of 3600 s, asked for at each read; none without an end"
@@ -182,7 +182,7 @@ def test_g7_says_what_is_proved(store: EmbeddedStore, inner: FakeConnection) -> 
     ],
 )
 def test_g7_is_refuted(
-    store: EmbeddedStore,
+    store: InClusterStore,
     inner: FakeConnection,
     auth: dict[str, object],
     lasting: bool,

@@ -1,4 +1,4 @@
-"""Kind `embedded`: Secrets of the inner cluster itself, read with tokens that External Secrets asks for.
+"""Kind `inCluster`: Secrets of the inner cluster itself, read with tokens that External Secrets asks for.
 
 Which token External Secrets holds nobody outside of its pod can see. What can be seen is proved: the store names
 nothing but the ServiceAccount, no token without an end exists for it, and one that is asked for as External Secrets
@@ -22,7 +22,7 @@ TOKEN_SECONDS = 3600
 LASTING_TYPE = "kubernetes.io/service-account-token"
 
 
-class EmbeddedStore(NamespaceStore):
+class InClusterStore(NamespaceStore):
     """A store in a namespace of the inner cluster."""
 
     def __init__(self, reach: Reach) -> None:
