@@ -18,7 +18,7 @@ from kinky.components.providers import declare_host
 from kinky.components.secrets_store import StoreValues, StoreValuesArgs
 from kinky.components.steps.identity import ClusterIdentity, HostGuard
 from kinky.components.steps.keys import ClusterKeys, ClusterKeysInputs
-from kinky.components.steps.record import ClusterRecord, RecordInputs
+from kinky.components.steps.record import ClusterRecord, ClusterRecordInputs
 from kinky.config.change import list_fixed
 from kinky.keys.encryption_config import render_kms_config
 from kinky.kube.access import HostAccess
@@ -70,7 +70,7 @@ class HostSide(pulumi.ComponentResource):
     def _declare_record(self) -> ClusterRecord:
         """Declare the objects that are created first and deleted last: the record, the namespace, the residue guard."""
         config = self._args.config
-        inputs = RecordInputs(
+        inputs = ClusterRecordInputs(
             access=self.access,
             stack=self._args.stack,
             settings=json.dumps(list_fixed(config)),

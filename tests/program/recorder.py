@@ -23,7 +23,7 @@ from kinky.components.steps.forming import NodesReady, OutsideReady, OutsideRead
 from kinky.components.steps.gate import Gate, GateOpened, GateOpenedOutputs, GateOutputs
 from kinky.components.steps.identity import ClusterIdentity, ClusterIdentityOutputs, HostGuard
 from kinky.components.steps.keys import ClusterKeys, NodeCredentials, NodeCredentialsOutputs
-from kinky.components.steps.record import ClusterRecord, RecordOutputs
+from kinky.components.steps.record import ClusterRecord, ClusterRecordOutputs
 from kinky.components.steps.store import (
     StoreCredential,
     StoreCredentialOutputs,
@@ -44,7 +44,7 @@ KUBECONFIG_TEXT = '{"kind": "Config", "users": [{"name": "operator", "user": {"e
 
 OUTPUTS: tuple[tuple[type[LiveStep[Any, Any]], Any], ...] = (
     (ClusterIdentity, ClusterIdentityOutputs(host_uid="4f2a", cluster_id="c1d2")),
-    (ClusterRecord, RecordOutputs(namespace_created=True, owners=())),
+    (ClusterRecord, ClusterRecordOutputs(namespace_created=True, owners=())),
     (HostGuard, NoOutputs()),
     (ClusterKeys, KeyRecord(secret_name="dev-pki", fingerprints={"ca.crt": "00"})),
     (

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from kinky.components.steps import claim as step
-from kinky.components.steps.record import RecordStep
+from kinky.components.steps import record as step
+from kinky.components.steps.record import ClusterRecordStep
 from tests.program.live_calls import COMMON, Calls
 
 
@@ -44,14 +44,14 @@ def names_of(calls: Calls) -> list[str]:
 
 def test_the_claim_makes_the_namespace_before_its_marker(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = claim(monkeypatch)
-    assert (RecordStep().create(dict(CLAIM)).outs or {})["namespace_created"] is True
+    assert (ClusterRecordStep().create(dict(CLAIM)).outs or {})["namespace_created"] is True
     # The label last: the record shows that the cluster is this stack's.
     assert names_of(calls) == ["ensure_namespace", "ensure_record", "ensure_ground"]
 
 
 def test_a_namespace_of_somebody_else_keeps_its_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = claim(monkeypatch)
-    RecordStep().create({**CLAIM, "create_namespace": False})
+    ClusterRecordStep().create({**CLAIM, "create_namespace": False})
     assert names_of(calls) == ["ensure_record"]
 
 
@@ -59,13 +59,13 @@ def test_a_label_that_was_lost_is_set_again(monkeypatch: pytest.MonkeyPatch) -> 
     claim(monkeypatch)
     monkeypatch.setattr(step.record, "fetch_record", lambda *_arguments: object())
     monkeypatch.setattr(step.namespace, "is_ground_wrong", lambda *_arguments: True)
-    assert RecordStep().diff("id", {**CLAIM, "namespace_created": True, "owners": []}, dict(CLAIM)).changes
-    assert not RecordStep().diff("id", {**CLAIM, "namespace_created": False, "owners": []}, dict(CLAIM)).changes
+    assert ClusterRecordStep().diff("id", {**CLAIM, "namespace_created": True, "owners": []}, dict(CLAIM)).changes
+    assert not ClusterRecordStep().diff("id", {**CLAIM, "namespace_created": False, "owners": []}, dict(CLAIM)).changes
 
 
 def test_the_claim_goes_only_when_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = claim(monkeypatch)
-    RecordStep().delete("id", {**CLAIM, "namespace_created": True, "owners": []})
+    ClusterRecordStep().delete("id", {**CLAIM, "namespace_created": True, "owners": []})
     assert names_of(calls) == [
         "remove_local_state",
         "delete_orphans",
@@ -82,7 +82,7 @@ def test_the_claim_goes_only_when_nothing_is_left(monkeypatch: pytest.MonkeyPatc
 )
 def test_a_namespace_can_outlive_the_claim(monkeypatch: pytest.MonkeyPatch, kept: dict[str, Any]) -> None:
     calls = claim(monkeypatch)
-    RecordStep().delete("id", {**CLAIM, "owners": [], **kept})
+    ClusterRecordStep().delete("id", {**CLAIM, "owners": [], **kept})
     assert "delete_namespace" not in names_of(calls)
 
 
@@ -90,4 +90,4 @@ def test_fault_06_another_checkout_or_machine_changes_nothing(monkeypatch: pytes
     claim(monkeypatch)
     monkeypatch.setattr(step.record, "fetch_record", lambda *_arguments: object())
     olds = {**CLAIM, "namespace_created": True, "owners": []}
-    assert not RecordStep().diff("id", olds, dict(CLAIM)).changes
+    assert not ClusterRecordStep().diff("id", olds, dict(CLAIM)).changes

@@ -125,7 +125,7 @@ def test_a_failing_step_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None
     def fail(*_: Any, **__: Any) -> None:
         raise HostError("host cluster: cannot create Secret dev-pki")
 
-    monkeypatch.setattr(keys.keys, "ensure_cluster_keys", fail)
+    monkeypatch.setattr(keys.material, "ensure_cluster_keys", fail)
     with pytest.raises(KinkyError, match="dev-pki"):
         keys.ClusterKeysStep().create(describe(KEYS))
 
@@ -204,7 +204,7 @@ def test_a_token_is_renewed_at_half_of_its_life(monkeypatch: pytest.MonkeyPatch)
 def test_the_kubeconfig_text_is_what_the_file_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "kubeconfig.yaml"
     path.write_text("{}")
-    record = forming.forming.OutsideRecord(
+    record = forming.tables.OutsideRecord(
         server="https://127.0.0.1:1",
         kubeconfig=str(path),
         cluster_uid="u",
@@ -214,7 +214,7 @@ def test_the_kubeconfig_text_is_what_the_file_holds(monkeypatch: pytest.MonkeyPa
         ready_seconds=2.0,
     )
     calls = Calls()
-    monkeypatch.setattr(forming.forming, "prove_outside", calls.take("prove", returns=record))
+    monkeypatch.setattr(forming.tables, "prove_outside", calls.take("prove", returns=record))
     inputs = OutsideReadyInputs(
         access=ACCESS,
         control_planes=("dev-control-plane-0",),

@@ -25,7 +25,7 @@ def lease(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("store", ["hostNamespace", "inCluster"])
 def test_objects_on_the_host_are_owned_and_those_inside_are_not(declare: Declare, store: str) -> None:
-    found = declare(cluster={**LEASED, "ephemeral": store == "embedded"}, secretsStore={"kind": store})
+    found = declare(cluster={**LEASED, "ephemeral": store == "inCluster"}, secretsStore={"kind": store})
     owned = {item.name: item.inputs["metadata"].get("ownerReferences") for item in kubernetes_objects(found)}
     on_host = {item.name for item in kubernetes_objects(found) if provider_name(item) == "dev-host"}
     assert len(on_host) >= 8

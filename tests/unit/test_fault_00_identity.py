@@ -10,7 +10,7 @@ import pytest
 from kinky import names, paths
 from kinky.components.properties import Properties, describe
 from kinky.components.steps import identity
-from kinky.components.steps.record import RecordInputs, RecordOutputs, RecordStep
+from kinky.components.steps.record import ClusterRecordInputs, ClusterRecordOutputs, ClusterRecordStep
 from kinky.errors import HostError
 from kinky.keys import material, node_credentials
 from kinky.kube import resources
@@ -114,7 +114,7 @@ def test_fault_00_the_guard_stops_a_destroy_that_pulumi_runs_by_itself(host: Fak
 
 def test_fault_00_the_claim_deletes_no_namespace_of_another_host(host: FakeConnection) -> None:
     add_host(host, uid="other-host", cluster_id="other-cluster")
-    inputs = RecordInputs(
+    inputs = ClusterRecordInputs(
         access=OURS,
         stack=STACK,
         settings="{}",
@@ -124,7 +124,9 @@ def test_fault_00_the_claim_deletes_no_namespace_of_another_host(host: FakeConne
         retained=(),
     )
     with pytest.raises(HostError, match="is not the host"):
-        RecordStep().delete("id", describe(inputs) | describe(RecordOutputs(namespace_created=True, owners=())))
+        ClusterRecordStep().delete(
+            "id", describe(inputs) | describe(ClusterRecordOutputs(namespace_created=True, owners=()))
+        )
     assert writes(host) == []
 
 

@@ -72,7 +72,7 @@ def fill_base_layer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def fill_bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text("program")
-    monkeypatch.setattr(kubevirt_images.toolchain, "ensure_tools", lambda names: dict.fromkeys(names, program))
+    monkeypatch.setattr(kubevirt_images.tools, "ensure_tools", lambda names: dict.fromkeys(names, program))
     monkeypatch.setattr(layers, "ensure_base_layer", lambda: layers.images_dir() / "base/layer.tar")
     monkeypatch.setattr(kubevirt_images, "_build", lambda work, *_: write(work / "images.tar"))
     kubevirt_images.ensure_bundle()

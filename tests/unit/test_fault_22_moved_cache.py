@@ -119,7 +119,7 @@ def test_fault_22_the_images_of_kubevirt_keep_their_key(tmp_path: Path, monkeypa
 
     program = tmp_path / "program"
     program.write_text("program")
-    monkeypatch.setattr(kubevirt_images.toolchain, "ensure_tools", lambda names: dict.fromkeys(names, program))
+    monkeypatch.setattr(kubevirt_images.tools, "ensure_tools", lambda names: dict.fromkeys(names, program))
     monkeypatch.setattr(layers, "ensure_base_layer", base)
     monkeypatch.setattr(kubevirt_images, "_build", make)
     before = kubevirt_images.ensure_bundle()

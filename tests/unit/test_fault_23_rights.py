@@ -47,7 +47,7 @@ def test_fault_23_a_loopback_address_needs_the_hosts_service(server: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("server", "kind"), [("https://host.test:6443", "hostNamespace"), (LOOPBACK, "embedded"), (LOOPBACK, "vault")]
+    ("server", "kind"), [("https://host.test:6443", "hostNamespace"), (LOOPBACK, "inCluster"), (LOOPBACK, "vault")]
 )
 def test_fault_23_without_that_condition_it_is_not_asked_for(server: str, kind: str) -> None:
     store: dict[str, Any] = {"kind": kind} | ({"vault": {"address": "https://v.test"}} if kind == "vault" else {})

@@ -10,7 +10,7 @@ import pytest
 
 from kinky import names
 from kinky.components.properties import Properties, describe
-from kinky.components.steps.record import LeaseTerms, RecordInputs, RecordStep
+from kinky.components.steps.record import ClusterRecordInputs, ClusterRecordStep, LeaseTerms
 from kinky.errors import HostError, WaitError
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
@@ -193,7 +193,7 @@ def test_a_lease_of_the_same_name_that_just_ended_is_waited_for(host: LeaseHost,
 
 
 def claim_of(seconds: float) -> Properties:
-    inputs = RecordInputs(
+    inputs = ClusterRecordInputs(
         access=ACCESS,
         stack=STACK,
         settings="{}",
@@ -209,7 +209,7 @@ def claim_of(seconds: float) -> Properties:
 
 def test_the_claim_takes_the_lease_first_and_leaves_nothing(host: LeaseHost) -> None:
     inputs = claim_of(600.0)
-    outs = RecordStep().create(inputs).outs or {}
+    outs = ClusterRecordStep().create(inputs).outs or {}
     assert outs["owners"] == [
         {"apiVersion": "batch/v1", "kind": "Job", "name": "t-1-lease", "uid": host.jobs()[0]["metadata"]["uid"]}
     ]
@@ -217,16 +217,16 @@ def test_the_claim_takes_the_lease_first_and_leaves_nothing(host: LeaseHost) -> 
     made = [path for method, path in host.calls if method == "POST"]
     assert made == ["/apis/batch/v1/namespaces/ns/jobs", "/api/v1/namespaces/ns/configmaps"]
     # A preview without a change, and one after the end.
-    assert not RecordStep().diff("id", outs, dict(inputs)).changes
-    RecordStep().delete("id", outs)
+    assert not ClusterRecordStep().diff("id", outs, dict(inputs)).changes
+    ClusterRecordStep().delete("id", outs)
     assert host.left("t-1") == set()
     with pytest.raises(HostError, match="kinky up makes a new cluster"):
-        RecordStep().diff("id", outs, dict(inputs))
+        ClusterRecordStep().diff("id", outs, dict(inputs))
 
 
 def test_a_changed_time_runs_the_claim_again(host: LeaseHost) -> None:
-    outs = RecordStep().create(claim_of(600.0)).outs or {}
-    assert RecordStep().diff("id", outs, claim_of(900.0)).changes
+    outs = ClusterRecordStep().create(claim_of(600.0)).outs or {}
+    assert ClusterRecordStep().diff("id", outs, claim_of(900.0)).changes
 
 
 def test_a_lease_without_its_record_is_taken_up_again_and_owns_what_follows(host: LeaseHost) -> None:

@@ -18,7 +18,7 @@ from kinky.components.steps.applied import (
 )
 from kinky.components.steps.identity import HostGuardStep
 from kinky.components.steps.keys import ClusterKeysInputs, ClusterKeysStep
-from kinky.components.steps.record import RecordInputs, RecordOutputs, RecordStep
+from kinky.components.steps.record import ClusterRecordInputs, ClusterRecordOutputs, ClusterRecordStep
 from kinky.config.change import list_fixed, list_values
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
@@ -134,7 +134,7 @@ def test_a_destroy_works_with_a_damaged_record(made: FakeConnection, how: str) -
     damage(made, how)
     HostApi.connect(OURS).require_host()
     HostGuardStep().delete("id", describe(StepInputs(access=OURS)))
-    claim = RecordInputs(
+    claim = ClusterRecordInputs(
         access=OURS,
         stack=STACK,
         settings="{}",
@@ -143,7 +143,9 @@ def test_a_destroy_works_with_a_damaged_record(made: FakeConnection, how: str) -
         residue_seconds=1.0,
         retained=(),
     )
-    RecordStep().delete("id", describe(claim) | describe(RecordOutputs(namespace_created=False, owners=())))
+    ClusterRecordStep().delete(
+        "id", describe(claim) | describe(ClusterRecordOutputs(namespace_created=False, owners=()))
+    )
     assert RECORD not in made.objects
 
 

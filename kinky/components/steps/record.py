@@ -24,7 +24,7 @@ class LeaseTerms:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordInputs(StepInputs):
+class ClusterRecordInputs(StepInputs):
     """Which cluster it is, and what must go before its record."""
 
     stack: str
@@ -41,7 +41,7 @@ class RecordInputs(StepInputs):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordOutputs:
+class ClusterRecordOutputs:
     """What was made besides the record."""
 
     namespace_created: bool
@@ -49,10 +49,10 @@ class RecordOutputs:
     """The cluster's lease as an owner reference; empty without a lease."""
 
 
-class RecordStep(Step[RecordInputs, RecordOutputs]):
+class ClusterRecordStep(Step[ClusterRecordInputs, ClusterRecordOutputs]):
     """Take the cluster's name on the host; give it back when nothing else is left."""
 
-    def _run(self, inputs: RecordInputs, previous: RecordOutputs | None) -> RecordOutputs:
+    def _run(self, inputs: ClusterRecordInputs, previous: ClusterRecordOutputs | None) -> ClusterRecordOutputs:
         host = inputs.reach.host()
         created = inputs.create_namespace and namespace.ensure_namespace(host, inputs.namespace_body)
         # Before the record, which names it as its owner: so each object can go with it.
@@ -62,9 +62,9 @@ class RecordStep(Step[RecordInputs, RecordOutputs]):
         if created:
             # After the record: it shows that the cluster is this stack's.
             namespace.ensure_ground(host, inputs.namespace_body)
-        return RecordOutputs(namespace_created=created, owners=owners)
+        return ClusterRecordOutputs(namespace_created=created, owners=owners)
 
-    def _undo(self, inputs: RecordInputs, outputs: RecordOutputs) -> None:
+    def _undo(self, inputs: ClusterRecordInputs, outputs: ClusterRecordOutputs) -> None:
         cluster, host = inputs.access.cluster, inputs.reach.host()
         residue.remove_local_state(cluster)
         ignore = [f"ConfigMap/{names.cluster_record(cluster)}", *inputs.retained]
@@ -83,7 +83,7 @@ class RecordStep(Step[RecordInputs, RecordOutputs]):
         # Before a run there may be no record, and a cluster to be taken over still has the old one.
         reach.host().require_host(is_recorded=is_made)
 
-    def _is_due(self, inputs: RecordInputs, outputs: RecordOutputs) -> bool:
+    def _is_due(self, inputs: ClusterRecordInputs, outputs: ClusterRecordOutputs) -> bool:
         host = inputs.reach.host()
         if record.fetch_record(host, inputs.access.cluster) is None:
             if inputs.lease:
@@ -97,7 +97,7 @@ def _ensure_lease(host: HostApi, stack: str, terms: LeaseTerms) -> tuple[Body, .
     return tuple(lease.ensure_lease(host, seconds=terms.seconds, stack=stack, holder=terms.holder))
 
 
-class ClusterRecord(LiveStep[RecordInputs, RecordOutputs]):
+class ClusterRecord(LiveStep[ClusterRecordInputs, ClusterRecordOutputs]):
     """The cluster's record and the residue guard: created first, deleted last, when no other object is left."""
 
-    step = RecordStep
+    step = ClusterRecordStep
