@@ -14,7 +14,7 @@ KINKY := .venv/bin/kinky
 PYTEST := .venv/bin/python -m pytest
 
 .NOTPARALLEL:
-.PHONY: help venv pins packages image host up check down test e2e conformance soak bench golden generate shell lint
+.PHONY: help venv dist pins packages image host up check down test e2e conformance soak bench golden generate shell lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,9 +78,12 @@ packages:
 
 venv: .venv/.ready ## just the virtual environment
 
+dist: venv ## a wheel and a source archive in dist/, to be installed by pip
+	.venv/bin/python -m hatchling build
+
 PINS := .venv/bin/uv pip compile --quiet --generate-hashes --no-annotate --no-emit-find-links --python-version 3.11 --custom-compile-command 'make pins'
-pins: venv ## write requirements.txt with hashes from requirements.in, and the same for Go's wheel
-	$(PINS) requirements.in --output-file requirements.txt
+pins: venv ## write requirements.txt with hashes from pyproject.toml, and the same for Go's wheel
+	$(PINS) pyproject.toml --group dev --output-file requirements.txt
 	$(PINS) toolchain/go-requirements.in --output-file toolchain/go-requirements.txt
 
 # Root may install for a user without root, whatever root's umask is.

@@ -22,6 +22,7 @@ STATE_VARIABLE: Final = "KINKY_STATE_DIR"
 SHARED: Final = 0o755
 PRIVATE: Final = 0o700
 _WRITING: Final = threading.RLock()
+PROJECT_FILE: Final = "Pulumi.yaml"
 _BASES: Final = {
     CACHE_VARIABLE: ("XDG_CACHE_HOME", ".cache"),
     STATE_VARIABLE: ("XDG_STATE_HOME", ".local/state"),
@@ -99,9 +100,26 @@ def stack_dir(cluster: str) -> Path:
     return _private(_private(state_dir() / "clusters") / cluster)
 
 
-def project_root() -> Path:
-    """Return the checkout that this package was imported from."""
+def import_root() -> Path:
+    """Return the folder that Python imports this package from; a program of ours gets it as PYTHONPATH."""
     return Path(__file__).resolve().parent.parent
+
+
+def data_root() -> Path:
+    """Return the folder with recipes, releases and templates: the checkout, or what the wheel brought."""
+    brought = Path(__file__).resolve().parent / "data"
+    return brought if brought.is_dir() else import_root()
+
+
+def project_root() -> Path:
+    """Return the folder of the Pulumi project: the checkout, or with a wheel the nearest one with a Pulumi.yaml.
+
+    Without such a folder it is the one in which the command runs.
+    """
+    if data_root() == import_root():
+        return import_root()
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / PROJECT_FILE).is_file()), here)
 
 
 def find_variable(path: Path) -> str | None:

@@ -31,8 +31,8 @@ from kinky.render.node import check_templates
 from kinky.stores.opening import Description, describe_store, open_store
 
 
-def main() -> None:
-    """Run the program of one stack, with each failure told by its text alone."""
+def main() -> InnerCluster:
+    """Run the program of one stack, with each failure told by its text alone; return the cluster for more resources."""
     with told_by_pulumi("the Pulumi program of a stack"):
         source = f"stacks/Pulumi.{pulumi.get_stack()}.yaml"
         args = prepare(read_stack_config(), source=source, stack=describe_stack())
@@ -40,7 +40,7 @@ def main() -> None:
             # An `up` lists them at its end, when its own changes are among them.
             for line in describe_pending(Reach(args.access, "").host()):
                 pulumi.log.warn(line)
-        declare(args)
+        return declare(args)
 
 
 def prepare(raw: Mapping[str, object], *, source: str, stack: str) -> InnerClusterArgs:

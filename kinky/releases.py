@@ -70,7 +70,7 @@ class Release:
 @functools.cache
 def list_releases() -> tuple[Release, ...]:
     """Return all releases, the newest first."""
-    files = sorted((paths.project_root() / "releases").glob("v*.toml"), key=_minor, reverse=True)
+    files = sorted((paths.data_root() / "releases").glob("v*.toml"), key=_minor, reverse=True)
     return tuple(_parse(file.stem, tomllib.loads(file.read_text())) for file in files)
 
 

@@ -24,6 +24,7 @@ class Command:
 
 
 COMMANDS: Final = {
+    "init": Command("kinky.cli.init", "write a Pulumi project of your own that makes an inner cluster"),
     "up": Command("kinky.cli.stack", "create or update a stack: the same program as pulumi up"),
     "preview": Command("kinky.cli.stack", "show what up would change"),
     "destroy": Command("kinky.cli.stack", "remove everything that a stack made"),
@@ -76,7 +77,9 @@ def _dispatch(arguments: Sequence[str]) -> int:
         print(_overview(), file=sys.stdout if arguments else sys.stderr)
         return 0 if arguments else EXIT_USAGE
     if name == "--version":
-        print(_version())
+        from kinky.cli.version import find_version
+
+        print(f"kinky {find_version()}")
         return 0
     if name not in COMMANDS:
         print(_unknown(name), file=sys.stderr)
@@ -98,16 +101,6 @@ def _unknown(name: str) -> str:
     close = difflib.get_close_matches(name, COMMANDS, n=1)
     hint = f"did you mean {close[0]}?" if close else "kinky --help lists the commands"
     return f"unknown command: {name}\nhint: {hint}"
-
-
-def _version() -> str:
-    """Return the first version that CHANGELOG.md names, which is where releases are written down."""
-    from kinky import paths
-
-    for line in (paths.project_root() / "CHANGELOG.md").read_text().splitlines():
-        if line.startswith("## "):
-            return f"kinky {line.removeprefix('## ').split()[0]}"
-    return "kinky unknown"
 
 
 if __name__ == "__main__":

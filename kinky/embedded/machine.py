@@ -122,7 +122,7 @@ def start(place: Layout) -> Record:
             log=place.log("supervisor"),
             env={
                 "PATH": path,
-                "PYTHONPATH": str(paths.project_root()),
+                "PYTHONPATH": str(paths.import_root()),
                 "KINKY_PROGRESS": "plain",
                 # The sandbox cannot reach a proxy of the machine, and its API calls webhooks.
                 **dict.fromkeys(proxies.NO_PROXY, "*"),

@@ -67,7 +67,7 @@ def check_user() -> None:
 
 def packages() -> dict[str, str]:
     """Return the Debian packages that the host needs, each with what for."""
-    return parse_packages((paths.project_root() / "embedded-host" / "packages.txt").read_text())
+    return parse_packages((paths.data_root() / "embedded-host" / "packages.txt").read_text())
 
 
 def parse_packages(text: str) -> dict[str, str]:

@@ -74,7 +74,7 @@ SYSTEM_IMAGES = (
 
 def recipe_dir() -> Path:
     """Return the folder with package lists, guest files and boot configuration."""
-    return paths.project_root() / "node-image"
+    return paths.data_root() / "node-image"
 
 
 def is_ours(program: str) -> bool:

@@ -153,7 +153,7 @@ def _spawn(directory: Path) -> int:
     return process.spawn_detached(
         [sys.executable, "-m", DAEMON_MODULE, str(directory / SPEC_FILE)],
         log=directory / LOG_FILE,
-        env={"PYTHONPATH": str(paths.project_root())},
+        env={"PYTHONPATH": str(paths.import_root())},
     )
 
 

@@ -27,7 +27,7 @@ _BLOCK_LISTS: Final = ("body", "elif_", "else_", "nodes")
 
 def templates_dir() -> Path:
     """Return the folder with the templates of this checkout."""
-    return paths.project_root() / "templates"
+    return paths.data_root() / "templates"
 
 
 def quoted(value: object) -> str:
@@ -155,7 +155,7 @@ def _failing_line(error: BaseException, folder: Path, name: str) -> str:
 
 
 def _shown(path: Path) -> str:
-    root = paths.project_root()
+    root = paths.data_root()
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import runpy
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any, Final
 from pulumi.automation import _server, _stack
 from pulumi.automation._server import LanguageServer
 
+from kinky import paths
 from kinky.components.told import tell_run
 
 PROGRAM: Final = "kinky.program"
@@ -37,8 +39,8 @@ _server.run_in_stack = tell_run(_server.run_in_stack)  # type: ignore[attr-defin
 
 
 def run_program() -> None:
-    """Run the program of the stack that Pulumi has in hand, as `__main__.py` does."""
-    importlib.import_module(PROGRAM).main()
+    """Run the project's own program for the stack that Pulumi has in hand."""
+    runpy.run_path(str(paths.project_root() / "__main__.py"), run_name="__main__")
 
 
 @contextmanager

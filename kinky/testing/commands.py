@@ -25,7 +25,7 @@ def run_kinky(command: str, *arguments: str, stack: StackFile, log: Path, limit_
         CommandError: It failed; the error has its last lines.
     """
     # The checkout may be no part of this interpreter's path, as in a virtual environment of somebody else's tests.
-    environment = {"PYTHONPATH": str(paths.project_root()), **({} if stack.embedded else _passphrase())}
+    environment = {"PYTHONPATH": str(paths.import_root()), **({} if stack.embedded else _passphrase())}
     process.run(
         [sys.executable, "-P", "-m", "kinky.cli.main", *command.split(), *arguments, "--stack", stack.stack],
         reason=f"{command} inner cluster {stack.cluster}",

@@ -88,7 +88,7 @@ def _tables() -> Mapping[str, Mapping[str, Any]]:
 
 
 def _folder() -> Path:
-    return paths.project_root() / "toolchain"
+    return paths.data_root() / "toolchain"
 
 
 def _tool(name: str, entry: Mapping[str, Any], pin: Pin | None) -> Tool:

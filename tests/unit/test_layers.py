@@ -55,6 +55,8 @@ LAYERS = (
     {"testing"},
 )
 FOUNDATION = LAYERS[0]
+FRONT = {"components", "program"}
+"""Whose names `from kinky import ...` gives, at their first use."""
 
 # Where a package may be imported; paths below kinky/, a trailing slash means the folder.
 HOMES = {
@@ -126,6 +128,8 @@ def rank(name: str) -> int:
 def layer_fault(own: str, other: str) -> bool:
     """Tell whether the part `own` of the package must not import the part `other`."""
     if own == other or {own, other} <= FOUNDATION:
+        return False
+    if own == "" and other in FRONT:
         return False
     return rank(other) >= rank(own)
 

@@ -132,8 +132,8 @@ def test_pulumi_is_not_started_to_ask_for_what_is_known(tmp_path: Path) -> None:
 
 
 def pins() -> dict[str, str]:
-    lines = (paths.project_root() / "requirements.in").read_text().splitlines()
-    return dict(line.split("==") for line in lines if "==" in line)
+    lines = (paths.project_root() / "requirements.txt").read_text().splitlines()
+    return dict(line.removesuffix(" \\").split("==") for line in lines if "==" in line)
 
 
 def test_ctrl_c_waits_for_the_work_and_then_counts(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,74 @@
+"""`kinky init`: a Pulumi project of one's own that makes an inner cluster."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+from kinky import paths
+from kinky.cli import options
+from kinky.cli.version import find_version
+from kinky.errors import KinkyError
+from kinky.progress import note
+from kinky.stacks.file import STACK_NAME
+
+FILES: Final = {
+    paths.PROJECT_FILE: """\
+# Pulumi's project file. Keep the name: KinKy finds the state of a stack by it.
+name: kinky
+description: Kubernetes clusters inside KubeVirt virtual machines
+runtime: python
+stackConfigDir: stacks
+""",
+    "__main__.py": """\
+\"\"\"Makes the inner cluster that the stack's file describes.\"\"\"
+
+from kinky import program
+
+cluster = program.main()
+# Declare your own resources here, with `cluster.workloads` as their provider.
+""",
+    "stacks/Pulumi.{stack}.yaml": """\
+# Every key is described in docs/configuration.md of KinKy.
+config:
+  kinky:cluster:
+    name: {stack}
+  kinky:host:
+    embedded: true # this machine, after `kinky host up`; for your own KubeVirt: kubeconfig and namespace in place of it
+    accelerator: auto # container: guests at native speed, without isolation from this machine
+""",
+    "requirements.txt": "kinky=={version}\n",
+}
+
+
+def build_parser(command: str) -> argparse.ArgumentParser:
+    """Return the parser of `kinky init`."""
+    parser = options.command_parser(
+        command, description="Write a Pulumi project with one stack. It runs there by plain `pulumi up`."
+    )
+    parser.add_argument("--stack", "-s", default=options.DEFAULT_STACK, help="name of stack and cluster (default: dev)")
+    parser.add_argument("folder", type=Path, help="where to write it; it is made if it is absent")
+    options.set_run(parser, run_init)
+    return parser
+
+
+def run_init(arguments: argparse.Namespace) -> int:
+    """Write the project; a file that is there already is not touched, and the command writes nothing then."""
+    folder: Path = arguments.folder
+    stack: str = arguments.stack
+    if not STACK_NAME.fullmatch(stack):
+        raise KinkyError(
+            f"cannot write a project: {stack!r} cannot be the name of a stack", hint="use letters and digits"
+        )
+    files = {name.format(stack=stack): text for name, text in FILES.items()}
+    present = sorted(name for name in files if (folder / name).exists())
+    if present:
+        raise KinkyError(
+            f"cannot write a project to {folder}: it has {', '.join(present)}", hint="choose an empty folder"
+        )
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text.replace("{version}", find_version()).replace("{stack}", stack))
+    note(f'next: cd {folder} && eval "$(kinky env --stack {stack})" && pulumi stack init {stack} && pulumi up')
+    return 0

@@ -1,0 +1,58 @@
+"""KinKy from its wheel in an empty virtual environment: a project of one's own, by plain `pulumi up`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from kinky import paths, process
+from tests.e2e.person import ROOT
+
+pytestmark = pytest.mark.host
+
+STACK = "installed"
+INSTALL_SECONDS = 600.0
+UP_SECONDS = 900.0
+
+
+def run(*command: str | Path, cwd: Path, limit_seconds: float = 60.0) -> str:
+    return process.run([*command], reason="test", cwd=cwd, timeout_seconds=limit_seconds)
+
+
+@pytest.fixture(scope="module")
+def project(embedded_host: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel with all that it needs, and write a project beside it."""
+    folder = tmp_path_factory.mktemp("installed")
+    run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder, cwd=ROOT)
+    run(sys.executable, "-m", "venv", folder / ".venv", cwd=folder)
+    (wheel,) = folder.glob("*.whl")
+    run(folder / ".venv/bin/pip", "install", "--quiet", wheel, cwd=folder, limit_seconds=INSTALL_SECONDS)
+    run(folder / ".venv/bin/kinky", "init", "--stack", STACK, folder / "mine", cwd=folder)
+    stack_file = folder / "mine" / "stacks" / f"Pulumi.{STACK}.yaml"
+    stack_file.write_text(stack_file.read_text().replace("accelerator: auto", "accelerator: container"))
+    return folder / "mine"
+
+
+def in_shell(project: Path, command: str) -> str:
+    """Run a command as a person does, after the settings of `kinky env`."""
+    settings = f'eval "$(../.venv/bin/kinky env --stack {STACK})"'
+    return run("bash", "-ec", f"{settings}; {command}", cwd=project, limit_seconds=UP_SECONDS)
+
+
+def test_plain_pulumi_makes_the_cluster_and_kubectl_sees_its_nodes(project: Path) -> None:
+    in_shell(project, f"pulumi stack init {STACK}")
+    in_shell(project, "pulumi up --yes --skip-preview --non-interactive >&2")
+    nodes = in_shell(project, "kubectl get nodes --no-headers").splitlines()
+    assert sorted(line.split()[:2] for line in nodes) == [
+        [f"{STACK}-control-plane-0", "Ready"],
+        [f"{STACK}-worker-0", "Ready"],
+    ]
+
+
+def test_plain_pulumi_removes_it(project: Path) -> None:
+    in_shell(project, "pulumi destroy --yes --skip-preview --non-interactive >&2")
+    left = in_shell(project, f"kubectl --kubeconfig {paths.host_kubeconfig()} get vm --all-namespaces")
+    assert STACK not in left
+    in_shell(project, f"pulumi stack rm --yes {STACK}")
