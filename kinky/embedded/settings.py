@@ -29,9 +29,10 @@ def build_kubelet(place: Layout) -> dict[str, object]:
         "containerRuntimeEndpoint": f"unix://{layout.CONTAINERD_SOCKET}",
         "enableProfilingHandler": False,
         "enableDebuggingHandlers": True,
-        # No registry could bring an image back: never collect one, and evict only when the machine is nearly full.
+        # No registry could bring an image back: never collect one, and evict only when the machine is nearly full. In
+        # bytes, below what the preflight asks for: a share of a large disk is more, and evicted KubeVirt itself.
         "imageGCHighThresholdPercent": 100,
-        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "2%", "imagefs.available": "2%"},
+        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1Gi", "imagefs.available": "1Gi"},
         "evictionPressureTransitionPeriod": "30s",
         "maxPods": 250,
         "oomScoreAdj": 0,
