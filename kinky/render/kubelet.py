@@ -53,12 +53,13 @@ def build_kubelet_configuration(cfg: KinkyConfig, node: NodeSpec) -> dict[str, A
         "imageMaximumGCAge": "0s",
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
-        # The root disk is built just large enough for its content: kubelet's 15 % would mean disk pressure for ever.
+        # The root disk is built just large enough for its content: kubelet's 15 % would mean disk pressure for ever. In
+        # bytes, because a container guest stands on the machine's disk, where 5 % are many gigabytes.
         "evictionHard": {
             "memory.available": "100Mi",
-            "nodefs.available": "5%",
+            "nodefs.available": "200Mi",
             "nodefs.inodesFree": "3%",
-            "imagefs.available": "3%",
+            "imagefs.available": "48Mi",
         },
     }
     if node.is_control_plane:
