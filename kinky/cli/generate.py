@@ -15,7 +15,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     """Return the parser of `kinky generate`."""
     parser = options.command_parser(
         command,
-        description="Write Pulumi.yaml, the schemas and docs/configuration.md from the models and the rights.",
+        description="Write Pulumi.yaml, the schemas, docs/configuration.md and docs/rights.md from the models.",
     )
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is not up to date")
     options.set_run(parser, run_generate)
@@ -46,5 +46,6 @@ def build_files() -> dict[Path, str]:
         root / "Pulumi.yaml": schema.project_text(),
         root / "stacks" / "schema.json": schema.schema_text(),
         root / document.SCHEMA_FILE: document.render_schema(),
-        root / "docs" / "configuration.md": f"{schema.documentation_text()}\n{render_rights()}",
+        root / "docs" / "configuration.md": schema.documentation_text(),
+        root / "docs" / "rights.md": render_rights(),
     }

@@ -71,7 +71,7 @@ class Host(Section):
     namespace: Annotated[EmptyOrLabel, never("the VMs and the volumes cannot move")] = ""
     """Namespace for everything that KinKy makes; empty means `kinky-` and the cluster's name."""
     create_namespace: Annotated[bool, FREELY] = True
-    """Whether KinKy makes the namespace, and removes it at the end; rights: end of docs/configuration.md."""
+    """Whether KinKy makes the namespace, and removes it at the end; rights: docs/rights.md."""
     embedded: Annotated[bool, FREELY] = False
     """Whether the host is the embedded one of this machine, started by `kinky host up`."""
     accelerator: Annotated[Literal["auto", "kvm", "emulation", "container"], AT_RESTART] = "auto"

@@ -33,7 +33,7 @@ PROJECT: Final[Mapping[str, object]] = {
 PAGE_HEAD: Final = """\
 # Configuration
 
-Generated from kinky/config/model.py and kinky/fit/rights.py by `kinky generate`; do not edit it here.
+Generated from kinky/config/model.py by `kinky generate`; do not edit it here.
 
 A stack's file is `stacks/Pulumi.<stack>.yaml`. Everything is below `config:`, each section's key has the prefix
 `kinky:`, and only `kinky:cluster` with a `name` is required. `stacks/Pulumi.dev.yaml` is a commented example. Editors

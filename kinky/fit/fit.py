@@ -127,7 +127,7 @@ def _read_host(cfg: KinkyConfig, api: HostApi, stack: str, image: str, findings:
             check_label(cfg, api, labels, findings)
         findings.refuse(
             fetch_missing(api, cfg),
-            "ask the host's administrator; docs/configuration.md lists the rights and when each is needed",
+            "ask the host's administrator; docs/rights.md lists the rights and when each is needed",
         )
         reading = fetch_reading(api, cfg, exists=exists, served=served, labels=labels)
         findings.warnings += [reading.unread] if reading.unread else []

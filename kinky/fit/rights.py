@@ -146,13 +146,15 @@ def fetch_missing(api: HostApi, cfg: KinkyConfig) -> list[str]:
 
 
 def render_rights() -> str:
-    """Render the section of docs/configuration.md about the rights on the host."""
+    """Render docs/rights.md."""
     rows = [f"| {_render_place(need)} | `{need.kind}` | {', '.join(need.verbs)} | {need.when} |" for need in NEEDS]
     return "\n".join([RIGHTS_HEAD, *rows, ""])
 
 
 RIGHTS_HEAD = """\
-## Rights on the host
+# Rights on the host
+
+Generated from kinky/fit/rights.py by `kinky generate`; do not edit it here.
 
 Your own account on the host needs these rights. Before anything is touched, `up` asks the host for each right that the
 configuration needs, and names the missing ones. With `createNamespace: false`, a Role in the namespace can give all

@@ -139,7 +139,7 @@ def lend_account(person: Person, *, stack: str, sections: Mapping[str, Any]) -> 
 
 
 def build_grants(cfg: KinkyConfig, *, server: str) -> dict[str, Any]:
-    """Return the account with the rights that docs/configuration.md lists for this configuration, and no other.
+    """Return the account with the rights that docs/rights.md lists for this configuration, and no other.
 
     Args:
         server: URL of the host's API in the account's kubeconfig.
