@@ -11,7 +11,7 @@ import pytest
 from kinky import paths
 
 ROOT = paths.project_root()
-NOT_TRACKED = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", "bench")
+NOT_TRACKED = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", "latest.json", "dist")
 RUN = ("setup/launcher", "setup/go", "setup/debian-packages", ".ci/run", "Makefile")
 RENDERED = ("templates/parts", "node-image/files", "kinky", "stacks", "toolchain")
 
