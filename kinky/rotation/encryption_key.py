@@ -78,7 +78,7 @@ def refuse_kms(site: KeySite) -> None:
             details=[
                 "an API server asks the plugin for its key's id each minute, and writes with the new key from then on"
             ],
-            hint="rotate it in the KMS, then have every Secret written again; docs/secrets.md tells how",
+            hint="rotate it in the KMS, then have every Secret written again; docs/rotation.md tells how",
         )
 
 

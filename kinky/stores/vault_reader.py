@@ -99,7 +99,7 @@ def check_server(api: VaultApi, target: VaultTarget) -> None:
         raise VaultError(
             f"secrets store {target.address}: your token may not do what is needed there",
             details=lacking,
-            hint="use another token; docs/secrets.md has a policy for it",
+            hint="use another token; docs/vault.md has a policy for it",
         )
 
 

@@ -163,7 +163,9 @@ class VaultApi:
     def _denial(self, start: str) -> VaultError:
         """Tell a token that may not from one that is none any more."""
         if self._access.token and self._is_known():
-            return VaultError(f"{start}: your token may not (403)", hint="docs/secrets.md lists what it needs")
+            return VaultError(
+                f"{start}: your token is not allowed to do this (403)", hint="docs/vault.md lists its rights"
+            )
         return VaultError(
             f"{start}: your token is not valid, or has expired (403)", hint="log in again: bao login, vault login"
         )

@@ -15,7 +15,7 @@ ENCRYPTED: Final = {
     ("kubernetes", "data"),
     ("kubernetes", "__inputs"),
 }
-"""What docs/secrets.md says is encrypted in the state: package and property. None of it holds a key."""
+"""What docs/leaks.md says is encrypted in the state: package and property. None of it holds a key."""
 PUBLIC: Final = re.compile(r"\.(crt|pub)$|^(userdata|networkdata)$")
 """Keys of host Secrets that hold nothing secret: certificates, public keys, user-data."""
 

@@ -199,7 +199,7 @@ TOLD = {
     "the gate is closed until the secrets store is proved",
     *("the server is sealed (503)", "it cannot be reached", "no answer in 20 s"),
     *("its TLS certificate is not verified", "your token is not valid, or has expired (403)"),
-    "your token may not (403)",
+    "your token is not allowed to do this (403)",
 }
 
 

@@ -33,7 +33,7 @@ def look_deep(target: Target) -> list[Observation]:
 
 def _look(target: Target, *, deep: bool) -> list[Observation]:
     watch = Watch(CAPABILITY, "secrets store")
-    hint = f"kinky gate open --stack {target.stack} proves the store; docs/secrets.md"
+    hint = f"kinky gate open --stack {target.stack} proves the store; docs/gate.md"
     try:
         if target.store is None:
             return []

@@ -115,7 +115,7 @@ def test_state_holds_no_secret(finished: Person) -> None:
 
 
 def test_s3_only_what_is_documented_is_encrypted_in_the_state(finished: Person) -> None:
-    """docs/secrets.md lists it; a secret elsewhere would be a value that the engine has seen."""
+    """docs/leaks.md lists it; a secret elsewhere would be a value that the engine has seen."""
     assert engine_state.find_encrypted(finished) == engine_state.ENCRYPTED
 
 

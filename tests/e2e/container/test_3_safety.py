@@ -1,6 +1,6 @@
 """What a root shell of a container guest cannot touch of the machine, each tried.
 
-Against accidents, not against malice: docs/secrets.md says what an escape can do. What is tried would do no harm.
+Against accidents, not against malice: docs/intruders.md says what an escape can do. What is tried would do no harm.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from tests.vault_server.signer import Signer
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 TOKENS = "/api/v1/namespaces/kinky-system/serviceaccounts/external-secrets/token"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
-DOCS = Path(__file__).resolve().parents[3] / "docs/secrets.md"
+DOCS = Path(__file__).resolve().parents[3] / "docs/vault.md"
 
 
 @dataclass

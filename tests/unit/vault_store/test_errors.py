@@ -74,7 +74,7 @@ def test_a_name_that_the_certificate_does_not_have(site: Site) -> None:
 
 def test_a_mount_that_is_not_there(site: Site) -> None:
     told = refuse(VaultStore(replace(site.target, mount="nowhere")))
-    assert "cannot look at the engine nowhere: your token may not (403)" in told
+    assert "cannot look at the engine nowhere: your token is not allowed to do this (403)" in told
 
 
 def test_an_engine_of_another_kind(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
