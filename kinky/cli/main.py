@@ -51,6 +51,8 @@ COMMANDS: Final = {
     ),
     "generate": Command("kinky.cli.generate", "write the generated files: configuration schema and its page"),
 }
+USUAL: Final = ("up", "env", "status", "why", "destroy")
+"""The commands of a usual day, which come first."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,9 +93,11 @@ def _dispatch(arguments: Sequence[str]) -> int:
 
 def _overview() -> str:
     width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items()]
+    lines = {name: f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items()}
+    usual = [lines.pop(name) for name in USUAL]
+    end = "kinky COMMAND --help tells more; kinky --version"
     return "\n".join(
-        ["usage: kinky COMMAND [OPTIONS]", "", *lines, "", "kinky COMMAND --help tells more; kinky --version"]
+        ["usage: kinky COMMAND [OPTIONS]", "", "a usual day:", *usual, "", "all others:", *lines.values(), "", end]
     )
 
 
