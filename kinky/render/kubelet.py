@@ -59,7 +59,7 @@ def build_kubelet_configuration(cfg: KinkyConfig, node: NodeSpec) -> dict[str, A
             "memory.available": "100Mi",
             "nodefs.available": "200Mi",
             "nodefs.inodesFree": "3%",
-            "imagefs.available": "48Mi",
+            "imagefs.available": "40Mi",
         },
     }
     if node.is_control_plane:
