@@ -23,6 +23,8 @@ SHARED: Final = 0o755
 PRIVATE: Final = 0o700
 _WRITING: Final = threading.RLock()
 PROJECT_FILE: Final = "Pulumi.yaml"
+PROJECT_VARIABLE: Final = "KINKY_PROJECT_DIR"
+"""Names the Pulumi project of an installed KinKy, for programs that have none around them."""
 _BASES: Final = {
     CACHE_VARIABLE: ("XDG_CACHE_HOME", ".cache"),
     STATE_VARIABLE: ("XDG_STATE_HOME", ".local/state"),
@@ -111,13 +113,20 @@ def data_root() -> Path:
     return brought if brought.is_dir() else import_root()
 
 
+def is_checkout() -> bool:
+    """Tell whether this is a checkout, which is a Pulumi project itself, and not an installed package."""
+    return data_root() == import_root()
+
+
 def project_root() -> Path:
     """Return the folder of the Pulumi project: the checkout, or with a wheel the nearest one with a Pulumi.yaml.
 
     Without such a folder it is the one in which the command runs.
     """
-    if data_root() == import_root():
+    if is_checkout():
         return import_root()
+    if PROJECT_VARIABLE in os.environ:
+        return Path(os.environ[PROJECT_VARIABLE])
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / PROJECT_FILE).is_file()), here)
 

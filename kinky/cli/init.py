@@ -6,29 +6,15 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from kinky import paths
 from kinky.cli import options
 from kinky.cli.version import find_version
 from kinky.errors import KinkyError
 from kinky.progress import note
 from kinky.stacks.file import STACK_NAME
+from kinky.stacks.project import PROJECT
 
 FILES: Final = {
-    paths.PROJECT_FILE: """\
-# Pulumi's project file. Keep the name: KinKy finds the state of a stack by it.
-name: kinky
-description: Kubernetes clusters inside KubeVirt virtual machines
-runtime: python
-stackConfigDir: stacks
-""",
-    "__main__.py": """\
-\"\"\"Makes the inner cluster that the stack's file describes.\"\"\"
-
-from kinky import program
-
-cluster = program.main()
-# Declare your own resources here, with `cluster.workloads` as their provider.
-""",
+    **PROJECT,
     "stacks/Pulumi.{stack}.yaml": """\
 # Every key is described in docs/configuration.md of KinKy.
 config:

@@ -125,7 +125,9 @@ def _find_run(config: pytest.Config) -> Run:
 def _find_factory(config: pytest.Config) -> InnerClusterFactory:
     if FACTORY not in config.stash:
         from kinky.testing.factory import Choices, InnerClusterFactory
+        from kinky.testing.project import use_own_project
 
+        use_own_project()
         stack_file = config.getoption("--kinky-stack")
         choices = Choices(
             stack_file=Path(stack_file).absolute() if stack_file else None,

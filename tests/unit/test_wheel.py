@@ -70,3 +70,17 @@ def test_a_program_of_ones_own_is_written_and_read(programs: Path, tmp_path: Pat
 def test_pytest_finds_the_plugin(programs: Path, tmp_path: Path) -> None:
     printed = run(programs / "python", "-m", "pytest", "--help", cwd=tmp_path)
     assert "--kinky-stack" in printed
+
+
+def test_clusters_of_tests_do_not_use_the_project_of_the_repository_around_them(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KINKY_STATE_DIR", str(tmp_path / "state"))
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "Pulumi.yaml").write_text("name: theirs")
+    script = (
+        "from kinky.testing.project import use_own_project\nuse_own_project()\n"
+        "from kinky import paths\nprint(paths.project_root(), *sorted(p.name for p in paths.project_root().iterdir()))"
+    )
+    printed = run(programs / "python", "-c", script, cwd=tmp_path / "theirs").split()
+    assert printed == [str(tmp_path / "state" / "testing"), "Pulumi.yaml", "__main__.py", "stacks"]
