@@ -1,7 +1,8 @@
-"""KinKy from its wheel in an empty virtual environment: a project of one's own, by plain `pulumi up`."""
+"""KinKy from its wheel in an empty virtual environment: a Pulumi project, and somebody else's tests."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.host
 STACK = "installed"
 INSTALL_SECONDS = 600.0
 UP_SECONDS = 900.0
+EXAMPLE = ROOT / "docs" / "examples" / "pytest"
 
 
 def run(*command: str | Path, cwd: Path, limit_seconds: float = 60.0) -> str:
@@ -28,7 +30,7 @@ def project(embedded_host: None, tmp_path_factory: pytest.TempPathFactory) -> Pa
     run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder, cwd=ROOT)
     run(sys.executable, "-m", "venv", folder / ".venv", cwd=folder)
     (wheel,) = folder.glob("*.whl")
-    run(folder / ".venv/bin/pip", "install", "--quiet", wheel, cwd=folder, limit_seconds=INSTALL_SECONDS)
+    run(folder / ".venv/bin/pip", "install", "--quiet", wheel, "pytest", cwd=folder, limit_seconds=INSTALL_SECONDS)
     run(folder / ".venv/bin/kinky", "init", "--stack", STACK, folder / "mine", cwd=folder)
     stack_file = folder / "mine" / "stacks" / f"Pulumi.{STACK}.yaml"
     stack_file.write_text(stack_file.read_text().replace("accelerator: auto", "accelerator: container"))
@@ -56,3 +58,12 @@ def test_plain_pulumi_removes_it(project: Path) -> None:
     left = in_shell(project, f"kubectl --kubeconfig {paths.host_kubeconfig()} get vm --all-namespaces")
     assert STACK not in left
     in_shell(project, f"pulumi stack rm --yes {STACK}")
+
+
+def test_the_example_project_tests_its_controller_on_a_cluster_of_its_own(project: Path) -> None:
+    folder = project.parent / "example"
+    shutil.copytree(EXAMPLE, folder)
+    log = run(project.parent / ".venv/bin/python", "-m", "pytest", cwd=folder, limit_seconds=UP_SECONDS)
+    assert "2 passed" in log
+    left = in_shell(project, f"kubectl --kubeconfig {paths.host_kubeconfig()} get vm --all-namespaces")
+    assert "kinky-tests" not in left
