@@ -29,9 +29,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_completion(arguments: argparse.Namespace) -> int:
     """Print the script."""
-    import argcomplete
+    from argcomplete.shell_integration import shellcode
 
-    print(argcomplete.shellcode(["kinky"], shell=arguments.shell))
+    print(shellcode(["kinky"], shell=arguments.shell))
     return 0
 
 
@@ -44,7 +44,7 @@ def complete(commands: Mapping[str, str], *, load: Callable[[str], argparse.Argu
     """
     import argcomplete
 
-    root = options.Parser(prog="kinky", allow_abbrev=False)
+    root = argparse.ArgumentParser(prog="kinky", allow_abbrev=False)
     root.add_argument("--version", action="store_true", help="print the version")
     adding = root.add_subparsers()
     chosen = os.environ.get("COMP_LINE", "").split()[1:2]
