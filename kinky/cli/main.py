@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import difflib
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ COMMANDS: Final = {
     "bench": Command(
         "kinky.cli.bench", "measure up on each ground and compare it with the same nodes without KubeVirt"
     ),
+    "completion": Command("kinky.cli.completion", "print a script that completes kinky's words: bash, zsh or fish"),
     "generate": Command("kinky.cli.generate", "write the generated files: configuration schema and its page"),
 }
 USUAL: Final = ("up", "env", "status", "why", "destroy")
@@ -56,9 +58,19 @@ USUAL: Final = ("up", "env", "status", "why", "destroy")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C."""
+    """Run one command and return its exit code: 0, 1 for a failure, 64 for wrong usage, 130 after Ctrl-C."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if "_ARGCOMPLETE" in os.environ:  # set by the script of `kinky completion`, while Tab waits
+        from kinky.cli.completion import complete
+
+        complete({name: command.help for name, command in COMMANDS.items()}, load=load_parser)
     return run_main(_describe(arguments), lambda: _dispatch(arguments))
+
+
+def load_parser(name: str) -> argparse.ArgumentParser:
+    """Return the parser of a command; only its own module is imported."""
+    build = cast(Callable[[str], argparse.ArgumentParser], importlib.import_module(COMMANDS[name].module).build_parser)
+    return build(name)
 
 
 def _describe(arguments: Sequence[str]) -> str:
@@ -86,8 +98,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
     if name not in COMMANDS:
         print(_unknown(name), file=sys.stderr)
         return EXIT_USAGE
-    build = cast(Callable[[str], argparse.ArgumentParser], importlib.import_module(COMMANDS[name].module).build_parser)
-    parsed = build(name).parse_args(rest)
+    parsed = load_parser(name).parse_args(rest)
     return cast(Callable[[argparse.Namespace], int], parsed.run)(parsed)
 
 

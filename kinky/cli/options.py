@@ -29,13 +29,21 @@ def command_parser(command: str, *, description: str) -> argparse.ArgumentParser
 
 
 def add_stack(parser: argparse.ArgumentParser) -> None:
-    """Add --stack; PULUMI_STACK, which `kinky env` sets, gives its default."""
-    parser.add_argument(
+    """Add --stack; PULUMI_STACK gives its default, and without it `read_stack_file` takes the only stack."""
+    action = parser.add_argument(
         "--stack",
         "-s",
-        default=os.environ.get("PULUMI_STACK", DEFAULT_STACK),
-        help="stack name, which is the middle part of stacks/Pulumi.<stack>.yaml (default: %(default)s)",
+        default=os.environ.get("PULUMI_STACK") or None,
+        help="stack name, which is the middle part of stacks/Pulumi.<stack>.yaml "
+        "(default: PULUMI_STACK, then the only stack that has a file)",
     )
+    action.completer = _complete_stacks  # type: ignore[attr-defined] # where argcomplete looks for it
+
+
+def _complete_stacks(**_: object) -> list[str]:
+    from kinky.stacks.file import list_stacks
+
+    return list_stacks()
 
 
 def add_release(parser: argparse.ArgumentParser, *, what: str) -> None:

@@ -49,7 +49,8 @@ def run_rotate(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         print("\n".join(items.describe(site, item)))
     elif items.rotate(site, item):
-        note(f"{item.name} of {site.cluster} is rotated; kinky rotate status --stack {arguments.stack} shows the keys")
+        given = f" --stack {arguments.stack}" if arguments.stack else ""
+        note(f"{item.name} of {site.cluster} is rotated; kinky rotate status{given} shows the keys")
     return 0
 
 

@@ -60,7 +60,7 @@ def run_scan(arguments: argparse.Namespace) -> int:
     return 0 if report.passed else 1
 
 
-def scan_stack(stack: str, extra: list[Path]) -> Report:
+def scan_stack(stack: str | None, extra: list[Path]) -> Report:
     """Look for all secrets of the stack in everything that is at hand; raises KinkyError when the host is not."""
     from kinky.stacks.file import read_stack_file
     from kinky.stacks.inner import find_reach

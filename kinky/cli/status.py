@@ -52,7 +52,8 @@ def run_status(arguments: argparse.Namespace) -> int:
         raise
     except Exception as error:
         # Its own exit code: 1, which the border gives to a failure, is a verdict here.
-        print(translate(error, f"kinky status, stack {arguments.stack}"), file=sys.stderr)
+        stack = f", stack {arguments.stack}" if arguments.stack else ""
+        print(translate(error, f"kinky status{stack}"), file=sys.stderr)
         return EXIT_CODES[Severity.UNKNOWN]
 
 

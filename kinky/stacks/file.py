@@ -54,12 +54,28 @@ def list_stacks() -> list[str]:
     return sorted(name for name in found if STACK_NAME.fullmatch(name))
 
 
-def read_stack_file(stack: str, *, given: Mapping[str, str] | None = None) -> StackFile:
+def choose_stack() -> str:
+    """Return the only stack that has a file; raises ConfigError if there are several, because none of them is meant."""
+    found = list_stacks()
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        folder = stack_path("dev").parent
+        raise ConfigError(f"no stack has a file in {folder}", hint="kinky init DIR writes a project with one stack")
+    raise ConfigError(
+        f"no stack was given, and {len(found)} have a file: {', '.join(found)}",
+        hint=f'choose one: --stack {found[0]}, or for this shell: eval "$(kinky env --stack {found[0]})"',
+    )
+
+
+def read_stack_file(stack: str | None, *, given: Mapping[str, str] | None = None) -> StackFile:
     """Read and check a stack's file; raises ConfigError with all problems.
 
     Args:
+        stack: Its name; None is the only one that has a file.
         given: Settings in place of the file's, by their key, such as `host.accelerator`.
     """
+    stack = choose_stack() if stack is None else stack
     if not STACK_NAME.fullmatch(stack.rsplit("/", 1)[-1]):
         raise ConfigError(
             f"stack {stack!r}: the name of a stack has letters, digits, '-', '_' and '.', and at most 100 of them",

@@ -61,6 +61,7 @@ FRONT = {"components", "program"}
 # Where a package may be imported; paths below kinky/, a trailing slash means the folder.
 HOMES = {
     "aiohttp": ("kube/",),
+    "argcomplete": ("cli/",),
     "cryptography": ("keys/material.py", "keys/certificates.py"),
     "grpc": ("components/told.py",),
     "hvac": ("vault/",),

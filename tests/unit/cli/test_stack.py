@@ -132,9 +132,9 @@ def test_a_setting_is_kept_as_pulumi_keeps_it(monkeypatch: pytest.MonkeyPatch) -
 
 def test_outputs_one_or_all(engines: Callable[..., FakeEngine], capsys: pytest.CaptureFixture[str]) -> None:
     engines()
-    assert main.main(["outputs", "endpoint"]) == 0
+    assert main.main(["outputs", "endpoint", "--stack", "dev"]) == 0
     assert capsys.readouterr().out == "https://127.0.0.1:1\n"
-    assert main.main(["outputs", "endpiont"]) == 1
+    assert main.main(["outputs", "endpiont", "--stack", "dev"]) == 1
     assert "hint: there are: endpoint, nodes" in capsys.readouterr().err
 
 

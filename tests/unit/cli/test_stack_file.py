@@ -27,6 +27,27 @@ def test_a_stack_has_the_whole_name_of_its_file(stacks: Path) -> None:
     assert all(file.stack_path(name).is_file() for name in file.list_stacks())
 
 
+def test_the_only_stack_needs_no_name(stacks: Path) -> None:
+    (stacks / "Pulumi.shop.yaml").write_text("config: {kinky:cluster: {name: shop}, kinky:host: {embedded: true}}\n")
+    assert file.read_stack_file(None).stack == "shop"
+
+
+def test_one_of_several_stacks_is_never_guessed(stacks: Path) -> None:
+    for name in ("dev", "prod"):
+        (stacks / f"Pulumi.{name}.yaml").write_text("config: {}\n")
+    with pytest.raises(ConfigError) as caught:
+        file.read_stack_file(None)
+    assert str(caught.value) == (
+        "no stack was given, and 2 have a file: dev, prod\n"
+        'hint: choose one: --stack dev, or for this shell: eval "$(kinky env --stack dev)"'
+    )
+
+
+def test_a_project_without_a_stack_is_told_as_that(stacks: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no stack has a file in .*/stacks\n"):
+        file.read_stack_file(None)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
