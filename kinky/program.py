@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pulumi
 from pulumi.runtime import config as pulumi_config
 
 from kinky import paths
+from kinky.artefacts.registry import read_small_layers
 from kinky.components.cluster_args import InnerClusterArgs
 from kinky.components.inner_cluster import InnerCluster
 from kinky.components.told import told_by_pulumi
@@ -29,6 +31,7 @@ from kinky.reach.host import find_host
 from kinky.reach.reach import Reach
 from kinky.render.node import check_templates
 from kinky.stores.opening import Description, describe_store, open_store
+from kinky.toolchain.tools import find_program
 
 
 def main() -> InnerCluster:
@@ -61,7 +64,12 @@ def prepare(raw: Mapping[str, object], *, source: str, stack: str) -> InnerClust
     access = find_host(config)
     reach = Reach(access, "")
     reference = config.image.reference or current_node_image(config.release).reference
-    image = find_record(reference, archive=find_archive(config, base=base))
+    crane = find_program("crane")
+    image = find_record(
+        reference,
+        archive=find_archive(config, base=base),
+        layers=partial(read_small_layers, crane=crane) if crane else None,
+    )
     fit = check_fit(
         config,
         reach.host(),

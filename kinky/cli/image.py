@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from functools import partial
+from pathlib import Path
 
 from kinky.cli import options
 from kinky.errors import KinkyError
 from kinky.given_paths import resolve_given
+from kinky.progress import phase
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
@@ -38,6 +40,16 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         "--reference", metavar="REF", help="the name in image.reference of a stack file (default: those in the archive)"
     )
     options.set_run(add, run_add)
+    push = actions.add_parser("push", help="put it into a registry, with its record; needs no root")
+    push.add_argument("reference", metavar="REFERENCE", help="its name there, for image.reference of stack files")
+    push.add_argument(
+        "--archive", type=resolve_given, metavar="ARCHIVE", help="another archive than that of what was built last"
+    )
+    options.add_release(push, what="the release of Kubernetes that it is for")
+    options.set_run(push, run_push)
+    pull = actions.add_parser("pull", help="read the record of an image in a registry, for use without the registry")
+    pull.add_argument("reference", metavar="REFERENCE", help="the name in image.reference of a stack file")
+    options.set_run(pull, run_pull)
     known = actions.add_parser("list", help="print the references that this machine knows")
     options.add_json(known)
     options.set_run(known, run_list)
@@ -85,16 +97,58 @@ def run_show(arguments: argparse.Namespace) -> int:
 
 def run_add(arguments: argparse.Namespace) -> int:
     """Record the image of an archive and print its references."""
-    from kinky.config.values import IMAGE
     from kinky.nodeimage.index import add_archive
 
-    reference = arguments.reference
-    if reference is not None and not IMAGE.fullmatch(reference):
+    reference = None if arguments.reference is None else _check_reference(arguments.reference)
+    print("\n".join(add_archive(arguments.archive, reference=reference)))
+    return 0
+
+
+def run_push(arguments: argparse.Namespace) -> int:
+    """Push the image of an archive and print its reference with the digest."""
+    from kinky.artefacts.registry import PUSH_SECONDS, push
+    from kinky.nodeimage.build import current_node_image
+    from kinky.nodeimage.index import read_archive
+    from kinky.releases import find_release
+
+    reference = _check_reference(arguments.reference)
+    archive = arguments.archive or current_node_image(find_release(arguments.release)).archive
+    # Without its record nobody could use the image.
+    read_archive(archive)
+    crane = _find_crane()
+    with phase(f"push to {reference}", limit_seconds=PUSH_SECONDS):
+        pushed = push(archive, reference, crane=crane)
+    print(pushed)
+    return 0
+
+
+def run_pull(arguments: argparse.Namespace) -> int:
+    """Store the record of an image in a registry and print the reference."""
+    from kinky.artefacts.registry import read_small_layers
+    from kinky.nodeimage.index import read_layers, save_record
+
+    reference = _check_reference(arguments.reference)
+    save_record(reference, read_layers(reference, read_small_layers(reference, crane=_find_crane())))
+    print(reference)
+    return 0
+
+
+def _find_crane() -> Path:
+    """Return the crane on PATH, of any version, else our own, made first if need be."""
+    from kinky.toolchain.tools import find_program, tool_path
+
+    return find_program("crane") or tool_path("crane")
+
+
+def _check_reference(reference: str) -> str:
+    """Return a reference that names its registry."""
+    from kinky.config.values import IMAGE
+
+    if not IMAGE.fullmatch(reference):
         raise KinkyError(
             f"{reference}: not a reference of an image with its registry", hint="such as registry.example/kinky/node:v1"
         )
-    print("\n".join(add_archive(arguments.archive, reference=reference)))
-    return 0
+    return reference
 
 
 def run_list(arguments: argparse.Namespace) -> int:

@@ -1,15 +1,16 @@
 """The records of node images that this machine knows, each by the reference that a stack file names.
 
 An image is built once, on one machine; `pulumi up` on another machine needs its record, but
-not its disk. So a machine can read the record from any archive of the image.
+not its disk. So a machine can read the record from a registry that has the image, and from any archive of it.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Final
 
@@ -20,11 +21,14 @@ from kinky.nodeimage.record import PLACE, Record, parse_record
 from kinky.progress import note
 
 
-def find_record(reference: str, *, archive: Path | None = None) -> Record:
+def find_record(
+    reference: str, *, archive: Path | None = None, layers: Callable[[str], Iterable[bytes]] | None = None
+) -> Record:
     """Return the record of an image by its reference.
 
     Args:
         archive: Where to look when this machine does not know the reference.
+        layers: How to read the small layers of an image in a registry; the last place to look.
 
     Raises:
         KinkyError: The image is not known, or its record is damaged.
@@ -40,11 +44,17 @@ def find_record(reference: str, *, archive: Path | None = None) -> Record:
             ) from None
     if archive is not None:
         return parse_record(read_archive(archive, reference=reference)[0])
+    answer = "there is no crane to ask it"
+    if layers is not None:
+        try:
+            return parse_record(read_layers(reference, layers(reference)))
+        except KinkyError as error:
+            answer = "; ".join([error.message, *error.details])
     raise KinkyError(
         f"node image {reference}: this machine has no record of it",
-        details=[f"known here: {', '.join(list_records()) or 'no image'}"],
-        hint=f"kinky image add ARCHIVE --reference {reference} reads it from an archive of the image; "
-        "so does image.archive in the stack file",
+        details=[f"known here: {', '.join(list_records()) or 'no image'}", f"its registry: {answer}"],
+        hint=f"kinky image pull {reference} reads it from the registry; kinky image add ARCHIVE --reference "
+        f"{reference} and image.archive in the stack file read it from an archive",
     )
 
 
@@ -128,6 +138,27 @@ def read_archive(archive: Path, *, reference: str | None = None) -> tuple[bytes,
     return chosen[0][0], sorted({tag for _, tags in chosen for tag in tags})
 
 
+def read_layers(reference: str, layers: Iterable[bytes]) -> bytes:
+    """Return the record that one of these layers of an image holds.
+
+    Raises:
+        KinkyError: It is in none of them, or it is damaged.
+    """
+    for layer in layers:
+        try:
+            with tarfile.open(fileobj=io.BytesIO(layer)) as files:
+                record = _pick_record(files)
+            if record is not None:
+                parse_record(record)
+                return record
+        except UNREADABLE as error:
+            raise KinkyError(
+                f"node image {reference}: its record cannot be read: {_describe(error)}", hint=_PUSH_HINT
+            ) from None
+    raise KinkyError(f"node image {reference}: the image in the registry has no record", hint=_PUSH_HINT)
+
+
+_PUSH_HINT: Final = "kinky image push REFERENCE, where the image was built, puts image and record there"
 _HINT: Final = "kinky image build makes such an image; docker save, podman save and skopeo write archives of it"
 
 
@@ -143,8 +174,12 @@ def _find_records(content: tarfile.TarFile) -> Iterator[tuple[bytes, list[str]]]
 def _read_record(content: tarfile.TarFile, layer: str) -> bytes | None:
     """Return the record if it is in this layer; a layer may be compressed."""
     with _open(content, layer) as stream, tarfile.open(fileobj=stream) as files:
-        member = next((each for each in files if each.name.removeprefix("./") == PLACE), None)
-        return _open(files, member).read() if member else None
+        return _pick_record(files)
+
+
+def _pick_record(files: tarfile.TarFile) -> bytes | None:
+    member = next((each for each in files if each.name.removeprefix("./") == PLACE), None)
+    return _open(files, member).read() if member else None
 
 
 def _open(content: tarfile.TarFile, member: str | tarfile.TarInfo) -> IO[bytes]:

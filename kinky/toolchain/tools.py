@@ -124,6 +124,12 @@ def tool_path(program: str, *, release: Release | None = None) -> Path:
     return _find(tool, program) or ensure_tool(tool) / program
 
 
+def find_program(program: str) -> Path | None:
+    """Path of a program that is there: of the pinned version, or of any version on PATH. Makes nothing."""
+    found = _find(_owner(program, None), program) or shutil.which(program)
+    return Path(found) if found else None
+
+
 def module_path(name: str, *, release: Release | None = None) -> Path:
     """Folder with the source of a tool's module, of the pinned sum; fetched first if need be."""
     return gobuild.module_folder(load_tools(release)[name], go=go_path())

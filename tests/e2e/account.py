@@ -20,10 +20,11 @@ from typing import Any, Final
 
 import yaml
 
-from kinky import names, paths, process
+from kinky import paths, process
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.fit.rights import NEEDS, Need
+from kinky.manifests.host_namespace import ground_labels
 from kinky.manifests.store_reader import RBAC_VERSION
 from tests.e2e.person import KINDS, ROOT, Person, wait_for
 
@@ -33,7 +34,7 @@ NAME: Final = "kinky-account"
 """The ServiceAccount, its Role and its namespace, which is not the cluster's."""
 TOKEN_LIFE: Final = "3h"
 KUBECONFIG: Final = "home/state/host/kubeconfig.yaml"
-LEFT_BEHIND: Final = (".git", ".venv", "__pycache__", ".*_cache", "bench")
+LEFT_BEHIND: Final = (".git", ".venv", "__pycache__", ".*_cache", "latest.json", "dist")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +125,8 @@ def lend_account(person: Person, *, stack: str, sections: Mapping[str, Any]) -> 
         for namespace in (NAME, config.host.namespace):
             _kubectl("create", "namespace", namespace)
             end.callback(_kubectl, "delete", "namespace", namespace, "--wait=false")
-        _kubectl("label", "namespace", config.host.namespace, f"{names.LABEL_ACCELERATOR}={config.host.accelerator}")
+        for label, value in ground_labels(config).items():
+            _kubectl("label", "namespace", config.host.namespace, f"{label}={value}")
         granted = build_grants(config, server=_read_host()["clusters"][0]["cluster"]["server"])
         end.callback(_kubectl, "delete", "--ignore-not-found", "-f", "-", body=granted)
         _kubectl("apply", "-f", "-", body=granted)

@@ -128,8 +128,9 @@ def test_fault_19_an_unknown_reference_is_one_clear_error(archive: Path) -> None
     assert str(error.value).splitlines() == [
         f"node image {PUSHED}: this machine has no record of it",
         f"  known here: {BUILT}",
-        f"hint: kinky image add ARCHIVE --reference {PUSHED} reads it from an archive of the image; "
-        "so does image.archive in the stack file",
+        "  its registry: there is no crane to ask it",
+        f"hint: kinky image pull {PUSHED} reads it from the registry; kinky image add ARCHIVE --reference {PUSHED} "
+        "and image.archive in the stack file read it from an archive",
     ]
 
 
@@ -218,6 +219,7 @@ def test_fault_19_the_program_takes_the_configured_image_not_the_one_that_was_bu
         raise KinkyError("far enough")
 
     monkeypatch.setattr(program, "check_fit", check_fit)
+    monkeypatch.setattr(program, "find_program", lambda _name: None)
     raw = {
         "cluster": {"name": "dev"},
         "host": {"kubeconfig": str(kubeconfig), "acceptUnencryptedAtRest": True},
