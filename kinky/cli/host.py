@@ -17,7 +17,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser = options.command_parser(
         command, description="The embedded host: Kubernetes with KubeVirt in a sandbox on this machine. Needs root."
     )
-    actions = parser.add_subparsers(required=True, metavar="ACTION", parser_class=argparse.ArgumentParser)
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
     up = actions.add_parser("up", help="start it and wait until KubeVirt is ready; nothing to do when it runs")
     up.add_argument(
         "--accelerator",

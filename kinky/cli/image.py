@@ -18,7 +18,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser = options.command_parser(
         command, description="The node image: one immutable disk for all nodes of a release of Kubernetes."
     )
-    actions = parser.add_subparsers(required=True, metavar="ACTION", parser_class=argparse.ArgumentParser)
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
     build = actions.add_parser("build", help="build it; nothing to do when its inputs did not change. Needs root.")
     build.add_argument(
         "--add",

@@ -39,7 +39,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         description="The values of a stack's secrets store: written straight from here, never through Pulumi.",
         allow_abbrev=False,
     )
-    actions = parser.add_subparsers(required=True, metavar="ACTION", parser_class=argparse.ArgumentParser)
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
     put = actions.add_parser("set", help="write a value from standard input or a file, over the one that is there")
     _add_name(put)
     put.add_argument("--key", default=DEFAULT_KEY, help="key in the value (default: %(default)s)")

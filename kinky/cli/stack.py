@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final
 
+from kinky import paths
 from kinky.accelerator import Accelerator
 from kinky.cli import options
 from kinky.errors import KinkyError
@@ -165,5 +166,6 @@ def _tell_use(stack_file: StackFile, outputs: dict[str, Any]) -> None:
     """Say where the inner cluster is and which two commands come next."""
     if "endpoint" in outputs:
         note(f"inner cluster {stack_file.cluster}: {outputs['endpoint']}")
-    note(f'use it:     eval "$(.venv/bin/kinky env --stack {stack_file.stack})" && kubectl get nodes,pods -A')
-    note(f"remove it:  pulumi destroy, or .venv/bin/kinky destroy --stack {stack_file.stack}")
+    command = ".venv/bin/kinky" if paths.is_checkout() else "kinky"
+    note(f'use it:     eval "$({command} env --stack {stack_file.stack})" && kubectl get nodes,pods -A')
+    note(f"remove it:  pulumi destroy, or {command} destroy --stack {stack_file.stack}")

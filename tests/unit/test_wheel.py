@@ -48,7 +48,7 @@ def test_the_command_finds_its_data(programs: Path, tmp_path: Path) -> None:
     assert "pulumi" in run(programs / "kinky", "tools", "--json", cwd=tmp_path)
 
 
-def test_keys_of_tools_and_recipes_are_those_of_the_checkout(programs: Path, tmp_path: Path) -> None:
+def test_keys_of_tools_are_those_of_the_checkout(programs: Path, tmp_path: Path) -> None:
     """Else an installed KinKy would build for an hour what is there."""
     script = (
         "from kinky.releases import list_releases\nfrom kinky.toolchain.tools import load_tools\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import pytest
 from kinky import paths
 from kinky.cli import main, options
 from kinky.errors import KinkyError
+from kinky.findings import EXIT_USAGE
 
 
 @pytest.mark.parametrize("command", main.COMMANDS)
@@ -85,3 +87,13 @@ def test_credential_loads_nothing_heavy_before_it_works() -> None:
 
 def test_table_is_aligned() -> None:
     assert options.to_table([("A", "B"), ("longer", "x")]) == "A       B\nlonger  x"
+
+
+@pytest.mark.parametrize("command", [*main.COMMANDS])
+def test_wrong_usage_of_each_command_and_action_has_one_exit_code(command: str) -> None:
+    parser = importlib.import_module(main.COMMANDS[command].module).build_parser(command)
+    actions = next((each for each in parser._actions if isinstance(each, argparse._SubParsersAction)), None)
+    for words in [[], *([name] for name in (actions.choices if actions else ()))]:
+        with pytest.raises(SystemExit) as ended:
+            main.main([command, *words, "--no-such-option"])
+        assert ended.value.code == EXIT_USAGE
