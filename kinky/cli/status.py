@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinky.cli import options
+from kinky.cli.looking import find_way, open_way
 from kinky.cli.status_options import add_options, check_arguments
 from kinky.errors import ConfigError, KinkyError
 from kinky.findings import EXIT_CODES, EXIT_USAGE, Severity
@@ -126,22 +127,12 @@ def open_stack(arguments: argparse.Namespace, stack_file: StackFile) -> tuple[Ta
     """
     from urllib.parse import urlsplit
 
-    from kinky.ownership.record import with_kept
-    from kinky.reach.host import find_host
-    from kinky.stacks.inner import find_store
-    from kinky.status.target import LookingReach, open_target
     from kinky.status.vantage import check_vantage, fetch_node_addresses, fetch_own_addresses
 
-    reach = LookingReach(with_kept(find_host(stack_file.config)))
+    way = find_way(stack_file)
     # Before anything is asked: it tells when `up` has not come so far.
-    server, cluster_id = reach.server, reach.access.cluster_id
-    target = open_target(
-        stack_file.stack,
-        stack_file.config,
-        reach,
-        store=find_store(stack_file, reach),
-        timeout_seconds=arguments.timeout,
-    )
+    server, cluster_id = way.server, way.access.cluster_id
+    target = open_way(stack_file, way, timeout_seconds=arguments.timeout)
     own, nodes = fetch_own_addresses(urlsplit(server).hostname or ""), fetch_node_addresses(target)
     inside = check_vantage(stack_file.config, own, allowed=arguments.allow_inside, nodes=nodes)
     arguments.vantage = inside or arguments.vantage

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from kinky.cli import options
+from kinky.cli.looking import find_way, open_way
 from kinky.errors import KinkyError
 from kinky.findings import EXIT_CODES, Severity
 from kinky.progress import note
@@ -52,18 +53,7 @@ def run_why(arguments: argparse.Namespace) -> int:
 
 def open_cluster(stack_file: StackFile) -> Target:
     """Open the ways to the stack's cluster, also to one that has no kubeconfig yet because `up` has not come so far."""
-    from kinky.ownership.record import with_kept
-    from kinky.reach.host import find_host
-    from kinky.stacks.inner import find_store
-    from kinky.status.target import LookingReach, open_target
-
-    reach = LookingReach(with_kept(find_host(stack_file.config)))
-    return open_target(
-        stack_file.stack,
-        stack_file.config,
-        reach,
-        store=find_store(stack_file, reach),
-    )
+    return open_way(stack_file, find_way(stack_file))
 
 
 def tell_why(stack_file: StackFile) -> None:
