@@ -11,10 +11,10 @@ from kinky.cli.version import find_version
 from kinky.errors import KinkyError
 from kinky.progress import note
 from kinky.stacks.file import STACK_NAME
-from kinky.stacks.project import PROJECT
+from kinky.stacks.project import PROJECT, write_project
 
+DEFAULT_STACK: Final = "dev"
 FILES: Final = {
-    **PROJECT,
     "stacks/Pulumi.{stack}.yaml": """\
 # Every key is described in docs/configuration.md of KinKy.
 config:
@@ -33,7 +33,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser = options.command_parser(
         command, description="Write a Pulumi project with one stack. It runs there by plain `pulumi up`."
     )
-    parser.add_argument("--stack", "-s", default=options.DEFAULT_STACK, help="name of stack and cluster (default: dev)")
+    parser.add_argument("--stack", "-s", default=DEFAULT_STACK, help="name of stack and cluster (default: dev)")
     parser.add_argument("folder", type=Path, help="where to write it; it is made if it is absent")
     options.set_run(parser, run_init)
     return parser
@@ -47,14 +47,18 @@ def run_init(arguments: argparse.Namespace) -> int:
         raise KinkyError(
             f"cannot write a project: {stack!r} cannot be the name of a stack", hint="use letters and digits"
         )
-    files = {name.format(stack=stack): text for name, text in FILES.items()}
-    present = sorted(name for name in files if (folder / name).exists())
+    version = find_version()
+    own = {
+        name.format(stack=stack): text.replace("{version}", version).replace("{stack}", stack)
+        for name, text in FILES.items()
+    }
+    present = sorted(name for name in (*PROJECT, *own) if (folder / name).exists())
     if present:
         raise KinkyError(
             f"cannot write a project to {folder}: it has {', '.join(present)}", hint="choose an empty folder"
         )
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text.replace("{version}", find_version()).replace("{stack}", stack))
+    write_project(folder)
+    for name, text in own.items():
+        (folder / name).write_text(text)
     note(f'next: cd {folder} && eval "$(kinky env --stack {stack})" && pulumi stack init {stack} && pulumi up')
     return 0

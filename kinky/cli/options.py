@@ -7,11 +7,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from kinky.findings import EXIT_USAGE
-
-DEFAULT_STACK: Final = "dev"
 
 
 class Parser(argparse.ArgumentParser):
