@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import shlex
-import shutil
 import signal
 import stat
 import sys
@@ -26,6 +25,7 @@ from kinky.config.model import KinkyConfig
 from kinky.fit.rights import NEEDS, Need
 from kinky.manifests.host_namespace import ground_labels
 from kinky.manifests.store_reader import RBAC_VERSION
+from tests.checkout import copy_checkout
 from tests.e2e.person import KINDS, ROOT, Person, wait_for
 
 USER: Final = 65534
@@ -34,7 +34,6 @@ NAME: Final = "kinky-account"
 """The ServiceAccount, its Role and its namespace, which is not the cluster's."""
 TOKEN_LIFE: Final = "3h"
 KUBECONFIG: Final = "home/state/host/kubeconfig.yaml"
-LEFT_BEHIND: Final = (".git", ".venv", "__pycache__", ".*_cache", "latest.json", "dist")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +181,7 @@ def _grant(rules: list[dict[str, Any]], namespace: str | None) -> tuple[dict[str
 def _fill(folder: Path, *, stack_file: str, stack: str) -> None:
     """Put the checkout, the stack's file and the passphrase into the user's folder."""
     checkout = folder / "kinky"
-    shutil.copytree(ROOT, checkout, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
+    copy_checkout(checkout)
     (checkout / ".venv").symlink_to(ROOT / ".venv")
     (checkout / "stacks" / f"Pulumi.{stack}.yaml").write_text(stack_file)
     (folder / "home").mkdir()

@@ -20,7 +20,7 @@ INLINE = re.compile(r"`((?:\.venv/bin/)?(?:kinky|make) [^`]+)`")
 PROSE = {"command"}
 """The word after `kinky` that no command is, such as in the tree of docs/architecture.md."""
 CALL = re.compile(r"(?:^|[\s;&|(\"])(?:\S*/)?(kinky|make) ([^;&|)\"#\n]*)")
-TARGET = re.compile(r"^([a-z0-9-]+):", re.MULTILINE)
+TARGETS = {*re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)}
 
 
 @cache
@@ -51,9 +51,7 @@ def fault(program: str, words: list[str]) -> str | None:
         return None
     first = words[0].rstrip("`,:.")
     if program == "make":
-        return (
-            None if first in TARGET.findall((ROOT / "Makefile").read_text()) or "=" in first else f"no target {first}"
-        )
+        return None if first in TARGETS or "=" in first else f"no target {first}"
     if first in PROSE:
         return None
     if first not in COMMANDS:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from kinky import paths
+from tests.checkout import copy_checkout
 
 ROOT = paths.project_root()
-NOT_TRACKED = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", "latest.json", "dist")
 RUN = ("setup/launcher", "setup/go", "setup/debian-packages", ".ci/run", "Makefile")
 RENDERED = ("templates/parts", "node-image/files", "kinky", "stacks", "toolchain")
 
@@ -25,7 +24,7 @@ def git(folder: Path, *arguments: str) -> None:
 def checkout(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Clone this checkout's files with a setting that makes git write CRLF."""
     base = tmp_path_factory.mktemp("line-ends")
-    shutil.copytree(ROOT, base / "origin", ignore=NOT_TRACKED, symlinks=True)
+    copy_checkout(base / "origin")
     git(base / "origin", "init", "-q")
     git(base / "origin", "add", "-A")
     git(base / "origin", "commit", "-qm", "all")

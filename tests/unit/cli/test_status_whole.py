@@ -14,15 +14,12 @@ from kinky.errors import HostError
 from kinky.status import document
 from kinky.status.memory import read_memory
 from kinky.status.watch import Board
-from tests.unit.status.healthy import VMIS, Healthy, serve_healthy
+from tests.unit.status.healthy import VMIS, Healthy, answer_dns, serve_healthy
 
 
 @pytest.fixture
 def healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Healthy]:
-    async def answer(*_: object) -> list[str]:
-        return ["10.95.0.1"]
-
-    monkeypatch.setattr("kinky.status.probes.dns._ask", answer)
+    answer_dns(monkeypatch)
     with serve_healthy(tmp_path) as made:
         monkeypatch.setattr("kinky.cli.status.open_stack", lambda *_: (made.target(), "id-1"))
         yield made

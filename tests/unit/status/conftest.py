@@ -7,16 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.status.healthy import Healthy, serve_healthy
+from tests.unit.status.healthy import Healthy, answer_dns, serve_healthy
 
 
 @pytest.fixture
 def healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Healthy]:
     """One control plane and one worker, with nothing wrong."""
-
-    async def answer(*_: object) -> list[str]:
-        return ["10.95.0.1"]
-
-    monkeypatch.setattr("kinky.status.probes.dns._ask", answer)
+    answer_dns(monkeypatch)
     with serve_healthy(tmp_path) as made:
         yield made

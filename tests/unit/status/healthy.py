@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from kinky import names
 from kinky.config.load import load_config
 from kinky.gate.proof import EvidenceItem, StoreRecord
@@ -142,6 +144,15 @@ class Healthy:
         challenge = parse_qs(urlsplit(path).query).get("challenge", [""])[0]
         proof = build_proof(SECRET, challenge)
         return 200, (self.web or f"greeting=hello\nsecret=x\nnode=n\nproof={proof}\n").encode()
+
+
+def answer_dns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each server of DNS answer as it must."""
+
+    async def answer(*_: object) -> list[str]:
+        return ["10.95.0.1"]
+
+    monkeypatch.setattr("kinky.status.probes.dns._ask", answer)
 
 
 @contextmanager
