@@ -82,9 +82,9 @@ def _expect_summary(artefacts: list[Artefact], unread: list[str]) -> Iterator[Pl
 
 def _find_pulumi(stack_file: StackFile) -> tuple[Path, dict[str, str]]:
     """Return the program and its variables; raises KinkyError when something is absent, and builds nothing."""
-    from kinky.toolchain import tools as toolchain
+    from kinky.toolchain.tools import list_tools
 
-    found = {row.name: row.path for row in toolchain.list_tools() if row.name in PULUMI_PROGRAMS}
+    found = {row.name: row.path for row in list_tools() if row.name in PULUMI_PROGRAMS}
     tools = {name: path for name, path in found.items() if path is not None}
     if missing := [name for name in PULUMI_PROGRAMS if name not in tools]:
         raise KinkyError(f"not made yet: {', '.join(missing)}; kinky tools --ensure makes them")

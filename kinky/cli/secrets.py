@@ -59,15 +59,15 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_set(arguments: argparse.Namespace) -> int:
     """Write one value and tell its fingerprint."""
-    from kinky.stores import values as store_values
+    from kinky.stores.values import check_key, check_value_name, put_value
 
     stack_file = read_stack_file(arguments.stack)
     # Before the value is asked for: nobody should type one for nothing.
-    store_values.check_value_name(stack_file.cluster, arguments.name)
-    store_values.check_key(arguments.key)
+    check_value_name(stack_file.cluster, arguments.name)
+    check_key(arguments.key)
     store = _open_store(stack_file)
     value = read_value(arguments.file, sys.stdin.buffer, prompt=f"value of {arguments.name} ({arguments.key}): ")
-    change = store_values.put_value(store, stack_file.cluster, arguments.name, key=arguments.key, value=value)
+    change = put_value(store, stack_file.cluster, arguments.name, key=arguments.key, value=value)
     if value.endswith(b"\n"):
         note("the value ends with a newline, which is part of it; printf %s writes none")
     what = f"{change.place}, key {arguments.key}"
@@ -108,10 +108,10 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 def run_remove(arguments: argparse.Namespace) -> int:
     """Remove one value."""
-    from kinky.stores import values as store_values
+    from kinky.stores.values import delete_value
 
     stack_file = read_stack_file(arguments.stack)
-    value = store_values.delete_value(_open_store(stack_file), stack_file.cluster, arguments.name)
+    value = delete_value(_open_store(stack_file), stack_file.cluster, arguments.name)
     note(f"{value.place}: removed, and the right to read it")
     note("what an ExternalSecret has copied stays in the inner cluster until that ExternalSecret is removed")
     return 0

@@ -196,12 +196,12 @@ def open_engine(stack_file: StackFile, *, take_over: bool = False) -> StackEngin
     Args:
         take_over: Whether an `up` takes the cluster from another state.
     """
-    from kinky.toolchain import tools as toolchain
+    from kinky.toolchain.tools import ensure_tools
 
     # First what may be refused, then what may take minutes to build.
     environment = build_environment(stack_file, environ=os.environ)
     environment |= {TAKE_OVER: stack_file.cluster} if take_over else {}
-    tools = toolchain.ensure_tools(PULUMI_PROGRAMS)
+    tools = ensure_tools(PULUMI_PROGRAMS)
     workspace = OwnWorkspace(
         work_dir=str(paths.project_root()),
         env_vars={
