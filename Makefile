@@ -14,7 +14,7 @@ KINKY := .venv/bin/kinky
 PYTEST := .venv/bin/python -m pytest
 
 .NOTPARALLEL:
-.PHONY: help venv dist pins packages image host up check down test e2e conformance soak bench golden generate shell lint
+.PHONY: help venv dist pins packages browser image host up check down test e2e conformance soak bench golden generate shell lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ lint: venv ## ruff and mypy
 
 packages:
 	@setup/debian-packages setup/packages.txt embedded-host/packages.txt node-image/packages-build.txt
+
+browser: ## Chromium, with which make test shows the page of kinky report; without it those tests are skipped (root)
+	@setup/debian-packages tests/packages.txt
 
 venv: .venv/.ready ## just the virtual environment
 

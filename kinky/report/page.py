@@ -22,7 +22,7 @@ p { margin: .25rem 0; } .all { font-size: 1.25rem; font-weight: 700; border: 2px
 .box { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); }
 td, p { overflow-wrap: break-word; } th { font-weight: 600; white-space: nowrap; }
-.word { font-weight: 700; white-space: nowrap; } code { background: var(--soft); padding: 0 .25em; }
+.word { font-weight: 700; } td .word { white-space: nowrap; } code { background: var(--soft); padding: 0 .25em; }
 .CRITICAL, .PARTIAL { border-left: .4rem double; padding-left: .6rem; }
 .DEGRADED, .UNKNOWN { border-left: .4rem dotted; padding-left: .6rem; }
 .card { margin: .75rem 0; } .picture { overflow-x: auto; } svg { min-width: 44rem; width: 100%; height: auto; }

@@ -16,7 +16,12 @@ MODULES = sorted(path for folder in ("kinky", "tests") for path in (ROOT / folde
 MARKS = re.compile(
     "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "NotImplemented" + "Error", r"\.apply\(lam" + "bda"))
 )
-PACKAGE_LISTS = ("setup/packages.txt", "embedded-host/packages.txt", "node-image/packages-build.txt")
+PACKAGE_LISTS = (
+    "setup/packages.txt",
+    "embedded-host/packages.txt",
+    "node-image/packages-build.txt",
+    "tests/packages.txt",
+)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 
 from kinky import names, paths
 from kinky.reach.forward import PID_FILE
+from tests import browser
 from tests.e2e import guests
 from tests.e2e.person import Person, wait_for
 
@@ -93,12 +94,16 @@ def test_a_forward_that_hangs_is_a_disagreement_while_all_inside_is_ready(owner:
     wait_ok(owner)
 
 
-def test_a_workload_that_is_dead_is_never_ok_while_the_api_is_fine(owner: Person) -> None:
+def test_a_workload_that_is_dead_is_never_ok_while_the_api_is_fine(owner: Person, tmp_path: Path) -> None:
     scale = ("scale", "deployment/web", "--namespace", names.NAMESPACE_WORKLOAD)
     owner.kubectl(*scale, "--replicas=0")
     wait_for("service CRITICAL", lambda: words(look(owner))["service"] == "CRITICAL", limit_seconds=CURED_SECONDS)
     assert words(look(owner, "--capability", "api"))["api"] == "OK"
+    page = tmp_path / "critical.html"
+    owner.ask("report", str(page))
     owner.kubectl(*scale, "--replicas=1")
+    if browser.CHROMIUM:
+        assert "service: CRITICAL" in browser.show(page, tmp_path / "critical.png")
     wait_ok(owner)
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
-import shutil
-import subprocess
 import xml.etree.ElementTree as ElementTree
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -19,10 +16,10 @@ from kinky.report.story import Mark, Row, Story
 from kinky.status.judgement import judge
 from kinky.status.observation import State
 from kinky.why.ladder import explain
+from tests import browser
 from tests.unit.status.seen import NOW, inside, outside
 from tests.unit.why.facts_of import CLUSTER, facts, plane, stages
 
-CHROMIUM = shutil.which("chromium") or os.environ.get("KINKY_TEST_CHROMIUM", "")
 CERTIFICATE = {"not_after": "2027-01-01T00:00:00Z", "command": "kinky rotate ca --stack dev"}
 BEGIN = datetime(2026, 11, 30, 11, 0, 0, tzinfo=UTC)
 BOOT = {
@@ -153,20 +150,10 @@ def test_moments_of_an_earlier_boot_are_left_out() -> None:
     assert timeline.draw([Row("n", ())]) == ""
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed: apt-get install chromium, or KINKY_TEST_CHROMIUM")
+@browser.needed
 @pytest.mark.parametrize(("place", "size"), [("desk", "1100,1900"), ("phone", "500,2600")])
 def test_a_browser_shows_the_page_without_errors(tmp_path: Path, place: str, size: str) -> None:
-    kept = Path(os.environ.get("KINKY_TEST_SCREENSHOTS", str(tmp_path)))
-    file, picture = tmp_path / "report.html", kept / f"report-{place}.png"
+    file = tmp_path / "report.html"
     file.write_text(render())
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr", "--v=0"]
-    command = [CHROMIUM, *options, f"--user-data-dir={tmp_path}/profile", f"--window-size={size}"]
-    shown = subprocess.run(
-        [*command, "--dump-dom", file.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert "CRITICAL" in shown.stdout and "<svg" in shown.stdout
-    drawn = subprocess.run(
-        [*command, f"--screenshot={picture}", file.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert "CONSOLE" not in shown.stderr + drawn.stderr
-    assert picture.stat().st_size > 10_000
+    shown = browser.show(file, tmp_path / f"report-{place}.png", size=size)
+    assert "CRITICAL" in shown and "<svg" in shown
