@@ -18,7 +18,8 @@ from kinky.keys.material import make_cluster_files
 from kinky.keys.node_credentials import make_node_files
 from kinky.kube.access import InnerAccess
 from kinky.kube.inner import InnerApi
-from kinky.manifests import cluster_access, flannel, gate, kube_proxy
+from kinky.manifests import gate
+from kinky.manifests.addons.table import Stage, build_addons
 from kinky.nodeimage.floor import Floor, FloorNode
 from kinky.reach.credential import CREDENTIAL_LIFE
 from kinky.render.node import render_node
@@ -104,9 +105,7 @@ def _apply_network(config: KinkyConfig, server: str, folder: Path, *, kubectl: P
     """Apply what `up` applies before nodes can be Ready; a worker registers only when the gate stands."""
     bodies = [
         *gate.build_gate(),
-        *cluster_access.build_cluster_access(config),
-        *flannel.build_flannel(config),
-        *kube_proxy.build_kube_proxy(config),
+        *build_addons(config, Stage.NETWORK),
     ]
     credential = folder / "admin.pem"
     command: list[str | Path] = [

@@ -10,7 +10,7 @@ import pulumi
 from kinky.accelerator import Accelerator
 from kinky.components.bodies import declare_all
 from kinky.config.model import KinkyConfig
-from kinky.manifests import cluster_access, coredns, external_secrets, flannel, kube_proxy
+from kinky.manifests.addons.table import Stage, build_addons, list_addons
 from kinky.manifests.body import Body
 
 
@@ -27,12 +27,7 @@ class NodeNetwork(pulumi.ComponentResource):
     def __init__(self, name: str, args: NodeNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare access to kubelets, flannel and kube-proxy; nothing is awaited, Ready nodes are the proof."""
         super().__init__("kinky:inner:NodeNetwork", name, None, opts)
-        bodies = [
-            *cluster_access.build_cluster_access(args.config),
-            *flannel.build_flannel(args.config),
-            *kube_proxy.build_kube_proxy(args.config),
-        ]
-        declare_all(self, bodies, prefix=name)
+        declare_all(self, build_addons(args.config, Stage.NETWORK), prefix=name)
         self.register_outputs({})
 
 
@@ -58,14 +53,12 @@ class Addons(pulumi.ComponentResource):
         super().__init__("kinky:inner:Addons", name, None, opts)
         # While nodes are still joining, an emulated control plane has no processor time left for these (D16).
         early = [args.nodes_ready] if args.accelerator is Accelerator.EMULATION else []
-        declare_all(self, coredns.build_coredns(args.config), prefix=name, await_kinds=["Deployment"], depends_on=early)
+        for addon in list_addons(Stage.SERVICES):
+            awaited = addon.awaited_kinds
+            declare_all(self, addon.build(args.config), prefix=name, await_kinds=awaited, depends_on=early)
         definitions = declare_all(self, args.custom_resource_definitions, prefix=name, depends_on=early)
-        # The controller ends when its kinds are not served. It is not awaited: the canary is the proof.
-        controller = declare_all(
-            self,
-            external_secrets.build_external_secrets(args.config),
-            prefix=name,
-            depends_on=[*early, *definitions],
-        )
+        controllers = build_addons(args.config, Stage.CONTROLLERS)
+        # Not awaited: the canary is the proof.
+        controller = declare_all(self, controllers, prefix=name, depends_on=[*early, *definitions])
         self.controller = [*definitions, *controller]
         self.register_outputs({})

@@ -9,11 +9,8 @@ Host side (in `cfg.host.namespace`):
     stores.of(cfg).build_source(cfg)                    (with kind inCluster on the inner side)
 Inner side (tuples in the order of creation):
     gate.build_gate(), build_closed_state()
-    cluster_access.build_cluster_access(cfg)            flannel.build_flannel(cfg)
-    kube_proxy.build_kube_proxy(cfg)                    coredns.build_coredns(cfg)
-    external_secrets.build_external_secrets(cfg)        secrets_store.build_store(cfg, server=, ca_bundle=)
-    stores.of(cfg).build_rights(cfg)
-    workload.build_workload(cfg)
+    addons.table.build_addons(cfg, stage, ...)          secrets_store.build_store(cfg, server=, ca_bundle=)
+    stores.of(cfg).build_rights(cfg)                    workload.build_workload(cfg)
 
 Arguments of type `Late` may also be values that only a resource knows later: they are put in place and never opened.
 Every field that the API would fill in is written out, so that a second `pulumi up` finds nothing to change.

@@ -7,6 +7,7 @@ from typing import Final
 from kinky import names
 from kinky.config.model import KinkyConfig
 from kinky.manifests import pods
+from kinky.manifests.addons.external_secrets import build_write_right
 from kinky.manifests.body import (
     Body,
     app_selector,
@@ -15,7 +16,6 @@ from kinky.manifests.body import (
     inner_metadata,
     pod_metadata,
 )
-from kinky.manifests.external_secrets import build_write_right
 from kinky.manifests.secrets_store import build_external_secret
 from kinky.manifests.store_values import WORKLOAD_KEY, WORKLOAD_VALUE
 

@@ -11,7 +11,7 @@ from kinky import names
 from kinky.errors import KinkyError
 from kinky.keys.certificates import parse_time
 from kinky.kube.inner import InnerApi
-from kinky.manifests import external_secrets
+from kinky.manifests.addons import external_secrets
 from kinky.manifests.stores.vault import LOGIN_SECONDS
 from kinky.retry import Pending
 from kinky.stores.evidence import LIFE_TOLERANCE, parse_expiry, parse_time_claim

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kinky import names, paths
 from kinky.kube.kubeconfig import write_private
-from kinky.manifests import external_secrets
+from kinky.manifests.addons import external_secrets
 from kinky.vault.connection import VaultAccess, VaultApi
 from kinky.vault.token import read_token
 

@@ -20,8 +20,8 @@ from kinky.kube.connection import JsonObject
 from kinky.kube.host import CONSOLE_CONTAINER, HostApi
 from kinky.kube.objects import decode_secret, fetch_condition, is_condition_true
 from kinky.kube.records import NodeStatus, VmiStatus, VmStatus
+from kinky.manifests.addons.flannel import APP as FLANNEL
 from kinky.manifests.body import app_selector
-from kinky.manifests.flannel import APP as FLANNEL
 from kinky.manifests.services import KUBELET_PORT
 from kinky.manifests.storage import has_etcd_claim
 from kinky.reach.reach import Reach

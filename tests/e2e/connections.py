@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kinky import names, paths
-from kinky.manifests import kube_proxy, pods
+from kinky.manifests import pods
+from kinky.manifests.addons import kube_proxy
 from kinky.reach import forward
 from kinky.releases import default_release
 from kinky.retry import pause

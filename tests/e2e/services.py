@@ -6,7 +6,7 @@ import base64
 import hashlib
 
 from kinky import names
-from kinky.manifests import external_secrets, kube_proxy
+from kinky.manifests.addons import external_secrets, kube_proxy
 from kinky.manifests.body import app_selector
 from tests.e2e.person import Person, wait_for
 

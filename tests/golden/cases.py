@@ -12,13 +12,8 @@ from kinky.accelerator import Accelerator
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.manifests import (
-    cluster_access,
-    coredns,
-    external_secrets,
-    flannel,
     gate,
     host_namespace,
-    kube_proxy,
     network_policy,
     secrets_store,
     services,
@@ -28,6 +23,7 @@ from kinky.manifests import (
     virtual_machine,
     workload,
 )
+from kinky.manifests.addons.table import build_addons
 from kinky.manifests.body import Body
 from kinky.render.kubeadm import build_kubeadm_documents, render_documents
 from kinky.render.node import render_node
@@ -134,11 +130,7 @@ def _inner_bodies(cfg: KinkyConfig) -> Iterable[Body]:
     yield from gate.build_gate()
     yield gate.build_closed_state()
     yield gate.build_grant()
-    yield from cluster_access.build_cluster_access(cfg)
-    yield from flannel.build_flannel(cfg)
-    yield from kube_proxy.build_kube_proxy(cfg)
-    yield from coredns.build_coredns(cfg)
-    yield from external_secrets.build_external_secrets(cfg)
+    yield from build_addons(cfg)
     if stores.of(cfg).is_inside():
         yield from stores.of(cfg).build_source(cfg)
     yield from stores.of(cfg).build_rights(cfg)

@@ -9,16 +9,13 @@ import pytest
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.manifests import (
-    cluster_access,
-    coredns,
-    external_secrets,
-    flannel,
     gate,
-    kube_proxy,
     secrets_store,
     store_reader,
     workload,
 )
+from kinky.manifests.addons import cluster_access, coredns, external_secrets, flannel, kube_proxy
+from kinky.manifests.addons.table import build_addons
 from kinky.manifests.body import Body, logical_name
 
 
@@ -30,11 +27,7 @@ def everything(cfg: KinkyConfig) -> list[Body]:
     return [
         *gate.build_gate(),
         gate.build_closed_state(),
-        *cluster_access.build_cluster_access(cfg),
-        *flannel.build_flannel(cfg),
-        *kube_proxy.build_kube_proxy(cfg),
-        *coredns.build_coredns(cfg),
-        *external_secrets.build_external_secrets(cfg),
+        *build_addons(cfg),
         *secrets_store.build_store(cfg, server="https://10.96.0.1:443", ca_bundle="Q0E="),
         *workload.build_workload(cfg),
     ]

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from kinky.errors import KinkyError
-from kinky.manifests import kube_proxy
+from kinky.manifests.addons import kube_proxy
 from kinky.nodeimage import boot, build, crds, debian, recipe, rootfs
 from kinky.releases import default_release, find_release
 from kinky.stacks.file import read_stack_file

@@ -8,7 +8,7 @@ import pytest
 
 from kinky import paths
 from kinky.config.load import load_config
-from kinky.manifests import coredns
+from kinky.manifests.addons import coredns
 from kinky.releases import list_releases
 from kinky.toolchain import tools as toolchain
 

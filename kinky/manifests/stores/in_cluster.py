@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kinky import names
+from kinky.manifests.addons.external_secrets import build_token_right
 from kinky.manifests.body import Body, Late, build_namespace
-from kinky.manifests.external_secrets import build_token_right
 from kinky.manifests.store_reader import build_reader
 from kinky.manifests.store_reader import decoy_key as decoy_key
 from kinky.manifests.store_reader import remote_key as remote_key

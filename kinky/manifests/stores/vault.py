@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kinky import names
-from kinky.manifests import external_secrets
+from kinky.manifests.addons import external_secrets
 from kinky.manifests.body import Body, Late
 
 if TYPE_CHECKING:

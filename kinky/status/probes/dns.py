@@ -13,8 +13,8 @@ from kinky.errors import KinkyError
 from kinky.kube import resources
 from kinky.kube.access import StreamTerms
 from kinky.kube.objects import is_condition_true
+from kinky.manifests.addons.coredns import APP
 from kinky.manifests.body import app_selector
-from kinky.manifests.coredns import APP
 from kinky.status.dns_message import build_question, parse_addresses
 from kinky.status.observation import Observation, Side, State, Watch
 from kinky.status.parallel import Job, run_side_by_side
