@@ -5,6 +5,6 @@ does the work. Decisions live in the layers below: a command reads arguments, ca
 Data goes to standard output, everything else to standard error. Imports that cost time stay inside the functions that
 need them, because kubectl waits for `kinky credential`.
 
-Imports: artefacts, bench, border, config, embedded, fit, forming, gate, images, kube, manifests, nodeimage, ownership,
-reach, releases, report, rotation, scan, stacks, status, stores, toolchain, topology, why.
+Imports: artefacts, bench, border, bundle, config, embedded, fit, forming, gate, images, kube, manifests, nodeimage,
+ownership, reach, releases, report, rotation, scan, stacks, status, stores, toolchain, topology, why.
 """

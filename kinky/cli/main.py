@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "status": Command("kinky.cli.status", "whether a cluster works, judged from outside; exit code 0, 1, 2 or 3"),
     "why": Command("kinky.cli.why", "why a node did not come up, or went away: one sentence and the next step"),
     "report": Command("kinky.cli.report", "write one page (HTML) with status, nodes, timeline and certificates"),
+    "bundle": Command("kinky.cli.bundle", "write a folder for whoever looks into a failure; no secret is in it"),
     "gate": Command("kinky.cli.gate", "the gate before workloads: show, open, close"),
     "secrets": Command("kinky.cli.secrets", "the values of a stack's secrets store: set, list, rm"),
     "rotate": Command("kinky.cli.rotate", "new keys for a living cluster, item by item; status"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinky.cli import options
-from kinky.cli.looking import find_way, open_way
+from kinky.cli.looking import Prober, open_prober
 from kinky.cli.status_options import add_options, check_arguments
 from kinky.errors import ConfigError, KinkyError
 from kinky.findings import EXIT_CODES, EXIT_USAGE, Severity
@@ -100,7 +100,12 @@ def look(arguments: argparse.Namespace, stack_file: StackFile) -> int:
 
     chosen = probes.choose(arguments.capability, deep=arguments.deep)
     try:
-        target, memory_of = open_stack(arguments, stack_file)
+        prober = open_prober(
+            stack_file,
+            vantage=arguments.vantage,
+            allow_inside=arguments.allow_inside,
+            timeout_seconds=arguments.timeout,
+        )
     except ConfigError:
         raise
     except KinkyError as error:
@@ -108,37 +113,14 @@ def look(arguments: argparse.Namespace, stack_file: StackFile) -> int:
         seen = describe_no_host(names, error, vantage=arguments.vantage)
         now = datetime.now(UTC)
         return tell(arguments, stack_file, judge(seen, now=now), now)
-    memory = read_memory(stack_file.cluster, memory_of)
+    memory = read_memory(stack_file.cluster, prober.identity)
     if arguments.watch:
-        return _watch(arguments, stack_file, target, memory)
-    seen = look_once(target, chosen, vantage=arguments.vantage)
+        return _watch(arguments, stack_file, prober, memory)
+    seen = look_once(prober.target, chosen, vantage=prober.vantage)
     now = datetime.now(UTC)
     verdicts = judge(seen, now=now, disagree_since=memory.disagree_since)
     write_memory(stack_file.cluster, memory.learn(verdicts))
-    return tell(arguments, stack_file, verdicts, now, target=target)
-
-
-def open_stack(arguments: argparse.Namespace, stack_file: StackFile) -> tuple[Target, str]:
-    """Return the cluster of a stack as something to look at, with its identity.
-
-    Raises:
-        KinkyError: Nothing says where it is.
-        ConfigError: The prober stands inside, or the CA is empty.
-    """
-    from urllib.parse import urlsplit
-
-    from kinky.status.vantage import check_vantage, fetch_node_addresses, fetch_own_addresses
-
-    way = find_way(stack_file)
-    # Before anything is asked: it tells when `up` has not come so far.
-    server, cluster_id = way.server, way.access.cluster_id
-    target = open_way(stack_file, way, timeout_seconds=arguments.timeout)
-    own, nodes = fetch_own_addresses(urlsplit(server).hostname or ""), fetch_node_addresses(target)
-    inside = check_vantage(stack_file.config, own, allowed=arguments.allow_inside, nodes=nodes)
-    arguments.vantage = inside or arguments.vantage
-    # Without a CA to compare with, nothing that answers can be believed.
-    target.read_authority()
-    return target, cluster_id
+    return tell(arguments, stack_file, verdicts, now, target=prober.target)
 
 
 def tell(
@@ -193,7 +175,7 @@ def write_files(
         write_output("--page", arguments.page, render(verdicts, story, stack=stack_file.stack, now=now))
 
 
-def _watch(arguments: argparse.Namespace, stack_file: StackFile, target: Target, memory: Memory) -> int:
+def _watch(arguments: argparse.Namespace, stack_file: StackFile, prober: Prober, memory: Memory) -> int:
     """Look until Ctrl-C, and print what changes."""
     from kinky.status import probes, table
     from kinky.status.judgement import find_exit_code
@@ -201,7 +183,7 @@ def _watch(arguments: argparse.Namespace, stack_file: StackFile, target: Target,
     from kinky.status.watch import Board, run_watch
 
     chosen = probes.choose(arguments.capability, deep=arguments.deep)
-    board = Board(probes=chosen, vantage=arguments.vantage, disagree_since=dict(memory.disagree_since))
+    board = Board(probes=chosen, vantage=prober.vantage, disagree_since=dict(memory.disagree_since))
     last: list[Verdict] = []
 
     def see(verdicts: list[Verdict], changed: list[Verdict], now: datetime) -> None:
@@ -216,11 +198,11 @@ def _watch(arguments: argparse.Namespace, stack_file: StackFile, target: Target,
                 lines = table.explain([verdict])[1:] or [f"{verdict.capability}: OK ({verdict.outside.detail})"]
                 print(f"{now:%Y-%m-%dT%H:%M:%SZ} " + "\n".join(lines), flush=True)
         wanted = argparse.Namespace(**{**vars(arguments), "page": arguments.page if changed else None})
-        write_files(wanted, stack_file, verdicts, now, target=target)
+        write_files(wanted, stack_file, verdicts, now, target=prober.target)
 
     end = threading.Event()
     try:
-        run_watch(target, chosen, board, see, interval_seconds=arguments.interval, end=end)
+        run_watch(prober.target, chosen, board, see, interval_seconds=arguments.interval, end=end)
     except KeyboardInterrupt:
         end.set()
     return find_exit_code(last, strict=arguments.strict)

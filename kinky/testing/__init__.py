@@ -3,5 +3,5 @@
 `plugin` is the plugin, and docs/testing.md tells how to use it. A test gets an `InnerCluster` of `cluster`; for more of
 them, an `InnerClusterFactory` of `factory`.
 
-Imports: config, kube, manifests, ownership, reach, stacks, toolchain, topology.
+Imports: cli, config, kube, manifests, ownership, reach, stacks, status, toolchain, topology.
 """

@@ -76,6 +76,22 @@ class InnerCluster:
         client: kubernetes.client.ApiClient = kubernetes.config.new_client_from_config(str(self.kubeconfig))
         return client
 
+    def status(self) -> dict[str, Any]:
+        """Judge the cluster from outside, as `kinky status --json` does; the page docs/status.md has its schema.
+
+        Raises:
+            KinkyError: Nothing says where the cluster is.
+        """
+        from kinky.cli.looking import judge_now
+        from kinky.status.document import build_document
+        from kinky.status.judgement import find_exit_code
+
+        look = judge_now(self.stack_file)
+        code = find_exit_code(look.verdicts)
+        return build_document(
+            look.verdicts, stack=self.stack_file.stack, cluster=self.name, now=look.at, exit_code=code
+        )
+
     def kubectl(self, *arguments: str, stdin: bytes | None = None, limit_seconds: float = 120) -> str:
         """Run kubectl against the cluster, in this run's namespace, and return what it printed.
 

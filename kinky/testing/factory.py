@@ -23,6 +23,7 @@ from kinky.reach.reach import Reach
 from kinky.stacks.file import StackFile, read_stack_file, stack_path
 from kinky.stacks.inner import find_reach
 from kinky.testing import stacks
+from kinky.testing.bundles import Bundles
 from kinky.testing.cluster import InnerCluster
 from kinky.testing.commands import END_SECONDS, UP_SECONDS, run_kinky
 from kinky.testing.run import Entry, Run, list_dead
@@ -53,6 +54,7 @@ class InnerClusterFactory:
         self._run = run
         self._choices = choices
         self._used: dict[str, InnerCluster] = {}
+        self._bundles = Bundles(run.name, choices.tell)
 
     def __call__(
         self,
@@ -96,6 +98,14 @@ class InnerClusterFactory:
         """Make sure that no cluster of this process has lost its lease; raises HostError."""
         for cluster in self._used.values():
             cluster.check()
+
+    def bundle(self, test: str) -> list[str]:
+        """Write a bundle of each cluster of this process after a test has failed; return a line about each."""
+        lines = []
+        for cluster in self._used.values():
+            folder = self._folder(cluster.name)
+            lines.append(self._bundles.write(cluster.stack_file, folder, test, folder / UP_LOG))
+        return [line for line in lines if line]
 
     def release(self) -> None:
         """Hold no lease any more; for a process that shares its clusters with others."""
@@ -163,7 +173,12 @@ class InnerClusterFactory:
     def _up(self, stack: str) -> None:
         log = self._folder(stack) / UP_LOG
         self._choices.tell(f"making inner cluster {stack} ({log})")
-        run_kinky("up", stack=read_stack_file(stack), log=log, limit_seconds=UP_SECONDS)
+        stack_file = read_stack_file(stack)
+        try:
+            run_kinky("up", stack=stack_file, log=log, limit_seconds=UP_SECONDS)
+        except KinkyError:
+            self._choices.tell(self._bundles.write(stack_file, log.parent, "up", log))
+            raise
         self._choices.tell(f"inner cluster {stack} is ready")
 
     def _join(self, entry: Entry) -> InnerCluster:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -99,6 +100,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         factory.check()
     except KinkyError as error:
         pytest.fail(str(error), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Have a bundle written when a test fails that uses a cluster; the failure itself stays as it is."""
+    report = yield
+    factory = item.config.stash.get(FACTORY, None)
+    uses_cluster = bool(FIXTURES & set(getattr(item, "fixturenames", ())))
+    if report.failed and report.when != "teardown" and factory is not None and uses_cluster:
+        report.sections += [("inner cluster", line) for line in factory.bundle(item.name)]
+    return report
 
 
 @pytest.hookimpl(trylast=True)

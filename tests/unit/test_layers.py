@@ -46,7 +46,7 @@ LAYERS = (
     {"rotation"},
     {"why"},
     {"status"},
-    {"report"},
+    {"report", "bundle"},
     {"components"},
     {"program"},
     {"stacks"},

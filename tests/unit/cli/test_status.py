@@ -147,10 +147,10 @@ def test_what_is_remembered_belongs_to_one_identity_of_the_cluster() -> None:
 def test_an_error_that_is_no_refusal_is_unknown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise HostError("the embedded host was not started", hint="kinky host up")
 
-    monkeypatch.setattr("kinky.cli.status.open_stack", fail)
+    monkeypatch.setattr("kinky.cli.status.open_prober", fail)
     assert run("--capability", "api") == 3
     shown = capsys.readouterr().out
     assert "next step: kinky host up" in shown and replace is not None

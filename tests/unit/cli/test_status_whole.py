@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kinky.cli import main
+from kinky.cli.looking import Prober
 from kinky.errors import HostError
 from kinky.status import document
 from kinky.status.memory import read_memory
@@ -21,7 +22,9 @@ from tests.unit.status.healthy import VMIS, Healthy, answer_dns, serve_healthy
 def healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Healthy]:
     answer_dns(monkeypatch)
     with serve_healthy(tmp_path) as made:
-        monkeypatch.setattr("kinky.cli.status.open_stack", lambda *_: (made.target(), "id-1"))
+        for module in ("status", "looking"):
+            prober = Prober(made.target(), "id-1", "here")
+            monkeypatch.setattr(f"kinky.cli.{module}.open_prober", lambda *_, prober=prober, **__: prober)
         yield made
 
 

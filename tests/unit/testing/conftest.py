@@ -17,7 +17,7 @@ from kinky.ownership.lease import end_lease, ensure_lease, wait_removed
 from kinky.ownership.record import ensure_record, keep_identity, recognise
 from kinky.reach.reach import Reach
 from kinky.stacks.file import StackFile, stack_path
-from kinky.testing import factory
+from kinky.testing import bundles, factory
 from kinky.testing.factory import Choices, InnerClusterFactory
 from kinky.testing.run import Run
 from tests.unit.fake_api import FakeConnection
@@ -34,13 +34,16 @@ class Machine:
         self.host.add("/api/v1/namespaces", names.NAMESPACE_SYSTEM, metadata={"uid": "h"})
         self.inner = FakeConnection()
         self.commands: list[str] = []
+        self.arguments: list[tuple[str, ...]] = []
+        """Those of each command."""
         self.told: list[str] = []
         self.failing = ""
         """A command that fails."""
 
-    def run_kinky(self, command: str, *, stack: StackFile, log: Path, limit_seconds: float) -> None:
+    def run_kinky(self, command: str, *arguments: str, stack: StackFile, log: Path, limit_seconds: float) -> None:
         assert limit_seconds and log.parent.is_dir()
         self.commands.append(command)
+        self.arguments.append(arguments)
         access = self.find_host(stack.config)
         if command == "up":
             self._up(stack, access)
@@ -101,6 +104,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr("kinky.kube.host.open_host", lambda _access: made.host)
     monkeypatch.setattr("kinky.paths.project_root", lambda: tmp_path)
     monkeypatch.setattr(factory, "run_kinky", made.run_kinky)
+    monkeypatch.setattr(bundles, "run_kinky", made.run_kinky)
     monkeypatch.setattr(factory, "find_host", made.find_host)
     monkeypatch.setattr(factory, "find_reach", made.find_reach)
     assert stack_path("a").parent == tmp_path / "stacks"

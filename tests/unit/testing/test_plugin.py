@@ -62,6 +62,43 @@ def test_a_cluster_that_cannot_be_made_is_one_clear_error(machine: Machine, pyte
     assert machine.left() == []
 
 
+FAILING_TESTS = """
+    import pytest
+
+    @pytest.mark.parametrize("value", ["a/b", "c", "d", "e"])
+    def test_fails(inner_cluster, value):
+        assert value == "never"
+
+    def test_without_a_cluster():
+        assert False
+"""
+
+
+def test_the_first_failures_have_a_bundle_each(machine: Machine, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(FAILING_TESTS)
+    result = run(pytester, "--kinky-artifacts", "kept")
+    result.assert_outcomes(failed=5)
+    assert machine.commands == ["up", "bundle", "bundle", "bundle", "lease end"]
+    folders = [arguments[0] for arguments in machine.arguments if arguments]
+    assert len({*folders}) == 3 and folders[0].endswith("-test_fails-a-b")
+    result.stdout.fnmatch_lines(["*inner cluster*", "bundle: *kept/t-*/bundle-*-test_fails-a-b"])
+
+
+def test_a_bundle_that_fails_hides_no_failure(machine: Machine, pytester: pytest.Pytester) -> None:
+    machine.failing = "bundle"
+    pytester.makepyfile(FAILING_TESTS)
+    result = run(pytester)
+    result.assert_outcomes(failed=5)
+    result.stdout.fnmatch_lines(["E*AssertionError: *", "no bundle of inner cluster t-*: bundle failed*"])
+
+
+def test_an_up_that_fails_has_a_bundle(machine: Machine, pytester: pytest.Pytester) -> None:
+    machine.failing = "up"
+    pytester.makepyfile(TWO_TESTS)
+    run(pytester).assert_outcomes(errors=2)
+    assert machine.commands[:2] == ["up", "bundle"]
+
+
 def test_an_interrupted_run_leaves_nothing(machine: Machine, pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_one(inner_cluster): raise KeyboardInterrupt")
     arguments = ("-p", "kinky.testing.plugin", "-p", "no:cacheprovider")
@@ -89,7 +126,7 @@ def test_failed_tests_keep_the_cluster_on_request(machine: Machine, pytester: py
     result = run(pytester, "--kinky-keep", "failed")
     result.assert_outcomes(failed=1)
     result.stderr.fnmatch_lines(["kinky: inner cluster t-* stays until its lease ends: kinky env --stack t-*"])
-    assert machine.commands == ["up"]
+    assert machine.commands == ["up", "bundle"]
 
 
 def test_the_plugin_does_not_load_pulumi_before_a_cluster_is_asked_for(
