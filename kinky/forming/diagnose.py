@@ -14,6 +14,8 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _STAGE = re.compile(r"kinky: (?P<failed>FAILED )?stage (?P<name>[\w./-]+)(?:[ :]+(?P<rest>.*))?")
 _UPTIME = re.compile(r"(\d+(?:\.\d+)?)")
 CONSOLE_LINES = 3
+CONSOLE_TAIL = 2000
+"""Lines of a console that are read: a boot has fewer."""
 NOT_KEPT = "not kept, by virtualMachine.serialConsoleLog; virtctl console {node} shows what it prints from now on"
 
 
@@ -55,7 +57,7 @@ def fetch_stages(api: HostApi, node: str) -> tuple[Stage, ...]:
     return parse_stages(fetch_console(api, node))
 
 
-def fetch_console(api: HostApi, node: str, *, tail_lines: int = 2000) -> str:
+def fetch_console(api: HostApi, node: str, *, tail_lines: int = CONSOLE_TAIL) -> str:
     """Read the end of a node's serial console from its launcher pod; empty when there is none."""
     for pod in api.fetch_pods(f"{names.LABEL_NODE}={node},{LAUNCHER_LABEL}"):
         if CONSOLE_CONTAINER in pod.containers:
