@@ -22,13 +22,15 @@ MADE: Final = "VM"
 INSTANCE: Final = "instance"
 PLACED: Final = "placed"
 RUNNING: Final = "running"
+FIRST_WORD: Final = "first word"
+"""The first stage that a guest shows: `kernel` in a virtual machine, a later one in a container."""
 REGISTERED: Final = "registered"
 NOT_READY: Final = "not ready"
 """Since when a Node is not Ready: from its registration, or from a fall."""
 READY: Final = "ready"
 
 _HOST: Final = (("VM accepted", INSTANCE), ("scheduled", PLACED), ("image", "scheduled"), ("launcher", RUNNING))
-_GUEST: Final = (("guest kernel", "kernel"), ("data disk", "user-data"), ("credentials", "credentials"))
+_GUEST: Final = (("guest kernel", FIRST_WORD), ("data disk", "user-data"), ("credentials", "credentials"))
 _INNER: Final = (("registered", REGISTERED), ("Ready", READY))
 _API: Final = "API reachable"
 RUNGS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
@@ -121,8 +123,11 @@ def find_times(
 def find_moments(times: Mapping[str, str], stages: Sequence[Stage]) -> dict[str, datetime]:
     """Return all moments of a boot; a guest's stages count from the start of its instance."""
     found = {key: parse_time(text) for key, text in times.items() if text}
-    if RUNNING in found:
-        for stage in stages:
-            if stage.uptime_seconds is not None and not stage.failed:
-                found[stage.name] = found[RUNNING] + timedelta(seconds=stage.uptime_seconds)
-    return found
+    if RUNNING not in found:
+        return found
+    told = {
+        stage.name: found[RUNNING] + timedelta(seconds=stage.uptime_seconds)
+        for stage in stages
+        if stage.uptime_seconds is not None and not stage.failed
+    }
+    return found | told | ({FIRST_WORD: min(told.values())} if told else {})

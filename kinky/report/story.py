@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kinky.errors import KinkyError
-from kinky.forming.climbs import INSTANCE, MADE, NOT_READY, PLACED, READY, RUNNING
+from kinky.forming.climbs import FIRST_WORD, INSTANCE, MADE, NOT_READY, PLACED, READY, RUNNING
 from kinky.gate.gate import fetch_state
 from kinky.keys.certificates import parse_time
 from kinky.operations.journal import fetch_all_progress
@@ -19,7 +19,7 @@ from kinky.why.ladder import Explanation
 
 WORDS: Final = {MADE: "VM made", INSTANCE: "instance made", RUNNING: "guest starts", READY: "Ready"}
 """Moments that the page names otherwise."""
-HIDDEN: Final = frozenset({PLACED, NOT_READY, "pending", "succeeded", "failed"})
+HIDDEN: Final = frozenset({PLACED, FIRST_WORD, NOT_READY, "pending", "succeeded", "failed"})
 """Moments that are no step of a boot on the page."""
 OPENED: Final = "gate opened"
 

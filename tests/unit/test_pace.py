@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kinky import names
 from kinky.accelerator import Accelerator
-from kinky.forming.climbs import INSTANCE, NOT_READY, READY, RUNGS, Standing, find_moments
+from kinky.forming.climbs import FIRST_WORD, INSTANCE, NOT_READY, READY, RUNGS, Standing, find_moments
 from kinky.forming.pace import NOISE_SECONDS, STUCK_FLOOR_SECONDS, STUCK_TIMES, Pace, Word, find_pace, judge
 from kinky.why import ladder
 from tests.unit.climbs_of import STEP, at, boots, climb
@@ -52,7 +52,7 @@ def test_without_its_console_nobody_knows_where_a_guest_stands() -> None:
     assert climb(height=guest, console=False).stand(at(1e6)) is None
     assert climb(height=guest - 1, console=False).stand(at(1e6)) is not None
     whole = climb(console=False)
-    gap = replace(whole, moments={key: when for key, when in whole.moments.items() if key not in ("kernel", READY)})
+    gap = replace(whole, moments={key: when for key, when in whole.moments.items() if key not in (FIRST_WORD, READY)})
     assert gap.stand(at(1e6)) is None and "guest kernel" not in gap.seconds and "data disk" not in gap.seconds
 
 
@@ -73,8 +73,16 @@ def test_a_node_that_fell_stands_since_its_fall() -> None:
 def test_stages_of_a_guest_count_from_the_start_of_its_instance() -> None:
     times = {"running": "2026-12-01T06:00:30Z", "ready": ""}
     found = find_moments(times, stages("kernel", "user-data", failed="etcd-disk", text="none"))
-    assert found == {"running": at(30), "kernel": at(31), "user-data": at(32)}
+    assert found == {"running": at(30), "first word": at(31), "kernel": at(31), "user-data": at(32)}
     assert find_moments({}, stages("kernel")) == {}
+
+
+def test_a_container_has_no_kernel_of_its_own_and_its_first_word_is_a_later_stage() -> None:
+    times = {"VM": "2026-12-01T06:00:00Z", "instance": "2026-12-01T06:00:01Z", "placed": "2026-12-01T06:00:01Z"}
+    times |= {"scheduled": "2026-12-01T06:00:03Z", "running": "2026-12-01T06:00:04Z"}
+    node = replace(climb(height=0), moments=find_moments(times, stages("data-disk", "user-data")))
+    assert node.seconds["guest kernel"] == node.seconds["data disk"] == 1.0
+    assert node.stand(at(10)) == Standing("credentials", 4, 4)
 
 
 def test_slow_and_stuck_are_told_with_the_usual_time() -> None:
