@@ -15,8 +15,10 @@ from kinky import paths
 from kinky.errors import HostError
 from kinky.file_lock import file_lock
 from kinky.forming.climbs import RUNGS, Climb
+from kinky.kube.access import HostAccess
 from kinky.kube.kubeconfig import write_private
 
+EMBEDDED: Final = "embedded"
 KEPT: Final = 20
 """Boots of each role and accelerator; the oldest goes when another one comes."""
 
@@ -41,24 +43,24 @@ class Boot:
             raise ValueError("no boot is like this")
 
 
-def read_boots(host_uid: str) -> tuple[Boot, ...]:
+def read_boots(access: HostAccess) -> tuple[Boot, ...]:
     """Read the boots of a host, the newest last; a file that is damaged or not there is no knowledge."""
     try:
-        return tuple(Boot(**each) for each in json.loads(_find_file(host_uid).read_text(encoding="utf-8")))
+        return tuple(Boot(**each) for each in json.loads(_find_file(access).read_text(encoding="utf-8")))
     # A file that is nested too deep is damaged like any other.
     except (OSError, HostError, ValueError, TypeError, RecursionError):
         return ()
 
 
-def note_boots(host_uid: str, climbs: Iterable[Climb]) -> None:
+def note_boots(access: HostAccess, climbs: Iterable[Climb]) -> None:
     """Add boots that went well; without an identity of the host, or room or rights here, nothing is kept."""
-    if not host_uid:
-        return
     with contextlib.suppress(OSError, HostError):
-        path = _find_file(host_uid)
+        if not name_host(access):
+            return
+        path = _find_file(access)
         # Two stacks may come up on one host at the same time.
         with file_lock(path.with_suffix(".lock")):
-            boots = add_boots(read_boots(host_uid), climbs)
+            boots = add_boots(read_boots(access), climbs)
             write_private(path, json.dumps([asdict(boot) for boot in boots], indent=1).encode())
 
 
@@ -82,8 +84,16 @@ def add_boots(known: Sequence[Boot], climbs: Iterable[Climb]) -> tuple[Boot, ...
     return tuple(reversed(kept))
 
 
-def _find_file(host_uid: str) -> Path:
-    return paths.boots_dir() / f"{host_uid}.json"
+def name_host(access: HostAccess) -> str:
+    """Return the name under which boots of a host are kept; empty when its identity is not known.
+
+    The embedded host is this machine, also when it was removed and made again.
+    """
+    return EMBEDDED if access.kubeconfig == str(paths.host_kubeconfig()) else access.host_uid
+
+
+def _find_file(access: HostAccess) -> Path:
+    return paths.boots_dir() / f"{name_host(access)}.json"
 
 
 def _is_time(value: Any) -> bool:

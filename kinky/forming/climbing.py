@@ -37,7 +37,7 @@ class Climbers:
         self._nodes = nodes
         self._has_inner = has_inner
         self._clock = clock
-        self._boots = read_boots(reach.access.host_uid)
+        self._boots = read_boots(reach.access)
         self._next = clock() + EVERY_SECONDS
         self._told: dict[str, tuple[Word, str]] = {}
 
@@ -58,7 +58,7 @@ class Climbers:
     def note_boots(self) -> None:
         """Keep how long the rungs took, after all nodes came up."""
         with suppress(KinkyError):
-            note_boots(self._reach.access.host_uid, list(self._fetch()))
+            note_boots(self._reach.access, list(self._fetch()))
 
     def _look(self) -> dict[str, str]:
         found = {}

@@ -93,7 +93,7 @@ def read_cluster(ways: Ways, inner: InnerFacts) -> ClusterFacts:
         foreign_policies=tuple(
             sorted(str(body["metadata"]["name"]) for body in policies if body["metadata"]["name"] != ours)
         ),
-        boots=read_boots(ways.reach.access.host_uid),
+        boots=read_boots(ways.reach.access),
         now=datetime.now(UTC) - ways.host.clock_ahead,
     )
 

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ from hypothesis import strategies as st
 from kinky import names, paths
 from kinky.forming import boots as boots_of
 from kinky.forming.boots import KEPT, add_boots, note_boots, read_boots
+from kinky.kube.access import HostAccess
 from tests.unit.climbs_of import climb
 
-HOST = "0a1b-host"
+HOST = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev", host_uid="0a1b-host")
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["boot", "role", "seconds", "x"]), inner),
@@ -31,7 +33,7 @@ def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def file() -> Path:
-    return paths.boots_dir() / f"{HOST}.json"
+    return paths.boots_dir() / f"{HOST.host_uid}.json"
 
 
 def test_what_is_noted_is_read_again() -> None:
@@ -41,14 +43,21 @@ def test_what_is_noted_is_read_again() -> None:
     found = read_boots(HOST)
     assert [boot.boot for boot in found] == ["a", "b", "c"]
     assert found[0].seconds == climb().seconds and found[0].accelerator == "container"
-    assert read_boots("another host") == ()
+    assert read_boots(replace(HOST, host_uid="another")) == ()
     assert stat.S_IMODE(file().stat().st_mode) == 0o600
 
 
 def test_a_host_without_an_identity_and_a_boot_without_seconds_are_not_kept() -> None:
-    note_boots("", [climb()])
+    note_boots(replace(HOST, host_uid=""), [climb()])
     assert list(paths.boots_dir().iterdir()) == []
     note_boots(HOST, [climb(height=0), climb(boot="")])
+    assert read_boots(HOST) == ()
+
+
+def test_the_embedded_host_is_this_machine_also_when_it_is_made_again() -> None:
+    own = replace(HOST, kubeconfig=str(paths.host_kubeconfig()))
+    note_boots(own, [climb(boot="a")])
+    assert [boot.boot for boot in read_boots(replace(own, host_uid="made-again"))] == ["a"]
     assert read_boots(HOST) == ()
 
 
@@ -105,7 +114,8 @@ def test_a_state_that_cannot_be_written_ends_nothing(monkeypatch: pytest.MonkeyP
 
 def test_two_clusters_that_come_up_at_the_same_time_both_are_kept() -> None:
     script = (
-        "import sys; from kinky.forming.boots import note_boots; from tests.unit.climbs_of import climb\n"
+        "import sys; from kinky.forming.boots import note_boots; from kinky.kube.access import HostAccess\n"
+        "from tests.unit.climbs_of import climb\n"
         f"for number in range(8): note_boots({HOST!r}, [climb(boot=sys.argv[1] + str(number))])"
     )
     started = [subprocess.Popen([sys.executable, "-c", script, name], env=dict(os.environ)) for name in ("a", "b")]

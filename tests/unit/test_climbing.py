@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from kinky import names
+from kinky.errors import WaitError
+from kinky.forming import tables
 from kinky.forming.boots import note_boots, read_boots
 from kinky.forming.climbing import EVERY_SECONDS, Climbers
 from kinky.keys.certificates import format_time
@@ -22,6 +24,7 @@ VMS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachines"
 VMIS = "/apis/kubevirt.io/v1/namespaces/ns/virtualmachineinstances"
 PODS = "/api/v1/namespaces/ns/pods"
 NODE = "dev-worker-0"
+ADDRESS = "10.0.0.1"
 BOOT = ("kernel", "user-data", "credentials", "endpoint", "gate")
 CONTAINER = {"name": "compute", "image": f"kinky.internal/{names.CONTAINER_LAUNCHER}:1"}
 
@@ -51,13 +54,14 @@ def add_boot(host: FakeConnection, *stages: str, seconds: float) -> None:
 
 def add_node(inner: FakeConnection, *, seconds: float, ready: str = "True") -> None:
     condition: dict[str, Any] = {"type": "Ready", "status": ready, "lastTransitionTime": ago(seconds)}
-    inner.add("/api/v1/nodes", NODE, metadata={"creationTimestamp": ago(seconds)}, status={"conditions": [condition]})
+    status = {"conditions": [condition], "addresses": [{"type": "InternalIP", "address": ADDRESS}]}
+    inner.add("/api/v1/nodes", NODE, metadata={"creationTimestamp": ago(seconds)}, status=status)
 
 
 @pytest.fixture
 def known(host: FakeConnection) -> None:
     """A host that has shown a boot in which each rung took 10 s."""
-    note_boots(ACCESS.host_uid, [climb()])
+    note_boots(ACCESS, [climb()])
 
 
 def climbers(clock: FakeClock, inner: FakeConnection | None = None) -> Climbers:
@@ -98,7 +102,7 @@ def test_a_host_that_is_away_ends_no_wait(host: FakeConnection, clock: FakeClock
     clock.now += EVERY_SECONDS
     assert climbers(clock).describe() == []
     climbers(clock).note_boots()
-    assert len(read_boots(ACCESS.host_uid)) == 1
+    assert len(read_boots(ACCESS)) == 1
 
 
 def test_boots_that_went_well_are_noted_by_their_accelerator(host: FakeConnection, clock: FakeClock) -> None:
@@ -106,7 +110,7 @@ def test_boots_that_went_well_are_noted_by_their_accelerator(host: FakeConnectio
     add_boot(host, *BOOT, seconds=60)
     add_node(inner, seconds=50)
     climbers(clock, inner).note_boots()
-    (boot,) = read_boots(ACCESS.host_uid)
+    (boot,) = read_boots(ACCESS)
     assert (boot.boot, boot.role, boot.accelerator) == (f"uid-{NODE}", "worker", "container")
     assert boot.seconds["guest kernel"] == boot.seconds["gate"] == 1.0
     assert 4.0 <= boot.seconds["registered"] <= 6.0 and boot.seconds["Ready"] == 0.0
@@ -119,6 +123,25 @@ def test_a_node_that_is_registered_and_not_ready_is_told(host: FakeConnection, c
     assert climbers(clock, inner).describe()[0].startswith(f"{NODE} is slow: 5")
     add_node(inner, seconds=50)
     assert climbers(clock, inner).describe() == []
+
+
+def test_the_wait_for_ready_nodes_keeps_their_boots(host: FakeConnection, clock: FakeClock) -> None:
+    inner = FakeConnection()
+    add_boot(host, *BOOT, seconds=60)
+    add_node(inner, seconds=50)
+    tables.prove_nodes_ready(FakeReach(ACCESS, inner), {NODE: ADDRESS}, limit_seconds=10)
+    assert [boot.boot for boot in read_boots(ACCESS)] == [f"uid-{NODE}"]
+
+
+def test_a_wait_that_ends_without_success_says_who_is_stuck_and_keeps_nothing(
+    host: FakeConnection, clock: FakeClock, known: None
+) -> None:
+    inner = FakeConnection()
+    add_boot(host, *BOOT[:2], seconds=300)
+    with pytest.raises(WaitError) as caught:
+        tables.prove_nodes_ready(FakeReach(ACCESS, inner), {NODE: ADDRESS}, limit_seconds=10)
+    assert caught.value.details[-1].startswith(f"{NODE} is stuck: no progress to credentials for 29")
+    assert [boot.boot for boot in read_boots(ACCESS)] == ["u"]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from kinky import names
 from kinky.errors import CommandError
 from kinky.forming.boots import Boot, read_boots
 from kinky.forming.pace import STUCK_FLOOR_SECONDS, STUCK_TIMES
-from kinky.ownership.record import read_kept
+from kinky.reach.host import find_host
 from tests.e2e import guests
 from tests.e2e.person import UP_SECONDS, Person, wait_for
 
@@ -36,7 +36,7 @@ def explain(owner: Person) -> dict[str, Any]:
 
 def read_own(owner: Person) -> dict[str, Boot]:
     """Return the boots that this machine keeps of the stack's nodes, by node."""
-    kept = {boot.boot: boot for boot in read_boots(read_kept(STACK)["host_uid"])}
+    kept = {boot.boot: boot for boot in read_boots(find_host(owner.stack.config))}
     instances = {node: owner.vmi_uid(node) for node in (owner.control_plane, owner.worker)}
     return {node: kept[uid] for node, uid in instances.items() if uid in kept}
 
