@@ -13,7 +13,6 @@ from typing import Any, Final
 from kinky import process
 from kinky.bench import clusters
 from kinky.bench.commands import build_command, build_environment, run_kinky
-from kinky.bench.ground import WIDE
 from kinky.bench.guests import fetch_launcher_uid, without_api
 from kinky.bench.samples import Figure, summarise
 from kinky.progress import phase
@@ -29,6 +28,13 @@ from kinky.topology.nodes import build_nodes, control_planes
 
 TOLD: Final = re.compile(r"^\S+Z ([a-z]+): ([A-Z]+)\b", re.MULTILINE)
 """A line of `kinky status --watch`: time, capability, verdict."""
+NINE_NODES: Final = {
+    "controlPlane.replicas": "3",
+    "controlPlane.memoryMib": "2560",
+    "workers[0].replicas": "6",
+    "workers[0].memoryMib": "1536",
+}
+"""The largest cluster of the bench; with the default memory it would not fit a machine of 24 GiB."""
 WATCH: Final = ("status", "--watch")
 NOTICED_SECONDS: Final = 120.0
 BACK_SECONDS: Final = 300.0
@@ -39,12 +45,12 @@ Opener = Callable[[StackFile], Target]
 
 
 def measure_looking(stack_file: StackFile, open_target: Opener, *, runs: int, wide: bool) -> dict[str, Any]:
-    """Return the figures of a stack that is made for them; with `wide`, also those of five nodes."""
+    """Return the figures of a stack that is made for them; with `wide`, also those of nine nodes."""
     with clusters.made(stack_file, {}) as here:
         result = _measure_looks(here, open_target, runs)
         result["apiKilledToCriticalSeconds"] = _measure_killed(here, runs)
     if wide:
-        with clusters.made(stack_file, WIDE) as here:
+        with clusters.made(stack_file, NINE_NODES) as here:
             result["wide"] = _measure_looks(here, open_target, runs)
     return result
 

@@ -60,7 +60,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         choices=(VM, Accelerator.CONTAINER.value),
         help="only the host's VMs, or only container guests (default: both)",
     )
-    parser.add_argument("--wide", action="store_true", help="also three control planes and two workers, as containers")
+    parser.add_argument(
+        "--wide", action="store_true", help="also a larger cluster, as containers: five nodes, or nine for status"
+    )
     parser.add_argument(
         "--without-floor", action="store_true", help="leave out the nodes without KubeVirt, and the ratio"
     )
