@@ -126,7 +126,7 @@ def find_moments(times: Mapping[str, str], stages: Sequence[Stage]) -> dict[str,
     if RUNNING not in found:
         return found
     told = {
-        stage.name: found[RUNNING] + timedelta(seconds=stage.uptime_seconds)
+        stage.name: found[RUNNING] + timedelta(seconds=stage.earlier_seconds + stage.uptime_seconds)
         for stage in stages
         if stage.uptime_seconds is not None and not stage.failed
     }

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kinky import names
 from kinky.errors import KinkyError
@@ -29,11 +29,14 @@ class Stage:
     failed: bool
     text: str
     """The rest of the line, which for a failure is its reason."""
+    earlier_seconds: float = 0.0
+    """How long the guest ran before it booted again, as far as its stages tell."""
 
 
 def parse_stages(console: str) -> tuple[Stage, ...]:
     """Parse the stage lines of a console log; a guest that booted again starts from the first."""
     stages: list[Stage] = []
+    earlier = 0.0
     for line in _clean(console):
         match = _STAGE.search(line)
         if match is None:
@@ -47,8 +50,9 @@ def parse_stages(console: str) -> tuple[Stage, ...]:
             text=rest,
         )
         if stages and _is_earlier(stage, stages[-1]):
+            earlier += stages[-1].uptime_seconds or 0.0
             stages.clear()
-        stages.append(stage)
+        stages.append(replace(stage, earlier_seconds=earlier))
     return tuple(stages)
 
 

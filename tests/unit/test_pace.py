@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kinky import names
 from kinky.accelerator import Accelerator
 from kinky.forming.climbs import FIRST_WORD, INSTANCE, NOT_READY, READY, RUNGS, Standing, find_moments
+from kinky.forming.diagnose import parse_stages
 from kinky.forming.pace import NOISE_SECONDS, STUCK_FLOOR_SECONDS, STUCK_TIMES, Pace, Word, find_pace, judge
 from kinky.why import ladder
 from tests.unit.climbs_of import STEP, at, boots, climb
@@ -75,6 +76,12 @@ def test_stages_of_a_guest_count_from_the_start_of_its_instance() -> None:
     found = find_moments(times, stages("kernel", "user-data", failed="etcd-disk", text="none"))
     assert found == {"running": at(30), "first word": at(31), "kernel": at(31), "user-data": at(32)}
     assert find_moments({}, stages("kernel")) == {}
+
+
+def test_a_guest_that_booted_again_has_not_reached_its_stages_earlier_than_it_could() -> None:
+    console = "kinky: stage kernel 2.0\nkinky: stage clock 90.0\nkinky: stage kernel 2.0\nkinky: stage user-data 7.0\n"
+    found = find_moments({"running": "2026-12-01T06:00:00Z"}, parse_stages(console))
+    assert found == {"running": at(0), "kernel": at(92), "user-data": at(97), "first word": at(92)}
 
 
 def test_a_container_has_no_kernel_of_its_own_and_its_first_word_is_a_later_stage() -> None:
