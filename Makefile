@@ -56,8 +56,8 @@ soak: image ## by hand: ten clusters in a row, rotations of three control planes
 conformance: image ## by hand: Kubernetes' own suite on a cluster of container guests, 30 minutes (root; FOCUS=regular expression)
 	.venv/bin/python -m tests.conformance $(if $(FOCUS),--focus '$(FOCUS)')
 
-bench: image ## measure up on VMs and on containers against the same nodes without KubeVirt; one JSON (root; WIDE=1, GROUND=container)
-	@$(KINKY) bench --stack $(STACK) $(if $(WIDE),--wide) $(if $(GROUND),--ground $(GROUND))
+bench: image ## measure up, or FIGURES=status, leases, load; one JSON (root; WIDE=1, GROUND=container, RUNS=20)
+	@$(KINKY) bench --stack $(STACK) $(if $(FIGURES),--figures $(FIGURES)) $(if $(RUNS),--runs $(RUNS)) $(if $(WIDE),--wide) $(if $(GROUND),--ground $(GROUND))
 
 golden: venv ## rewrite the golden files; read the diff before it is committed
 	KINKY_GOLDEN=write $(PYTEST) tests/golden

@@ -77,6 +77,11 @@ def reports_dir() -> Path:
     return _private(state_dir() / "reports")
 
 
+def boots_dir() -> Path:
+    """Return the private directory with the times of boots, a file for each host."""
+    return _private(state_dir() / "boots")
+
+
 def host_door() -> Path:
     """Return the path of the socket through which the embedded host leads to its pods, whether or not it exists."""
     return host_dir() / "pods.sock"

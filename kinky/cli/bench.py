@@ -1,4 +1,4 @@
-"""`kinky bench`: what `up` costs on each ground, and how close that is to the same nodes without KubeVirt. One JSON."""
+"""`kinky bench`: sets of figures, such as what `up` costs on each ground. One JSON for each run."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import datetime
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kinky import names, paths, process
 from kinky.accelerator import Accelerator
@@ -25,9 +25,16 @@ from kinky.progress import note, phase
 from kinky.releases import Release
 from kinky.stacks.file import StackFile, read_stack_file
 
+if TYPE_CHECKING:
+    from kinky.status.target import Target
+
 VM: Final = "vm"
 """The ground of the host's VMs, whichever accelerator they have."""
 PREVIEW_SIZES: Final = (10, 100, 1000)
+UP: Final = "up"
+LATEST: Final = "latest"
+RUNS: Final = 20
+MOST_RUNS: Final = 1000
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
@@ -37,11 +44,25 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     )
     options.add_stack(parser)
     parser.add_argument(
+        "--figures",
+        choices=(UP, *SETS),
+        default=UP,
+        help="up on each ground, status and why, leases one after the other, or load of an image (default: up)",
+    )
+    parser.add_argument(
+        "--runs",
+        type=_parse_runs,
+        default=RUNS,
+        help="how often status, leases and load measure (default: %(default)s)",
+    )
+    parser.add_argument(
         "--ground",
         choices=(VM, Accelerator.CONTAINER.value),
         help="only the host's VMs, or only container guests (default: both)",
     )
-    parser.add_argument("--wide", action="store_true", help="also three control planes and two workers, as containers")
+    parser.add_argument(
+        "--wide", action="store_true", help="also a larger cluster, as containers: five nodes, or nine for status"
+    )
     parser.add_argument(
         "--without-floor", action="store_true", help="leave out the nodes without KubeVirt, and the ratio"
     )
@@ -61,22 +82,81 @@ def run_bench(arguments: argparse.Namespace) -> int:
             f'stack "{stack_file.stack}": host.embedded is false, and a bench would destroy it; nothing was touched',
             hint="measure a stack of the embedded host: kinky bench --stack dev",
         )
-    # First, because it needs no host and fails soonest.
-    previews = {str(size): _measure_preview(size) for size in PREVIEW_SIZES}
-    result: dict[str, Any] = {
+    figures = _measure_up(arguments, stack_file) if arguments.figures == UP else _measure_set(arguments, stack_file)
+    result = {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "stack": stack_file.stack,
-        "hostReadySeconds": _measure_host(stack_file),
         "machine": _describe_machine(),
-        "previewSeconds": previews,
-        "grounds": _measure_grounds(arguments, stack_file),
+        **figures,
     }
     line = json.dumps(result)
-    target = paths.project_root() / "bench" / "latest.json"
+    name = LATEST if arguments.figures == UP else arguments.figures
+    target = paths.project_root() / "bench" / f"{name}.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(line + "\n")
     print(line)
     return 0
+
+
+def _parse_runs(text: str) -> int:
+    """Return a number of measurements."""
+    try:
+        runs = int(text)
+    except ValueError:
+        runs = 0
+    if not 1 <= runs <= MOST_RUNS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MOST_RUNS}")
+    return runs
+
+
+def _measure_up(arguments: argparse.Namespace, stack_file: StackFile) -> dict[str, Any]:
+    return {
+        # First, because it needs no host and fails soonest.
+        "previewSeconds": {str(size): _measure_preview(size) for size in PREVIEW_SIZES},
+        "hostReadySeconds": _measure_host(stack_file),
+        "grounds": _measure_grounds(arguments, stack_file),
+    }
+
+
+def _measure_set(arguments: argparse.Namespace, stack_file: StackFile) -> dict[str, Any]:
+    """Measure one of the other sets on container guests of the host, which is started if it does not run."""
+    from kinky.bench.clusters import require_containers
+    from kinky.embedded import host
+
+    with phase("bench: embedded host"):
+        host.up()
+    require_containers()
+    return {arguments.figures: SETS[arguments.figures](arguments, stack_file)}
+
+
+def _measure_status(arguments: argparse.Namespace, stack_file: StackFile) -> dict[str, Any]:
+    from kinky.bench.looking import measure_looking
+    from kinky.cli.looking import find_way, open_way
+
+    def open_target(here: StackFile) -> Target:
+        return open_way(here, find_way(here))
+
+    return measure_looking(stack_file, open_target, runs=arguments.runs, wide=arguments.wide)
+
+
+def _measure_leases(arguments: argparse.Namespace, _stack_file: StackFile) -> dict[str, Any]:
+    from kinky.bench.leases import measure_leases
+
+    return measure_leases(arguments.runs)
+
+
+def _measure_loading(arguments: argparse.Namespace, stack_file: StackFile) -> dict[str, Any]:
+    from kinky.bench.loading import measure_loading
+
+    return measure_loading(stack_file, runs=arguments.runs)
+
+
+SETS: Final[Mapping[str, Callable[[argparse.Namespace, StackFile], dict[str, Any]]]] = {
+    "status": _measure_status,
+    "leases": _measure_leases,
+    "load": _measure_loading,
+}
+"""Sets of figures besides `up`: each needs a host that runs, and makes clusters of its own."""
 
 
 def _measure_host(stack_file: StackFile) -> float:

@@ -85,6 +85,7 @@ def describe(explained: Sequence[Explanation]) -> list[str]:
             continue
         reached = each.reached[-1] if each.reached else "nothing"
         lines.append(f"    reached: {reached}; not there: {each.missing}")
+        lines += [f"    {each.pace.sentence}"] if each.pace else []
         lines += [f"    evidence: {text}" for text in each.evidence]
         lines.append(f"    next step: {each.next_step}")
     return lines

@@ -21,7 +21,6 @@ from kinky.fit.network import (
     list_host_networks,
     list_service_ranges,
 )
-from kinky.fit.nodes import KVM_DEVICE
 from kinky.fit.reading import Reading, fetch_reading
 from kinky.fit.record import check_record
 from kinky.fit.rights import fetch_missing
@@ -31,6 +30,7 @@ from kinky.kube import resources
 from kinky.kube.connection import ApiError, JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.quantities import parse_quantity
+from kinky.kube.records import KVM_DEVICE
 from kinky.kube.virt_settings import VirtSettings
 from kinky.ownership.record import fetch_record
 from kinky.ownership.record_format import ClusterRecord, RecordError

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from kinky.kube.connection import JsonObject
 from kinky.kube.quantities import parse_quantity
+from kinky.kube.records import KVM_DEVICE
 from kinky.kube.virt_settings import VirtSettings
 from kinky.topology.nodes import NodeSpec
 
@@ -73,7 +74,7 @@ def build_launcher(
     requests = {CPU: node.cores / settings.cpu_allocation_ratio, MEMORY: memory, STORAGE: parse_quantity("50M")}
     limits = {DEVICE + "tun": Decimal(1)}
     if not settings.emulates:
-        limits |= {DEVICE + "kvm": Decimal(1), DEVICE + "vhost-net": Decimal(1)}
+        limits |= {KVM_DEVICE: Decimal(1), DEVICE + "vhost-net": Decimal(1)}
     # The request of an extended resource equals its limit.
     requests |= limits
     if MEMORY in limited:

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from kinky.fit.launcher import DEVICE, Launcher, format_amount
+from kinky.fit.launcher import Launcher, format_amount
 from kinky.kube.connection import JsonObject
 from kinky.kube.objects import fetch_condition
 from kinky.kube.quantities import parse_quantity
+from kinky.kube.records import KVM_DEVICE
 from kinky.kube.virt_settings import VirtSettings
 
 SCHEDULABLE_LABEL = "kubevirt.io/schedulable"
@@ -20,7 +21,6 @@ ARCHITECTURE = "amd64"
 MODEL_PREFIX = "cpu-model.node.kubevirt.io/"
 NODE_MODELS = ("host-model", "host-passthrough")
 """Models that every node has, because they mean its own processor."""
-KVM_DEVICE = f"{DEVICE}kvm"
 CORDON_TAINT = "node.kubernetes.io/unschedulable"
 SHOWN = 8
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kinky import names
 from kinky.errors import KinkyError
@@ -14,6 +14,8 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _STAGE = re.compile(r"kinky: (?P<failed>FAILED )?stage (?P<name>[\w./-]+)(?:[ :]+(?P<rest>.*))?")
 _UPTIME = re.compile(r"(\d+(?:\.\d+)?)")
 CONSOLE_LINES = 3
+CONSOLE_TAIL = 2000
+"""Lines of a console that are read: a boot has fewer."""
 NOT_KEPT = "not kept, by virtualMachine.serialConsoleLog; virtctl console {node} shows what it prints from now on"
 
 
@@ -27,11 +29,14 @@ class Stage:
     failed: bool
     text: str
     """The rest of the line, which for a failure is its reason."""
+    earlier_seconds: float = 0.0
+    """How long the guest ran before it booted again, as far as its stages tell."""
 
 
 def parse_stages(console: str) -> tuple[Stage, ...]:
     """Parse the stage lines of a console log; a guest that booted again starts from the first."""
     stages: list[Stage] = []
+    earlier = 0.0
     for line in _clean(console):
         match = _STAGE.search(line)
         if match is None:
@@ -45,8 +50,9 @@ def parse_stages(console: str) -> tuple[Stage, ...]:
             text=rest,
         )
         if stages and _is_earlier(stage, stages[-1]):
+            earlier += stages[-1].uptime_seconds or 0.0
             stages.clear()
-        stages.append(stage)
+        stages.append(replace(stage, earlier_seconds=earlier))
     return tuple(stages)
 
 
@@ -55,7 +61,7 @@ def fetch_stages(api: HostApi, node: str) -> tuple[Stage, ...]:
     return parse_stages(fetch_console(api, node))
 
 
-def fetch_console(api: HostApi, node: str, *, tail_lines: int = 2000) -> str:
+def fetch_console(api: HostApi, node: str, *, tail_lines: int = CONSOLE_TAIL) -> str:
     """Read the end of a node's serial console from its launcher pod; empty when there is none."""
     for pod in api.fetch_pods(f"{names.LABEL_NODE}={node},{LAUNCHER_LABEL}"):
         if CONSOLE_CONTAINER in pod.containers:

@@ -63,9 +63,14 @@ def run_requirements(
     limit_seconds: float,
     phase: Phase,
     explain: Callable[[], Sequence[str]],
+    remark: Callable[[], Sequence[str]] = tuple,
     clock: Clock = time.monotonic,
 ) -> dict[str, float]:
     """Wait for each requirement in order, all within one limit; return the seconds at which each was met.
+
+    Args:
+        explain: Returns the evidence for the error.
+        remark: Asked after each check that is not met yet; what it returns is printed.
 
     Raises:
         InterruptedWaitError: the user asked for an end.
@@ -78,7 +83,7 @@ def run_requirements(
         where = f'inner cluster "{cluster}": requirement {number} of {len(table)}'
         remaining = max(limit_seconds - (clock() - started), 1.0)
         try:
-            found = _wait(requirement, remaining, phase)
+            found = _wait(requirement, remaining, phase, remark)
         except InterruptedWaitError:
             raise
         except WaitError as error:
@@ -98,14 +103,18 @@ def run_requirements(
     return met
 
 
-def _wait(requirement: Requirement, seconds: float, phase: Phase) -> str:
+def _wait(requirement: Requirement, seconds: float, phase: Phase, remark: Callable[[], Sequence[str]]) -> str:
     """Wait for one requirement; an API that does not answer now is something to wait out."""
 
     def check() -> str | Pending:
         try:
-            return requirement.check()
+            found = requirement.check()
         except (ApiError, VaultSilentError) as error:
-            return Pending(error.message)
+            found = Pending(error.message)
+        if isinstance(found, Pending):
+            for line in remark():
+                phase.note(line)
+        return found
 
     return wait_until(
         check,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from kinky import names
 from kinky.forming.checks import NodesCheck, StageCheck, VmCheck
+from kinky.forming.climbing import Climbers
 from kinky.forming.diagnose import describe_nodes
 from kinky.forming.requirements import Requirement, run_requirements
 from kinky.keys.certificates import build_fingerprint
@@ -109,13 +110,15 @@ def prove_outside(
     api, cluster = reach.host(), reach.cluster
     outside = Outside(reach, publish, limit_seconds=limit_seconds)
     table = build_outside_table(api, cluster, control_planes, outside, limit_seconds=limit_seconds)
+    climbers = Climbers(reach, control_planes, has_inner=False)
     with phase(f"inner API of {cluster} answers from outside", limit_seconds=limit_seconds) as running:
         met = run_requirements(
             cluster,
             table,
             limit_seconds=limit_seconds,
             phase=running,
-            explain=lambda: describe_nodes(api, control_planes),
+            explain=lambda: [*describe_nodes(api, control_planes), *climbers.describe()],
+            remark=climbers.tell_changes,
         )
     kubeconfig = write_inner_kubeconfig(api, cluster, outside.reach.server, kinky_command=kinky_command)
     inner = outside.reach.inner()
@@ -162,8 +165,9 @@ def wait_schema(reach: Reach, *, limit_seconds: float) -> None:
 
 
 def prove_nodes_ready(reach: Reach, nodes: Mapping[str, str], *, limit_seconds: float) -> NodesRecord:
-    """Wait until each node (given with its S-address) is registered under that address and Ready."""
+    """Wait until each node (given with its S-address) is registered under that address and Ready; note their boots."""
     host, cluster = reach.host(), reach.cluster
+    climbers = Climbers(reach, list(nodes), has_inner=True)
     check = NodesCheck(reach, nodes, limit_seconds=limit_seconds)
     table = [
         Requirement(description=description, check=look, hint=STAY_HINT.format(namespace=host.namespace))
@@ -172,10 +176,18 @@ def prove_nodes_ready(reach: Reach, nodes: Mapping[str, str], *, limit_seconds: 
 
     def explain() -> list[str]:
         bad = [name for name in nodes if name not in check.found or not check.found[name].ready]
-        return describe_nodes(host, bad)
+        return [*describe_nodes(host, bad), *climbers.describe()]
 
     with phase(f"{len(nodes)} nodes of {cluster} are Ready", limit_seconds=limit_seconds) as running:
-        met = run_requirements(cluster, table, limit_seconds=limit_seconds, phase=running, explain=explain)
+        met = run_requirements(
+            cluster,
+            table,
+            limit_seconds=limit_seconds,
+            phase=running,
+            explain=explain,
+            remark=climbers.tell_changes,
+        )
+    climbers.note_boots()
     return NodesRecord(nodes=_build_rows(check, nodes), seconds=round(met[NODES_READY], 1))
 
 

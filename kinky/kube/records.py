@@ -4,8 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kinky import names
+from kinky.accelerator import Accelerator
 from kinky.kube.connection import JsonObject
 from kinky.kube.objects import fetch_condition, is_condition_true
+
+KVM_DEVICE = "devices.kubevirt.io/kvm"
+"""What KubeVirt asks for in a launcher pod whose guest the processors run."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,10 @@ class PodStatus:
     """The scheduler's reason for finding no node; empty for a pod with a node."""
     address: str
     """IP of the pod, or empty."""
+    scheduled_at: str = ""
+    """Time at which the pod got a node (RFC 3339), or empty."""
+    accelerator: Accelerator = Accelerator.UNKNOWN
+    """How the guest runs, for a launcher pod."""
 
     @classmethod
     def parse(cls, body: JsonObject) -> "PodStatus":
@@ -97,18 +105,19 @@ class PodStatus:
             if (state := (item.get("state") or {}).get("waiting"))
         ]
         spec = body.get("spec") or {}
+        listed = (spec.get("initContainers") or []) + (spec.get("containers") or [])
         scheduled = fetch_condition(status, "PodScheduled") or {}
         return cls(
             name=body["metadata"]["name"],
             phase=status.get("phase", "Unknown"),
             ready=is_condition_true(status, "Ready"),
             deleting=body["metadata"].get("deletionTimestamp") is not None,
-            containers=tuple(
-                item["name"] for item in (spec.get("initContainers") or []) + (spec.get("containers") or [])
-            ),
+            containers=tuple(item["name"] for item in listed),
             waiting=tuple(waiting),
             unscheduled=str(scheduled.get("message", "")) if scheduled.get("status") == "False" else "",
             address=str(status.get("podIP") or ""),
+            scheduled_at=str(scheduled.get("lastTransitionTime") or "") if scheduled.get("status") == "True" else "",
+            accelerator=_find_accelerator(spec),
         )
 
 
@@ -147,10 +156,7 @@ class LauncherPod:
                 for volume in volumes
                 if "persistentVolumeClaim" in volume
             },
-            is_container=any(
-                f"/{names.CONTAINER_LAUNCHER}:" in container.get("image", "")
-                for container in spec.get("containers") or []
-            ),
+            is_container=_find_accelerator(spec) is Accelerator.CONTAINER,
         )
 
 
@@ -283,3 +289,12 @@ def _describe_conditions(status: JsonObject) -> list[str]:
         text = f"{item.get('type')}={item.get('status')} {item.get('reason', '')}: {item.get('message', '')}"
         described.append(text.rstrip(": "))
     return described
+
+
+def _find_accelerator(spec: JsonObject) -> Accelerator:
+    """Find how the guest of a launcher pod runs, which the pod shows by its image and by the devices that it has."""
+    containers = spec.get("containers") or []
+    if any(f"/{names.CONTAINER_LAUNCHER}:" in container.get("image", "") for container in containers):
+        return Accelerator.CONTAINER
+    limits = [(container.get("resources") or {}).get("limits") or {} for container in containers]
+    return Accelerator.KVM if any(KVM_DEVICE in each for each in limits) else Accelerator.EMULATION

@@ -2,5 +2,5 @@
 
 The page is one file without a script and without anything from elsewhere.
 
-Imports: gate, keys, operations, status, why.
+Imports: forming, gate, keys, operations, status, why.
 """

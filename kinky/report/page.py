@@ -116,6 +116,7 @@ def _render_nodes(story: Story) -> list[str]:
     for node, each in zip(story.nodes, story.explanations, strict=True):
         role = "control plane" if node.is_control_plane else "worker"
         state = f"{'✓' if each.is_up else '✗'} {escape(each.sentence)}"
+        state += f" <br>{escape(each.pace.sentence)}" if each.pace else ""
         step = f" <br>Next step: <code>{escape(each.next_step)}</code>" if each.next_step else ""
         version = escape(node.node.version) if node.node else "-"
         rows.append([escape(node.name), role, escape(node.service_address or "-"), version, state + step])

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kinky.errors import KinkyError
+from kinky.forming.climbs import FIRST_WORD, INSTANCE, MADE, NOT_READY, PLACED, READY, RUNNING
 from kinky.gate.gate import fetch_state
 from kinky.keys.certificates import parse_time
 from kinky.operations.journal import fetch_all_progress
@@ -16,14 +17,10 @@ from kinky.status.target import Target
 from kinky.why.facts import NodeFacts
 from kinky.why.ladder import Explanation
 
-HOST_MARKS: Final = (
-    ("VM", "VM made"),
-    ("instance", "instance made"),
-    ("scheduling", "scheduling"),
-    ("scheduled", "scheduled"),
-    ("running", "guest starts"),
-)
-INNER_MARKS: Final = (("registered", "registered"), ("ready", "Ready"))
+WORDS: Final = {MADE: "VM made", INSTANCE: "instance made", RUNNING: "guest starts", READY: "Ready"}
+"""Moments that the page names otherwise."""
+HIDDEN: Final = frozenset({PLACED, FIRST_WORD, NOT_READY, "pending", "succeeded", "failed"})
+"""Moments that are no step of a boot on the page."""
 OPENED: Final = "gate opened"
 
 
@@ -91,15 +88,9 @@ def fetch_story(target: Target) -> Story:
 
 
 def build_marks(node: NodeFacts) -> list[Mark]:
-    """Return the moments of a node's last boot, in order; a guest's stages count from the start of its instance."""
-    marks = [Mark(word, parse_time(node.times[key])) for key, word in HOST_MARKS if node.times.get(key)]
-    started = node.times.get("running")
-    if started:
-        base = parse_time(started)
-        for stage in node.stages:
-            if stage.uptime_seconds is not None and not stage.failed:
-                marks.append(Mark(stage.name, base + timedelta(seconds=stage.uptime_seconds)))
-    marks += [Mark(word, parse_time(node.times[key])) for key, word in INNER_MARKS if node.times.get(key)]
+    """Return the moments of a node's last boot, in order."""
+    moments = node.climb.moments
+    marks = [Mark(WORDS.get(key, key), at) for key, at in moments.items() if key not in HIDDEN]
     return sorted(marks, key=lambda mark: mark.at)
 
 

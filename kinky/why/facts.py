@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from kinky import names
+from kinky.accelerator import Accelerator
+from kinky.forming.boots import Boot
+from kinky.forming.climbs import Climb, find_moments
 from kinky.forming.diagnose import Stage
 from kinky.kube.records import NodeStatus, PodStatus, VmiStatus, VmStatus
 
@@ -26,6 +31,10 @@ class ClusterFacts:
     """What is missing of the gate's wall; empty when nothing is, or when the inner API is away."""
     foreign_policies: tuple[str, ...] = ()
     """NetworkPolicies of the namespace that KinKy has not made."""
+    boots: tuple[Boot, ...] = ()
+    """Boots that the host has shown before."""
+    now: datetime | None = None
+    """The time by the host's clock; None when nobody asks how long anything takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +91,18 @@ class NodeFacts:
         """The last stage, if it has failed."""
         last = self.stages[-1] if self.stages else None
         return last if last and last.failed else None
+
+    @property
+    def climb(self) -> Climb:
+        """The moments of its boot."""
+        return Climb(
+            node=self.name,
+            role=names.CONTROL_PLANE if self.is_control_plane else names.WORKER,
+            boot=self.vmi.uid if self.vmi else "",
+            accelerator=self.pod.accelerator if self.pod else Accelerator.UNKNOWN,
+            moments=find_moments(self.times, self.stages),
+            console_kept=self.console_kept,
+        )
 
     @property
     def joined(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from kinky.forming.pace import Pace, find_pace
 from kinky.why import guest, host, inner
 from kinky.why.facts import ClusterFacts, NodeFacts
 from kinky.why.step import Step
@@ -47,6 +48,8 @@ class Explanation:
     sentence: str
     next_step: str
     evidence: tuple[str, ...]
+    pace: Pace | None = None
+    """Whether it is slow or stuck, by the boots that its host has shown; None when it is neither, or nobody knows."""
     before_vm: bool = False
     """Whether there is no VM yet, so that nothing of the node can be at fault."""
 
@@ -69,6 +72,7 @@ def explain(node: NodeFacts, cluster: ClusterFacts) -> Explanation:
                 sentence=step.sentence,
                 next_step=step.next_step.format(node=node.name, stack=cluster.stack, namespace=cluster.namespace),
                 evidence=(*step.evidence, *node.console_end) if name in GUEST else step.evidence,
+                pace=find_pace(node.climb, cluster.boots, cluster.now) if cluster.now else None,
                 before_vm=node.vm is None,
             )
         reached.append(name)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from kinky import names
 from kinky.config.model import KinkyConfig
 from kinky.errors import KinkyError
+from kinky.forming.boots import read_boots
 from kinky.forming.causes import fetch_launchers, fetch_telling_events
+from kinky.forming.climbs import find_times
 from kinky.forming.diagnose import fetch_console, parse_stages, select_console_lines
 from kinky.gate.wall import check_wall
 from kinky.kube import resources
@@ -90,6 +93,8 @@ def read_cluster(ways: Ways, inner: InnerFacts) -> ClusterFacts:
         foreign_policies=tuple(
             sorted(str(body["metadata"]["name"]) for body in policies if body["metadata"]["name"] != ours)
         ),
+        boots=read_boots(ways.reach.access),
+        now=datetime.now(UTC) - ways.host.clock_ahead,
     )
 
 
@@ -136,7 +141,7 @@ def read_node(ways: Ways, spec: NodeSpec, inner: InnerFacts) -> NodeFacts:
         api_port=ask_port(ways, name, names.ENDPOINT_PORT)
         if running and inner.fault and spec.is_control_plane
         else UNKNOWN,
-        times=dict(_find_times(body, vmi_body, node)),
+        times=dict(find_times(body, vmi_body, launchers[0] if launchers else None, node)),
     )
 
 
@@ -213,20 +218,6 @@ def _is_unknown(node: JsonObject | None) -> bool:
 def _describe_pod(pod: JsonObject) -> str:
     status = pod.get("status") or {}
     return f"{status.get('phase', 'Unknown')}, {'Ready' if is_condition_true(status, 'Ready') else 'not Ready'}"
-
-
-def _find_times(vm: JsonObject | None, vmi: JsonObject | None, node: JsonObject | None) -> Iterator[tuple[str, str]]:
-    """Yield when the node reached what, as the objects tell."""
-    for word, body in (("VM", vm), ("instance", vmi), ("registered", node)):
-        made = ((body or {}).get("metadata") or {}).get("creationTimestamp")
-        if made:
-            yield word, str(made)
-    transitions: Sequence[Mapping[str, Any]] = ((vmi or {}).get("status") or {}).get("phaseTransitionTimestamps") or []
-    for each in transitions:
-        yield str(each.get("phase", "")).lower(), str(each.get("phaseTransitionTimestamp", ""))
-    ready = fetch_condition((node or {}).get("status") or {}, "Ready") or {}
-    if ready.get("status") == "True" and ready.get("lastTransitionTime"):
-        yield "ready", str(ready["lastTransitionTime"])
 
 
 def _try(read: Callable[[], T]) -> T | None:

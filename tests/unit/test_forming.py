@@ -71,6 +71,20 @@ def test_error_tells_number_last_seen_evidence_and_hint(clock: FakeClock) -> Non
     assert clock.now < 12
 
 
+def test_remarks_are_asked_for_only_while_something_is_awaited(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("KINKY_PROGRESS")
+    answers = iter([Pending("not yet"), "now"])
+    remarks = iter([["a is slow: 40 s"]])
+    entries = table(lambda: "at once", lambda: next(answers))
+    with phase("test") as running:
+        requirements.run_requirements(
+            "dev", entries, limit_seconds=10, phase=running, explain=list, remark=lambda: next(remarks), clock=clock
+        )
+    assert capsys.readouterr().err.count("a is slow: 40 s\n") == 1
+
+
 def test_an_interruption_is_told_as_one(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "_INTERRUPTED", threading.Event())
     retry.interrupt_waits()

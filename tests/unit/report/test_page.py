@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from kinky.forming.pace import Pace, Word
 from kinky.report import page, story, timeline
 from kinky.report.story import Mark, Row, Story
 from kinky.status.judgement import judge
@@ -102,6 +104,13 @@ def test_the_page_tells_all_and_escapes_it() -> None:
     assert "ca &lt;b&gt;" in text and "<b>" not in text
     assert "kinky rotate ca --stack dev" in text and "2027-01-01T00:00:00Z" in text
     assert "the Service dev-worker-0 on the host is gone" in text
+
+
+def test_a_node_that_is_stuck_is_called_so_on_the_page() -> None:
+    pace = Pace(Word.STUCK, "credentials", 75.0, 2.0)
+    shown = replace(build_story(), explanations=tuple(replace(each, pace=pace) for each in build_story().explanations))
+    text = page.render(VERDICTS, shown, stack="dev", now=NOW)
+    assert "stuck: no progress to credentials for 75 s" in text and "stuck:" not in render()
 
 
 def test_a_page_of_written_verdicts_has_no_story() -> None:

@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from kinky.accelerator import Accelerator
+from kinky.cli.why import describe
 from kinky.kube.records import VmStatus
 from kinky.why.facts import OPEN, REFUSED, SILENT, ClusterFacts, NodeFacts
 from kinky.why.ladder import RUNGS, explain
+from tests.unit.climbs_of import at, boots
 from tests.unit.why.facts_of import CLUSTER, booting, facts, kube_node, plane, pod, stages, vm, vmi
 
 AWAY = replace(CLUSTER, inner_fault='inner cluster "dev": cannot list nodes: connection refused')
@@ -228,3 +231,15 @@ def test_every_mixture_of_facts_gets_one_sentence() -> None:
                 node = maker(stages=stages(*names[:length]), node=None)
                 found = explain(node, cluster)
                 assert found.sentence and found.next_step and not found.is_up
+
+
+def test_a_node_that_is_stuck_is_told_so_with_the_usual_time_of_its_host() -> None:
+    times = dict.fromkeys(("VM", "instance", "placed", "scheduled", "running"), "2026-12-01T06:00:00Z")
+    node = booting("kernel", times=times, pod=pod(accelerator=Accelerator.CONTAINER))
+    cluster = replace(CLUSTER, boots=boots(12.0))
+    for seconds, word in ((20, None), (30, "slow"), (90, "stuck")):
+        pace = explain(node, replace(cluster, now=at(seconds))).pace
+        assert (pace and pace.word) == word
+    found = explain(node, replace(cluster, now=at(90)))
+    assert "    stuck: no progress to data disk for 89 s; this host usually takes 12 s" in describe([found])
+    assert explain(node, cluster).pace is None and explain(facts(), cluster).pace is None
