@@ -178,7 +178,10 @@ class _Terminal:
         """Take a phase out of the table, if it is there."""
         with self._lock:
             self._running.pop(running, None)
-            if not self._running and self._live is not None:
+            if self._live is not None and self._running:
+                # Or the line that says how the phase has ended would stand above the phase.
+                self._live.refresh()
+            elif self._live is not None:
                 self._live.stop()
                 self._live = None
 
