@@ -19,7 +19,6 @@ DONE: Final = {
     OpType.UPDATE: "updated",
     OpType.DELETE: "deleted",
     OpType.CREATE_REPLACEMENT: "replaced",
-    OpType.DELETE_REPLACED: "deleted the old",
     OpType.SAME: "unchanged",
 }
 PLANNED: Final = {
@@ -27,10 +26,9 @@ PLANNED: Final = {
     OpType.UPDATE: "update",
     OpType.DELETE: "delete",
     OpType.CREATE_REPLACEMENT: "replace",
-    OpType.DELETE_REPLACED: "delete the old",
     OpType.SAME: "unchanged",
 }
-"""Other operations are parts of these, or only read."""
+"""Other operations are parts of these, such as the end of the old one of a replacement, or only read."""
 PROVIDER: Final = "pulumi:providers:"
 STEP: Final = "pulumi-python:dynamic"
 """In the type of a live step; only its passing lines are of interest, not those of Kubernetes' provider."""

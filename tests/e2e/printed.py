@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-CHANGE = re.compile(r" +\d+ s  (?:created|updated|replaced|deleted)(?: the old)? (.*)")
+CHANGE = re.compile(r" +\d+ s  (?:created|updated|replaced|deleted) (.*)")
 BEGUN = re.compile(r"• (.*?)(?: \(at most \d+ s\))?")
 ENDED = re.compile(r"✓ (.*) \(\d+ s\)")
 FORMS = (CHANGE, BEGUN, ENDED)

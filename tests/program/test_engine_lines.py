@@ -68,6 +68,19 @@ warning: host.encryptionAtRest = unknown
      N s  failed: Proved dev-store
 ✗ stack dev: pulumi up (N s)
 """
+MADE = """\
+• stack dev: pulumi up
+     N s  created ConfigMap kinky-dev/seen
+     N s  created Namespace of-a-program
+  2 created
+✓ stack dev: pulumi up (N s)
+"""
+REPLACED = """\
+• stack dev: pulumi up
+     N s  replaced ConfigMap kinky-dev/seen: data.key
+  1 replaced, 1 unchanged
+✓ stack dev: pulumi up (N s)
+"""
 TOLD = """\
 stack "dev": pulumi up failed
   Proved dev-store: the store is not there
@@ -106,6 +119,21 @@ def test_each_phase_change_and_warning_is_told_once(trial: Trial, capsys: pytest
     assert read(capsys) == UNCHANGED
     trial.open().destroy()
     assert read(capsys) == DELETED
+
+
+def test_objects_have_plain_names_and_a_replacement_is_one_change(
+    trial: Trial, programs: Mapping[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "pulumi-resource-kubernetes" not in programs:
+        pytest.skip("not built: pulumi-resource-kubernetes; kinky tools --ensure builds it")
+    trial.open().ensure()
+    trial.write_objects("before")
+    capsys.readouterr()
+    trial.open().up()
+    assert sorted(read(capsys).splitlines()) == sorted(MADE.splitlines())
+    trial.write_objects("after")
+    trial.open().up()
+    assert read(capsys) == REPLACED
 
 
 def test_what_failed_is_the_last_that_is_told_and_in_full(

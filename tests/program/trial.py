@@ -72,6 +72,24 @@ pulumi.log.warn("host.encryptionAtRest = unknown")
 forming = Forming()
 prove("the store", after=[prove("the API")])
 """
+OBJECTS = """
+import pulumi
+import pulumi_kubernetes as kubernetes
+from kinky.components.bodies import declare
+
+provider = kubernetes.Provider("dev-host", render_yaml_to_directory="rendered")
+
+
+class Network(pulumi.ComponentResource):
+    def __init__(self):
+        super().__init__("kinky:host:Network", "dev-network", None, pulumi.ResourceOptions(providers=[provider]))
+
+
+metadata = {"name": "seen", "namespace": "kinky-dev"}
+declare(Network(), {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"key": "VALUE"}})
+# A class of the library asks for the provider in the library's own version.
+kubernetes.core.v1.Namespace("of-a-program", opts=pulumi.ResourceOptions(provider=provider))
+"""
 
 
 class Trial:
@@ -95,6 +113,10 @@ class Trial:
     def write(self, *, fails: bool) -> None:
         """Write the program."""
         (self.folder / "__main__.py").write_text(PROGRAM.replace("FAILS", str(fails)))
+
+    def write_objects(self, value: str) -> None:
+        """Write another program: objects that Kubernetes' provider puts into files instead of a cluster."""
+        (self.folder / "__main__.py").write_text(OBJECTS.replace("VALUE", value))
 
     def open(self, *, verbose: bool = False) -> StackEngine:
         """Return the engine, as `open_engine` does for a stack of KinKy's."""
