@@ -150,11 +150,10 @@ class _Terminal:
 
     def begin(self, running: Phase) -> bool:
         """Put a phase into the table; False without a terminal."""
+        if is_quiet() or not (console := _console()).is_terminal:
+            return False
         from rich.live import Live
 
-        console = _console()
-        if is_quiet() or not console.is_terminal:
-            return False
         with self._lock:
             self._running[running] = {}
             if self._live is None:

@@ -36,6 +36,7 @@ RAISED: Final = "Exception calling application: "
 """What grpc puts before the text of an exception."""
 HINT: Final = "hint: "
 SUMMARY: Final = re.compile(r"(update|preview|destroy) failed")
+SILENT: Final = "pulumi gave no reason; was it killed?"
 PATHS_SHOWN: Final = 3
 END_SECONDS: Final = 5.0
 """How long the last events may be on their way after Pulumi has ended."""
@@ -105,7 +106,7 @@ class Changes:
         """Return all failures in full, without those that only say that there was one."""
         self._wait_end()
         failures = [text for text in self._failures if not SUMMARY.fullmatch(text)]
-        return failures or self._failures or self._heard
+        return failures or self._failures or self._heard or [SILENT]
 
     def _wait_end(self) -> None:
         """Wait for the last event, which may come after Pulumi's end; a Pulumi that was killed sends none."""

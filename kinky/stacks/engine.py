@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -32,6 +34,9 @@ from kinky.stacks.file import StackFile
 from kinky.stacks.interrupt import deferred_interrupts
 from kinky.stacks.leftovers import remove_leftovers
 from kinky.topology.nodes import build_nodes
+
+# The Automation API would print a whole event, or that the stream of a killed Pulumi has ended.
+warnings.filterwarnings("ignore", module=re.escape(automation.Stack.__module__))
 
 MISFIT = "incorrect passphrase"
 """What Pulumi says when the passphrase does not open the salt in the stack's file."""

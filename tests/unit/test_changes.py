@@ -139,6 +139,7 @@ def test_failures_come_in_full_without_the_words_that_say_nothing(reader: Reader
 
 
 def test_what_pulumi_says_before_its_engine_runs_is_the_reason_if_there_is_no_other(reader: Reader) -> None:
+    assert reader.changes.describe_failures() == ["pulumi gave no reason; was it killed?"]
     reader.changes.hear("error: the stack is locked")
     assert reader.changes.describe_failures() == ["error: the stack is locked"]
     reader.say("error", "update failed\n")
