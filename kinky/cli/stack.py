@@ -9,7 +9,7 @@ from kinky import paths
 from kinky.accelerator import Accelerator
 from kinky.cli import options
 from kinky.errors import KinkyError
-from kinky.progress import note, phase
+from kinky.progress import note
 from kinky.stacks.file import StackFile, read_stack_file
 
 ACCELERATORS: Final = ("auto", Accelerator.KVM.value, Accelerator.EMULATION.value, Accelerator.CONTAINER.value)
@@ -27,6 +27,10 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     options.add_stack(parser)
     if command != "destroy":
         options.add_json(parser)
+    if command != "outputs":
+        parser.add_argument(
+            "--verbose", action="store_true", help="print Pulumi's own lines instead of one for each change"
+        )
     if command == "up":
         parser.add_argument(
             "--take-over",
@@ -61,15 +65,14 @@ def run_up(arguments: argparse.Namespace) -> int:
     given = {"host.accelerator": arguments.accelerator, "cluster.lease.ttl": arguments.ttl}
     given = {key: value for key, value in given.items() if value is not None}
     stack_file = read_stack_file(arguments.stack, given=given)
-    engine = open_engine(stack_file, take_over=arguments.take_over)
+    engine = open_engine(stack_file, take_over=arguments.take_over, verbose=arguments.verbose)
     if not drop_ended(stack_file, engine) and arguments.ttl is not None:
         require_lease(engine)
     for key, value in given.items():
         engine.keep_setting(key=key, value=value)
         note(f"{stack_file.path.name}: {key} is {value}, for later commands too")
     try:
-        with phase(f"stack {stack_file.stack}: pulumi up"):
-            engine.up()
+        engine.up()
     except KinkyError:
         tell_why(stack_file)
         raise
@@ -86,7 +89,8 @@ def run_preview(arguments: argparse.Namespace) -> int:
     from kinky.stacks.engine import open_engine
 
     stack_file = read_stack_file(arguments.stack)
-    steps = open_engine(stack_file).preview(expect_no_changes=arguments.expect_no_changes)
+    engine = open_engine(stack_file, verbose=arguments.verbose)
+    steps = engine.preview(expect_no_changes=arguments.expect_no_changes)
     if arguments.json:
         print(options.to_json(steps))
     return 0
@@ -95,17 +99,17 @@ def run_preview(arguments: argparse.Namespace) -> int:
 def run_destroy(arguments: argparse.Namespace) -> int:
     """Remove what the stack made; a stack that was never made is not an error."""
     stack_file = read_stack_file(arguments.stack)
-    destroy(stack_file)
+    destroy(stack_file, verbose=arguments.verbose)
     return 0
 
 
-def destroy(stack_file: StackFile) -> None:
+def destroy(stack_file: StackFile, *, verbose: bool = False) -> None:
     """Destroy a stack if it exists; raises KinkyError before anything is touched when its host is another one."""
     from kinky.reach.reach import Reach
     from kinky.stacks.engine import open_engine
     from kinky.stacks.lease import drop_ended
 
-    engine = open_engine(stack_file)
+    engine = open_engine(stack_file, verbose=verbose)
     if not engine.exists():
         note(f"stack {stack_file.stack} does not exist: nothing to destroy")
         return
@@ -115,8 +119,7 @@ def destroy(stack_file: StackFile) -> None:
     if made is not None:
         # Plain `pulumi destroy` checks too, but for a half-made stack only after its first deletions.
         Reach(made).host().require_host()
-    with phase(f"stack {stack_file.stack}: pulumi destroy"):
-        engine.destroy()
+    engine.destroy()
 
 
 def run_outputs(arguments: argparse.Namespace) -> int:

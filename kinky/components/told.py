@@ -37,6 +37,13 @@ def told_by_pulumi(doing: str) -> Iterator[None]:
         raise meant
 
 
+@contextlib.contextmanager
+def until_engine_ends() -> Iterator[None]:
+    """End the block when the engine is gone: a step has failed, and the program's last words reach nobody."""
+    with contextlib.suppress(grpc.RpcError):
+        yield
+
+
 def tell_errors(function: Callable[[Given], Result], doing: str) -> Callable[[Given], Result]:
     """Wrap a function for an output's `apply`, which runs later than the program's code, outside its border."""
 

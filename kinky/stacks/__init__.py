@@ -2,5 +2,6 @@
 
 Besides `components` and `program`, pulumi is imported here only.
 
-Imports: components, config, kube, ownership, reach, scan, stores, toolchain.
+Imports: components, config, kube, ownership, reach, scan, stores, toolchain,
+topology.
 """

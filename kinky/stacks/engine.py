@@ -5,10 +5,13 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from pulumi import automation
 from pulumi._version import version as SDK_VERSION
@@ -22,12 +25,18 @@ from kinky.config.load import NAMESPACE
 from kinky.errors import KinkyError
 from kinky.kube.access import HostAccess
 from kinky.ownership.record import TAKE_OVER
+from kinky.progress import phase
 from kinky.scan.clean import clean_urls
 from kinky.stacks import inline
+from kinky.stacks.changes import split_hint, telling
 from kinky.stacks.environment import PROJECT, PULUMI_PROGRAMS, build_environment, build_search_path
 from kinky.stacks.file import StackFile
 from kinky.stacks.interrupt import deferred_interrupts
 from kinky.stacks.leftovers import remove_leftovers
+from kinky.topology.nodes import build_nodes
+
+# The Automation API would print a whole event, or that the stream of a killed Pulumi has ended.
+warnings.filterwarnings("ignore", module=re.escape(automation.Stack.__module__))
 
 MISFIT = "incorrect passphrase"
 """What Pulumi says when the passphrase does not open the salt in the stack's file."""
@@ -37,6 +46,9 @@ IDENTITY_TYPE = f":{ClusterIdentity.__name__}"
 HEAP_PERCENT = "400"
 """How much Pulumi's heap grows before it is swept: with Go's 100, the sweeps take a second of a preview."""
 
+ABOVE: Final = "the lines above have the reason"
+
+OnEvent: TypeAlias = Callable[[automation.EngineEvent], None]
 T = TypeVar("T")
 
 
@@ -79,12 +91,17 @@ class OwnWorkspace(automation.LocalWorkspace):
 
 
 class StackEngine:
-    """Runs Pulumi operations on one stack; what Pulumi prints goes to standard error as it comes."""
+    """Runs Pulumi operations on one stack, and tells on standard error what they change."""
 
-    def __init__(self, stack_file: StackFile, *, workspace: automation.LocalWorkspace) -> None:
-        """Keep the workspace; `open_engine` makes one."""
+    def __init__(self, stack_file: StackFile, *, workspace: automation.LocalWorkspace, verbose: bool = False) -> None:
+        """Keep the workspace; `open_engine` makes one.
+
+        Args:
+            verbose: Whether Pulumi's own lines are printed, as they come, instead of ours.
+        """
         self._file = stack_file
         self._workspace = workspace
+        self._verbose = verbose
 
     def exists(self) -> bool:
         """Tell whether the backend knows the stack."""
@@ -102,10 +119,10 @@ class StackEngine:
         """Make the stack if the backend does not know it, without touching its host."""
         return self._guard("stack init", lambda: self._open(StackInitMode.CREATE_OR_SELECT))
 
-    def up(self, *, on_event: Callable[[Any], None] | None = None) -> None:
+    def up(self, *, on_event: OnEvent | None = None) -> None:
         """Create or update the stack; `on_event` gets each of Pulumi's engine events as it happens."""
         stack = self.ensure()
-        self._guard("up", lambda: self._run_program(stack.up, on_event=on_event))
+        self._operate("up", partial(self._run_program, stack.up), on_event=on_event)
 
     def keep_setting(self, *, key: str, value: str) -> None:
         """Write one setting into the stack's file, where all later commands read it; comments in the file stay.
@@ -121,13 +138,13 @@ class StackEngine:
     def preview(self, *, expect_no_changes: bool) -> dict[str, int]:
         """Show what `up` would do; return how often each kind of step stands in the plan."""
         stack = self.ensure()
-        result = self._guard("preview", lambda: self._run_program(stack.preview, expect_no_changes=expect_no_changes))
+        run = partial(self._run_program, stack.preview, expect_no_changes=expect_no_changes)
+        result = self._operate("preview", run)
         return {str(getattr(step, "value", step)): count for step, count in result.change_summary.items()}
 
     def destroy(self) -> None:
         """Remove everything that the stack made; the stack itself stays, with its history."""
-        stack = self._select()
-        self._guard("destroy", lambda: stack.destroy(on_output=_pass_on, on_error=_pass_on, color=_color()))
+        self._operate("destroy", self._select().destroy)
 
     def outputs(self) -> dict[str, Any]:
         """Return the outputs; a secret one shows as [secret]."""
@@ -162,12 +179,34 @@ class StackEngine:
     def _run_program(self, operation: Callable[..., T], **options: Any) -> T:
         """Run an operation of Pulumi that asks the program, which lives in this process."""
         with inline.prepared(self._workspace.env_vars):
-            return operation(
-                program=inline.run_program, on_output=_pass_on, on_error=_pass_on, color=_color(), **options
-            )
+            return operation(program=inline.run_program, **options)
 
-    def _guard(self, operation: str, work: Callable[[], T]) -> T:
-        """Run one operation; Pulumi's own output has told the reason of a failure already."""
+    def _operate(self, name: str, run: Callable[..., T], *, on_event: OnEvent | None = None) -> T:
+        """Run an operation that changes resources or shows what would change, and tell each change once."""
+        title = f"stack {self._file.stack}: pulumi {name}"
+        if self._verbose:
+            with phase(title):
+                work = partial(run, on_output=_pass_on, on_error=_pass_on, on_event=on_event, color=_color())
+                return self._guard(name, work, explain=lambda _: [ABOVE])
+        nodes = [node.name for node in build_nodes(self._file.config)]
+        with telling(title, nodes, planned=name == "preview") as changes:
+
+            def see(event: automation.EngineEvent) -> None:
+                changes.see(event)
+                if on_event is not None:
+                    on_event(event)
+
+            work = partial(run, on_error=changes.hear, on_event=see, color="never")
+            return self._guard(name, work, explain=lambda _: changes.describe_failures())
+
+    def _guard(
+        self,
+        operation: str,
+        work: Callable[[], T],
+        *,
+        explain: Callable[[EngineError], Sequence[str]] = lambda error: [str(error)],
+    ) -> T:
+        """Run one operation; `explain` returns what Pulumi said when it failed."""
         backend = str(self._workspace.env_vars["PULUMI_BACKEND_URL"])
         remove_leftovers(backend, project=PROJECT, stack=self._file.stack)
         with deferred_interrupts():
@@ -176,9 +215,11 @@ class StackEngine:
             except EngineError as error:
                 if MISFIT in str(error):
                     raise self._passphrase_error() from None
-                raise KinkyError(
-                    f'stack "{self._file.stack}": pulumi {operation} failed{_unseen(operation, error)}'
-                ) from None
+                # The URL of a backend may hold a password.
+                said = [clean_urls(text) for text in explain(error)]
+                details, hint = split_hint(said)
+                failed = f'stack "{self._file.stack}": pulumi {operation} failed'
+                raise KinkyError(failed, details=details, hint=hint) from None
 
     def _passphrase_error(self) -> KinkyError:
         """Say which of the two must change; Pulumi looks at the passphrase first, so nothing was touched."""
@@ -190,11 +231,12 @@ class StackEngine:
         )
 
 
-def open_engine(stack_file: StackFile, *, take_over: bool = False) -> StackEngine:
+def open_engine(stack_file: StackFile, *, take_over: bool = False, verbose: bool = False) -> StackEngine:
     """Put the programs that Pulumi needs on PATH, and return the engine for a stack.
 
     Args:
         take_over: Whether an `up` takes the cluster from another state.
+        verbose: Whether Pulumi's own lines are printed instead of ours.
     """
     from kinky.toolchain.tools import ensure_tools
 
@@ -211,14 +253,7 @@ def open_engine(stack_file: StackFile, *, take_over: bool = False) -> StackEngin
         },
         pulumi_command=OwnCommand(tools["pulumi"]),
     )
-    return StackEngine(stack_file, workspace=workspace)
-
-
-def _unseen(operation: str, error: EngineError) -> str:
-    """Return what Pulumi said, for the operations whose output was not passed on."""
-    # The URL of a backend may hold a password.
-    is_unseen = operation.startswith(("stack", "config"))
-    return f"\n{clean_urls(str(error))}" if is_unseen else "; the lines above have the reason"
+    return StackEngine(stack_file, workspace=workspace, verbose=verbose)
 
 
 def _pass_on(line: str) -> None:

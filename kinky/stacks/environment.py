@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from kinky.given_paths import resolve_variables
 from kinky.proxies import exempt_loopback
 from kinky.stacks.file import StackFile
 from kinky.stacks.passphrase import ensure_passphrase
+from kinky.stacks.pulumi_home import ensure_home
 
 PROJECT: Final = "kinky"
 """Name in Pulumi.yaml; state and locks are filed under it."""
@@ -47,7 +47,7 @@ def build_environment(stack_file: StackFile, *, environ: Mapping[str, str]) -> d
         # Pulumi's parts talk to each other over this machine's own address.
         **exempt_loopback(environ),
         "PULUMI_STACK": stack_file.stack,
-        "PULUMI_HOME": environ.get("PULUMI_HOME") or str(_ensure_home()),
+        **ensure_home(environ.get("PULUMI_HOME")),
         "PULUMI_BACKEND_URL": backend,
         **ensure_passphrase(
             stack_file.stack,
@@ -64,20 +64,6 @@ def build_environment(stack_file: StackFile, *, environ: Mapping[str, str]) -> d
         # The launchers run the program with the interpreter that has its packages.
         "KINKY_PYTHON": sys.executable,
     }
-
-
-def _ensure_home() -> Path:
-    """Return Pulumi's home, with a file where Pulumi would log each command: without the folder it keeps no logs.
-
-    They hold each property of each resource, up to 500 MB of them, and cost processor time. There is no setting.
-    """
-    logs = paths.pulumi_home() / "logs"
-    if logs.is_dir():
-        shutil.rmtree(logs, ignore_errors=True)
-    if not logs.exists():
-        logs.parent.mkdir(parents=True, exist_ok=True)
-        logs.write_text("This file keeps Pulumi from a log of each command, with each property of each resource.\n")
-    return logs.parent
 
 
 def build_search_path(tools: Iterable[Path], *, environ: Mapping[str, str]) -> str:

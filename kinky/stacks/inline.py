@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from pulumi.automation import _server, _stack
 from pulumi.automation._server import LanguageServer
+from pulumi.runtime.proto.language_pb2 import RunResponse
 
 from kinky import paths
-from kinky.components.told import tell_run
+from kinky.components.told import tell_run, until_engine_ends
 
 PROGRAM: Final = "kinky.program"
 
@@ -27,7 +28,9 @@ class ProgramServer(LanguageServer):
 
     def Run(self, request: Any, context: Any) -> Any:
         """Run the program and return its result."""
-        response = super().Run(request, context)  # type: ignore[no-untyped-call]
+        response: Any = RunResponse()
+        with until_engine_ends():
+            response = super().Run(request, context)  # type: ignore[no-untyped-call]
         # The base class has shown the error already; without this the engine shows it a second time.
         response.bail = bool(response.error)
         return response

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,7 +16,7 @@ import yaml
 
 from kinky import process
 from kinky.errors import CommandError
-from kinky.progress import Phase, phase, ticking
+from kinky.progress import Phase, phase
 from tests.conformance.programs import Programs
 from tests.conformance.report import Result, read_results
 from tests.conformance.stand_ins import PREFIX, REGISTRIES
@@ -78,7 +80,7 @@ class Suite:
         with (
             phase(f"conformance tests: {labels}", limit_seconds=limit_seconds) as running,
             log.open("wb") as output,
-            ticking(partial(_note_ended, log, running), every_seconds=LOOK_SECONDS),
+            ticking(partial(_note_ended, log, running)),
             # It leaves files behind. The path is short, because some of them are sockets.
             tempfile.TemporaryDirectory(prefix="kinky-suite-") as litter,
         ):
@@ -108,3 +110,21 @@ def _note_ended(log: Path, running: Phase) -> None:
     text = log.read_text(errors="replace")
     planned = PLANNED.search(text)
     running.note(f"{text.count('•')} of {planned.group(1) if planned else '?'} tests")
+
+
+@contextmanager
+def ticking(tick: Callable[[], None]) -> Iterator[None]:
+    """Call `tick` again and again from a thread while the block runs."""
+    stop = threading.Event()
+
+    def loop() -> None:
+        while not stop.wait(LOOK_SECONDS):
+            tick()
+
+    thread = threading.Thread(target=loop, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import runpy
 import signal
@@ -9,12 +10,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from pulumi.runtime.proto import language_pb2, language_pb2_grpc, provider_pb2_grpc
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import (
+    engine_pb2_grpc,
+    language_pb2,
+    language_pb2_grpc,
+    provider_pb2,
+    provider_pb2_grpc,
+)
 
 from kinky import retry
 from kinky.errors import WaitError
@@ -72,7 +81,49 @@ def test_cancel_ends_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
     registered: list[Any] = []
-    module["with_cancel"](lambda servicer, _server: registered.append(servicer))(Server(), None)
+    lines = module["Lines"]("127.0.0.1:1", sys.stderr)
+    module["with_steps"](lambda servicer, _server: registered.append(servicer), lines)(Server(), None)
     registered[0].Cancel(None, None)
     with pytest.raises(WaitError, match="interrupted"):
         retry.wait_until(lambda: retry.Pending("nothing"), what="it", deadline_seconds=60)
+
+
+class Engine(engine_pb2_grpc.EngineServicer):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        self.logged: list[tuple[str, str, bool]] = []
+
+    def Log(self, request: Any, context: Any) -> Any:
+        self.logged.append((request.urn, request.message, request.ephemeral))
+        return empty_pb2.Empty()
+
+
+def test_lines_go_to_the_resource_of_their_thread_and_without_an_engine_to_standard_error() -> None:
+    lines_of = runpy.run_path(str(LAUNCHERS / "dynamic_host.py"))["Lines"]
+    engine, server, printed = Engine(), grpc.server(futures.ThreadPoolExecutor(max_workers=2)), io.StringIO()
+    engine_pb2_grpc.add_EngineServicer_to_server(engine, server)
+    lines = lines_of(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}", printed)
+    server.start()
+    both = threading.Barrier(2)
+
+    def create(request: Any, context: Any) -> None:
+        lines.write("half of")
+        both.wait(timeout=20)
+        print(f" {request.urn}", file=lines)
+        lines.write("without an end")
+
+    calls = [
+        threading.Thread(target=lines.attribute(create), args=(provider_pb2.CreateRequest(urn=urn), None))
+        for urn in ("a", "b")
+    ]
+    for call in calls:
+        call.start()
+    for call in calls:
+        call.join()
+    print("of nobody", file=lines)
+    server.stop(grace=None).wait()
+    print("late", file=lines)
+    expected = [(urn, text, True) for urn in ("a", "b") for text in (f"half of {urn}", "without an end")]
+    assert sorted(engine.logged) == [("", "of nobody", True), *expected]
+    assert printed.getvalue() == "late\n"

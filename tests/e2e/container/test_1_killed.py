@@ -76,7 +76,8 @@ def kill_up(person: Person, step: str) -> None:
     """
     awaited = STEPS[STEPS.index(step) :]
     log = person.scratch / f"killed-in-{step}.log"
-    with person.start(log, "up") as up:
+    # Pulumi's own lines tell what has begun, ours what has ended.
+    with person.start(log, "up", "--verbose") as up:
 
         def attempt() -> bool | retry.Pending:
             text = log.read_text(errors="replace")

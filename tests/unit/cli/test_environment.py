@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import stat
 from pathlib import Path
 
 import pytest
 
-from kinky import paths
+from kinky import paths, process
 from kinky.cli import main
 from kinky.errors import ConfigError
 from kinky.stacks import passphrase
@@ -67,6 +68,28 @@ def test_pulumi_keeps_no_log_of_each_command() -> None:
     assert values["PULUMI_HOME"] == str(logs.parent)
     assert logs.is_file()
     assert build_environment(read_stack_file("dev"), environ={"PULUMI_HOME": "/own"})["PULUMI_HOME"] == "/own"
+
+
+def test_pulumi_finds_plugins_in_its_home_and_path_says_which_they_are(tmp_path: Path) -> None:
+    """Pulumi warns of a plugin that it finds on PATH itself."""
+    values = build_environment(read_stack_file("dev"), environ={})
+    assert values["PULUMI_IGNORE_AMBIENT_PLUGINS"] == values["PULUMI_ENABLE_LEGACY_PLUGIN_SEARCH"] == "true"
+    plugin = paths.pulumi_home() / "plugins/resource-kubernetes-v1000.0.0/pulumi-resource-kubernetes"
+    (tmp_path / plugin.name).write_text('#!/bin/sh\necho "the one on PATH: $1"\n')
+    (tmp_path / plugin.name).chmod(0o755)
+    printed = process.run([plugin, "an argument"], reason="test", env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert printed == "the one on PATH: an argument\n"
+    plugin.write_text("")
+    again = build_environment(read_stack_file("dev"), environ={"PULUMI_HOME": values["PULUMI_HOME"]})
+    assert again == values
+    assert plugin.read_text()
+
+
+def test_a_home_of_the_admins_gets_no_plugins_and_pulumi_looks_on_path(tmp_path: Path) -> None:
+    values = build_environment(read_stack_file("dev"), environ={"PULUMI_HOME": str(tmp_path)})
+    assert values["PULUMI_HOME"] == str(tmp_path)
+    assert not any("PLUGIN" in name and "AUTOMATIC" not in name for name in values)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_tools_are_told_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,7 +82,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     made = FakeEngine()
-    monkeypatch.setattr(stack_engine, "open_engine", lambda _file, *, take_over=False: made)
+    monkeypatch.setattr(stack_engine, "open_engine", lambda _file, **_: made)
     return made
 
 

@@ -55,7 +55,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeEngine]:
     def use(*, waiting: Sequence[pending.PendingRestart] = (), **options: Any) -> FakeEngine:
         engine = FakeEngine(**options)
 
-        def open_engine(stack_file: StackFile, *, take_over: bool = False) -> FakeEngine:
+        def open_engine(stack_file: StackFile, *, take_over: bool = False, verbose: bool = False) -> FakeEngine:
             return engine
 
         monkeypatch.setattr(stack_engine, "open_engine", open_engine)

@@ -86,7 +86,10 @@ def test_passphrase_of_another_stack_is_told_as_that(monkeypatch: pytest.MonkeyP
 
     class WrongPassphrase:
         def __getattr__(self, name: str) -> Any:
-            raise CommandError(CommandResult(stdout="", stderr=said, code=255))
+            return fail
+
+    def fail(**_: Any) -> None:
+        raise CommandError(CommandResult(stdout="", stderr=said, code=255))
 
     monkeypatch.setattr(stack_engine, "OwnStack", lambda *_: WrongPassphrase())
     workspace: Any = SimpleNamespace(env_vars={"PULUMI_BACKEND_URL": "https://state.example"})
