@@ -31,11 +31,23 @@ SMALL = {
 }
 """A small stack for the tests of a project."""
 PROJECT = """
+import base64
+
 def test_the_cluster_is_the_runs_own(inner_cluster):
     assert len(inner_cluster.kubectl("get", "nodes", "--output", "name").split()) == len(inner_cluster.nodes) == 2
     inner_cluster.kubectl("create", "configmap", "mine")
     inner_cluster.wait_ready()
     assert inner_cluster.client().configuration.host.startswith("https://127.0.0.1:")
+    assert inner_cluster.status()["exit_code"] in (0, 1)
+
+def test_fails(inner_cluster):
+    assert False
+
+def test_fails_with_a_secret_in_the_open(inner_cluster):
+    get = ("get", "secret", "host-store-token", "--namespace", "kinky-system", "--output", "jsonpath={.data.token}")
+    token = base64.b64decode(inner_cluster.kubectl(*get)).decode()
+    inner_cluster.kubectl("run", "leaky", "--image", "none.invalid/none", "--env", f"TOKEN={token}")
+    assert False
 """
 GONE_SECONDS = 120.0
 """The lease's own promise: its time, and two minutes."""
@@ -103,18 +115,38 @@ def test_a_project_of_somebody_else_gets_a_cluster_and_nothing_is_left(owner: Pe
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["kinky.testing.plugin"]\n')
     (tmp_path / "test_nodes.py").write_text(PROJECT)
     (tmp_path / "small.yaml").write_text(yaml.safe_dump({"config": SMALL}))
-    process.run(
-        [sys.executable, "-m", "pytest", "--kinky-stack", "small.yaml", "--kinky-ttl", "20m", "-p", "no:cacheprovider"],
-        reason="test",
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(paths.project_root())},
-        timeout_seconds=600,
-        log=owner.scratch / "project.log",
-    )
-    assert "1 passed" in (owner.scratch / "project.log").read_text()
+    options = ("--kinky-stack", "small.yaml", "--kinky-ttl", "20m", "--kinky-artifacts", "kept")
+    log = owner.scratch / "project.log"
+    with pytest.raises(CommandError):
+        process.run(
+            [sys.executable, "-m", "pytest", *options, "-p", "no:cacheprovider"],
+            reason="test",
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(paths.project_root())},
+            timeout_seconds=600,
+            log=log,
+        )
+    printed = log.read_text()
+    assert "2 failed, 1 passed" in printed
+    check_bundles(printed, tmp_path / "kept")
     assert not list((paths.project_root() / "stacks").glob("Pulumi.t-*.yaml"))
     left = ("get", f"jobs,{KINDS}", "--namespace", "kinky-tests-container", "--output", "name")
     assert set(owner.host(*left).split()) <= ALWAYS_THERE
+
+
+def check_bundles(printed: str, kept: Path) -> None:
+    """Make sure that the first failure has its bundle with all in it, and that the one with a secret was refused."""
+    (bundle,) = kept.glob("t-*/bundle-*-test_fails")
+    index = (bundle / "INDEX.md").read_text()
+    assert "## Missing" not in index, index
+    files = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()}
+    assert {"why.txt", "status.json", "report.html", "added/kinky-up.log", "host/describe.txt"} <= files
+    for folder in ("consoles", "rendered", "host/launchers", "inside/logs/kube-system"):
+        assert any(file.startswith(f"{folder}/") for file in files), folder
+    assert "would hold a secret; nothing of it is left" in printed
+    assert "inside/describe.txt: " in printed
+    assert not list(kept.glob("t-*/bundle-*-test_fails_with_a_secret*")), "also no unchecked one"
+    assert not list(kept.glob("t-*/.bundle-*"))
 
 
 def read_leases(owner: Person) -> list[dict[str, object]]:
