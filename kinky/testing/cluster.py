@@ -15,6 +15,7 @@ from kinky.kube import resources
 from kinky.kube.connection import ApiError
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
+from kinky.ownership.lease import describe_ended, fetch_lease
 from kinky.ownership.lease_holder import Holder
 from kinky.reach.credential import KUBECONFIG_FILE
 from kinky.reach.reach import Reach
@@ -68,6 +69,18 @@ class InnerCluster:
             HostError: The lease has ended, so the host removes the cluster.
         """
         self.holder.check()
+
+    def ask_host(self) -> None:
+        """Ask the host whether the cluster is still there.
+
+        Raises:
+            HostError: The host does not answer, or the lease has ended.
+        """
+        self.check()
+        reach = self._reach()
+        present = fetch_lease(reach.host(), self.stack_file.cluster)
+        if present is None or present.is_over:
+            raise describe_ended(reach.access)
 
     def client(self) -> kubernetes.client.ApiClient:
         """Return a client of the official library, with all rights in the cluster."""

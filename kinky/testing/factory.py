@@ -107,6 +107,11 @@ class InnerClusterFactory:
             lines.append(self._bundles.write(cluster.stack_file, folder, test, folder / UP_LOG))
         return [line for line in lines if line]
 
+    def ask_host(self) -> None:
+        """Ask the host whether the clusters of this process are still there; raises HostError."""
+        for cluster in self._used.values():
+            cluster.ask_host()
+
     def release(self) -> None:
         """Hold no lease any more; for a process that shares its clusters with others."""
         for cluster in self._used.values():

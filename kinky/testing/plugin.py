@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -91,24 +91,62 @@ def inner_cluster(inner_cluster_factory: InnerClusterFactory, request: pytest.Fi
         pytest.fail(str(error), pytrace=False)
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
     """Fail a test whose cluster the host is removing, with that as the reason."""
-    factory = item.config.stash.get(FACTORY, None)
-    if factory is None or not FIXTURES & set(getattr(item, "fixturenames", ())):
-        return
+    factory = _find_used(item)
+    if factory is not None:
+        try:
+            factory.check()
+        except KinkyError as error:
+            pytest.fail(str(error), pytrace=False)
+    with _host_is_asked(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Let a test fail with the reason when its host or its lease is gone, and not with what a client makes of that."""
+    with _host_is_asked(item):
+        return (yield)
+
+
+@contextlib.contextmanager
+def _host_is_asked(item: pytest.Item) -> Iterator[None]:
+    """Ask the host when a test fails: if that is away, or the lease has ended, this alone is told."""
     try:
-        factory.check()
+        yield
+    except Exception as error:
+        reason = _find_reason(item)
+        if not reason:
+            raise
+        told = f"{reason}\n(the test ended with {type(error).__name__})"
+        raise pytest.fail.Exception(told, pytrace=False) from None
+
+
+def _find_reason(item: pytest.Item) -> str:
+    """Return why the clusters of a test are away; empty if they are not, or it has none."""
+    factory = _find_used(item)
+    try:
+        if factory is not None:
+            factory.ask_host()
     except KinkyError as error:
-        pytest.fail(str(error), pytrace=False)
+        return str(error)
+    return ""
+
+
+def _find_used(item: pytest.Item) -> InnerClusterFactory | None:
+    """Return the factory if it has begun and the test uses clusters."""
+    uses = FIXTURES & set(getattr(item, "fixturenames", ()))
+    return item.config.stash.get(FACTORY, None) if uses else None
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Have a bundle written when a test fails that uses a cluster; the failure itself stays as it is."""
     report = yield
-    factory = item.config.stash.get(FACTORY, None)
-    uses_cluster = bool(FIXTURES & set(getattr(item, "fixturenames", ())))
-    if report.failed and report.when != "teardown" and factory is not None and uses_cluster:
+    factory = _find_used(item)
+    if report.failed and report.when != "teardown" and factory is not None:
         report.sections += [("inner cluster", line) for line in factory.bundle(item.name)]
     return report
 

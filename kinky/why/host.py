@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from kinky import names
 from kinky.forming.vm_states import describe_state
 from kinky.why.facts import ClusterFacts, NodeFacts
 from kinky.why.step import REMAKE, Step
 
 PULLING: Final = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
 UP: Final = "kinky up --stack {stack}"
+DELETE: Final = "kubectl delete vmi {node} -n {namespace} on the host"
+RESTART: Final = f", then {DELETE}"
+"""An instance keeps what it was made with, also one that waits for a node of the host."""
+LOST_KEYS: Final = "restore it from a copy: it holds the cluster's only keys; without one kinky destroy --stack {stack}"
 _NO_ROOM: Final = re.compile(r"Insufficient ([\w./-]*\w)")
 _UNBOUND: Final = re.compile(
     r"unbound immediate PersistentVolumeClaims|persistentvolumeclaim .* not found", re.IGNORECASE
@@ -56,21 +61,21 @@ def check_address(node: NodeFacts, cluster: ClusterFacts) -> Step | None:
     if node.service_address:
         return None
     sentence = f"the Service {node.name} on the host is gone, so nothing leads to the address of {node.name}"
-    return Step(sentence, REMAKE)
+    return Step(sentence, f"{REMAKE}; it waits for the node, which gets its new address by {DELETE}")
 
 
 def check_secrets(node: NodeFacts, cluster: ClusterFacts) -> Step | None:
     """The Secrets that the VM boots from are there and whole."""
     if node.missing_secrets:
-        names = " and ".join(node.missing_secrets)
+        gone = " and ".join(node.missing_secrets)
         return Step(
-            f"the Secret {names} of {node.name} was deleted from the host, so its next boot finds no credentials",
-            REMAKE + ", then kubectl delete vmi {node} -n {namespace}",
+            f"the Secret {gone} of {node.name} was deleted from the host, so its next boot finds no credentials",
+            LOST_KEYS if names.pki_secret(cluster.cluster) in node.missing_secrets else REMAKE + RESTART,
         )
     if node.damaged_secret:
         return Step(
             f"the Secret {node.damaged_secret} of {node.name} holds no user-data of KinKy: it was changed by hand",
-            f"kubectl delete secret {node.damaged_secret} -n {{namespace}}; " + REMAKE,
+            f"kubectl delete secret {node.damaged_secret} -n {{namespace}}; " + REMAKE + RESTART,
         )
     return None
 
@@ -82,7 +87,8 @@ def check_scheduled(node: NodeFacts, cluster: ClusterFacts) -> Step | None:
     if waits or _UNBOUND.search(reason):
         return Step(
             f"{node.name} waits for the volume of claim {node.claim}, which is {node.claim_phase or 'not there'}",
-            f"kubectl describe pvc {node.claim} -n {{namespace}}; controlPlane.etcdStorageClass chooses the class",
+            f"kubectl describe pvc {node.claim} -n {{namespace}}; for another class kinky destroy --stack {{stack}},"
+            " then set controlPlane.etcdStorageClass",
             tuple(filter(None, (reason, *node.events))),
         )
     if not reason:
@@ -92,13 +98,13 @@ def check_scheduled(node: NodeFacts, cluster: ClusterFacts) -> Step | None:
         wanted = f", and it wants {node.memory}" if room[1] == "memory" and node.memory else ""
         return Step(
             f"no node of the host has enough {room[1]} for {node.name}{wanted}",
-            "free or add room on the host, or lower memoryMib or cores in the stack file; kinky up --stack {stack}",
+            "free or add room on the host; or lower memoryMib or cores in the stack file, then " + UP + RESTART,
             (reason,),
         )
     if node.cpu_model and _SELECTOR.search(reason):
         return Step(
             f"no node of the host offers the processor model {node.cpu_model} that {node.name} asks for",
-            "set virtualMachine.cpuModel to null or to a model of the host; kinky up --stack {stack}",
+            "set virtualMachine.cpuModel to null or to a model of the host, then " + UP + RESTART,
             (reason,),
         )
     return Step(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
-from contextlib import suppress
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kinky import process
@@ -63,6 +66,23 @@ def find_launcher(person: Person, node: str) -> int:
     return found
 
 
+@contextmanager
+def frozen(person: Person, node: str) -> Iterator[None]:
+    """Stop every process of a container guest while the block runs, or until the guest has been killed."""
+    depth = len(_numbers(find_init(person, node)))
+    stopped = {}
+    for pid in processes_of(launcher_uid(person, node)):
+        if len(_numbers(pid)) >= depth:
+            stopped[pid] = birth(pid)
+            _signal(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid, born in stopped.items():
+            if born and birth(pid) == born:
+                _signal(pid, signal.SIGCONT)
+
+
 def birth(pid: int) -> str:
     """Return what tells a process from a later one of the same number: its start in ticks; empty if it has ended."""
     fields = _read(pid, "stat").rpartition(") ")[2].split()
@@ -75,8 +95,19 @@ def _enter(pid: int) -> list[str]:
 
 def _own_number(pid: int) -> str:
     """Return the number of a process in its own namespace."""
+    return _numbers(pid)[-1]
+
+
+def _numbers(pid: int) -> list[str]:
+    """Return the numbers of a process, from the machine's namespace to its own."""
     lines = dict(line.partition(":\t")[::2] for line in _read(pid, "status").splitlines())
-    return lines.get("NSpid", "").split("\t")[-1]
+    return lines.get("NSpid", "").split("\t")
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process that may have ended."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _read(pid: int, name: str) -> str:

@@ -83,7 +83,8 @@ class NodeCredentialsStep(Step[NodeCredentialsInputs, NodeCredentialsOutputs]):
             material.delete_key_secret(host, secret_name)
 
     def _is_due(self, inputs: NodeCredentialsInputs, outputs: NodeCredentialsOutputs) -> bool:
-        return _is_old(outputs)
+        # Without its Secret a node does not boot again; somebody may have deleted it past Pulumi.
+        return _is_old(outputs) or not inputs.reach.host().fetch_secret_here(outputs.secret_name)
 
 
 class NodeCredentials(LiveStep[NodeCredentialsInputs, NodeCredentialsOutputs]):

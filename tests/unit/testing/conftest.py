@@ -17,7 +17,7 @@ from kinky.ownership.lease import end_lease, ensure_lease, wait_removed
 from kinky.ownership.record import ensure_record, keep_identity, recognise
 from kinky.reach.reach import Reach
 from kinky.stacks.file import StackFile, stack_path
-from kinky.testing import bundles, factory
+from kinky.testing import bundles, cluster, factory
 from kinky.testing.factory import Choices, InnerClusterFactory
 from kinky.testing.run import Run
 from tests.unit.fake_api import FakeConnection
@@ -107,6 +107,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(bundles, "run_kinky", made.run_kinky)
     monkeypatch.setattr(factory, "find_host", made.find_host)
     monkeypatch.setattr(factory, "find_reach", made.find_reach)
+    monkeypatch.setattr(cluster, "find_reach", made.find_reach)
     assert stack_path("a").parent == tmp_path / "stacks"
     shutil.rmtree(paths.state_dir(), ignore_errors=True)
     return made

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import pytest
 
 from kinky import paths
+from kinky.kube.access import HostAccess
+from kinky.kube.connection import UnavailableError
 from kinky.testing import plugin
 from tests.unit.testing.conftest import Machine
 
@@ -119,6 +123,50 @@ def test_a_lease_that_ended_under_a_test_is_told_as_that(machine: Machine, pytes
     result = run(pytester)
     result.assert_outcomes(passed=2, errors=1)
     assert "its lease has ended" in result.stdout.str()
+
+
+CLIENT_FAILS = """
+    import pytest
+
+    def test_one(inner_cluster):
+        inner_cluster.name
+        lose()
+        raise ConnectionError("HTTPSConnectionPool")
+
+    def test_two(inner_cluster): raise ConnectionError("HTTPSConnectionPool")
+    def test_three(): raise ConnectionError("of its own")
+"""
+
+
+@pytest.mark.parametrize(("loss", "told"), [("gone", "the host is gone"), ("ended", "its lease has ended")])
+def test_each_test_tells_in_a_line_that_the_host_or_the_lease_is_gone(
+    machine: Machine, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, loss: str, told: str
+) -> None:
+    def lose() -> None:
+        if loss == "ended":
+            machine.host.pass_time(3700)
+            return
+        monkeypatch.setattr("kinky.kube.host.open_host", refuse)
+
+    def refuse(_access: HostAccess) -> NoReturn:
+        raise UnavailableError("the host is gone")
+
+    pytester.makepyfile(CLIENT_FAILS)
+    monkeypatch.setattr("builtins.lose", lose, raising=False)
+    result = run(pytester)
+    result.assert_outcomes(failed=3)
+    text = result.stdout.str()
+    assert text.count("(the test ended with ConnectionError)") == 2
+    assert told in text
+    assert text.count("HTTPSConnectionPool") == 0
+    assert "of its own" in text
+
+
+def test_a_failure_on_a_host_that_answers_is_the_tests_own(machine: Machine, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_one(inner_cluster): assert 1 == 2")
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    assert "assert 1 == 2" in result.stdout.str()
 
 
 def test_failed_tests_keep_the_cluster_on_request(machine: Machine, pytester: pytest.Pytester) -> None:
