@@ -5,12 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from pulumi.automation import CommandResult
+from pulumi.automation.errors import CommandError
 
+from kinky.errors import KinkyError
 from kinky.scan.clean import clean, clean_urls
 from kinky.scan.secret import KnownSecret, SecretClass
 from kinky.stacks import engine
+from kinky.stacks.file import read_stack_file
 from kinky.toolchain import archive
 from tests.unit.foreign_errors import PEM, SECRET
 
@@ -23,11 +29,17 @@ def test_fault_02_a_proxy_with_a_password_is_not_told(
     assert SECRET not in capsys.readouterr().err
 
 
-def test_fault_02_what_pulumi_says_of_a_backend_is_told_without_its_password() -> None:
-    error = engine.EngineError.__new__(engine.EngineError)
-    Exception.__init__(error, f"could not open postgres://me:{SECRET}@127.0.0.1/db")
-    told = engine._unseen("stack select", error)
-    assert told == "\ncould not open postgres://[taken out]@127.0.0.1/db"
+def test_fault_02_what_pulumi_says_of_a_backend_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    def select(*_: object) -> None:
+        said = f"could not open postgres://me:{SECRET}@127.0.0.1/db"
+        raise CommandError(CommandResult(stdout="", stderr=said, code=255))
+
+    monkeypatch.setattr(engine, "OwnStack", select)
+    workspace: Any = SimpleNamespace(env_vars={"PULUMI_BACKEND_URL": "https://state.example"})
+    with pytest.raises(KinkyError) as error:
+        engine.StackEngine(read_stack_file("dev"), workspace=workspace).exists()
+    assert "could not open postgres://[taken out]@127.0.0.1/db" in str(error.value)
+    assert SECRET not in str(error.value)
 
 
 @pytest.mark.parametrize(
