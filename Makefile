@@ -50,7 +50,7 @@ else
 	$(PYTEST) tests/e2e --ignore tests/e2e/beside -m host -v -x
 endif
 
-soak: image ## by hand: ten clusters in a row, rotations of three control planes with kills, Vault itself (root)
+soak: image ## by hand: ten clusters in a row, 16 faults, killed tests, rotations of three control planes with kills, Vault itself (root)
 	$(PYTEST) tests/e2e -m soak -v -x
 
 conformance: image ## by hand: Kubernetes' own suite on a cluster of container guests, 30 minutes (root; FOCUS=regular expression)

@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-from kinky import paths, process
-from tests.e2e.person import ROOT
+from kinky import paths
+from tests.e2e.projects import EXAMPLE, install, run
 
 pytestmark = pytest.mark.host
 
 STACK = "installed"
-INSTALL_SECONDS = 600.0
 UP_SECONDS = 900.0
-EXAMPLE = ROOT / "docs" / "examples" / "pytest"
-
-
-def run(*command: str | Path, cwd: Path, limit_seconds: float = 60.0) -> str:
-    return process.run([*command], reason="test", cwd=cwd, timeout_seconds=limit_seconds)
 
 
 @pytest.fixture(scope="module")
 def project(embedded_host: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the wheel with all that it needs, and write a project beside it."""
     folder = tmp_path_factory.mktemp("installed")
-    run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder, cwd=ROOT)
-    run(sys.executable, "-m", "venv", folder / ".venv", cwd=folder)
-    (wheel,) = folder.glob("*.whl")
-    run(folder / ".venv/bin/pip", "install", "--quiet", wheel, "pytest", cwd=folder, limit_seconds=INSTALL_SECONDS)
-    run(folder / ".venv/bin/kinky", "init", "--stack", STACK, folder / "mine", cwd=folder)
+    run(install(folder) / "kinky", "init", "--stack", STACK, folder / "mine", cwd=folder)
     stack_file = folder / "mine" / "stacks" / f"Pulumi.{STACK}.yaml"
     stack_file.write_text(stack_file.read_text().replace("accelerator: auto", "accelerator: container"))
     return folder / "mine"

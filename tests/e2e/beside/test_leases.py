@@ -12,7 +12,8 @@ import yaml
 
 from kinky import names, paths, process
 from kinky.errors import CommandError
-from tests.e2e.person import ALWAYS_THERE, CONTAINER, KINDS, KINKY, Person, wait_for
+from tests.e2e.person import ALWAYS_THERE, KINDS, KINKY, Person, wait_for
+from tests.e2e.projects import NAMESPACE, SMALL
 
 pytestmark = pytest.mark.host
 
@@ -24,12 +25,6 @@ CHOICES = {
 }
 DERIVED = ("VirtualMachineInstance", "Pod")
 """Kinds that KubeVirt makes: their owners are the VMs."""
-SMALL = {
-    **CONTAINER,
-    "kinky:controlPlane": {"memoryMib": 2560, "dataGib": 4},
-    "kinky:workers": [{"pool": "worker", "memoryMib": 1536, "dataGib": 4}],
-}
-"""A small stack for the tests of a project."""
 PROJECT = """
 import base64
 
@@ -130,7 +125,7 @@ def test_a_project_of_somebody_else_gets_a_cluster_and_nothing_is_left(owner: Pe
     assert "2 failed, 1 passed" in printed
     check_bundles(printed, tmp_path / "kept")
     assert not list((paths.project_root() / "stacks").glob("Pulumi.t-*.yaml"))
-    left = ("get", f"jobs,{KINDS}", "--namespace", "kinky-tests-container", "--output", "name")
+    left = ("get", f"jobs,{KINDS}", "--namespace", NAMESPACE, "--output", "name")
     assert set(owner.host(*left).split()) <= ALWAYS_THERE
 
 

@@ -77,6 +77,13 @@ FAULTS = {
         "the Service dev-worker-0 on the host is gone",
         "pulumi refresh",
     ),
+    "the only keys deleted": (
+        plane(missing_secrets=("dev-pki",)),
+        CLUSTER,
+        "Secrets there",
+        "the Secret dev-pki of dev-control-plane-0 was deleted",
+        "restore it from a copy",
+    ),
     "credentials Secret deleted": (
         facts(missing_secrets=("dev-worker-0-credentials-1",)),
         CLUSTER,
