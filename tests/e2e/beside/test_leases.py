@@ -12,6 +12,7 @@ import yaml
 
 from kinky import names, paths, process
 from kinky.errors import CommandError
+from tests.e2e.killed import kill_run, left, wait_gone
 from tests.e2e.person import ALWAYS_THERE, KINDS, KINKY, Person, wait_for
 from tests.e2e.projects import NAMESPACE, SMALL
 
@@ -142,6 +143,16 @@ def check_bundles(printed: str, kept: Path) -> None:
     assert "inside/describe.txt: " in printed
     assert not list(kept.glob("t-*/bundle-*-test_fails_with_a_secret*")), "also no unchecked one"
     assert not list(kept.glob("t-*/.bundle-*"))
+
+
+def test_a_run_that_is_killed_in_a_test_is_removed_by_the_host_alone(owner: Person, tmp_path: Path) -> None:
+    cluster, _ = kill_run(owner, tmp_path / "killed", "in a test", ttl="20m")
+    assert left(owner, cluster)
+    # As if its time had passed.
+    deadline = '{"spec": {"activeDeadlineSeconds": 1}}'
+    job = names.lease(cluster)
+    owner.host("patch", "job", job, "--namespace", NAMESPACE, "--type", "merge", "--patch", deadline)
+    wait_gone(owner, cluster, f"the end of {cluster}", limit_seconds=GONE_SECONDS)
 
 
 def read_leases(owner: Person) -> list[dict[str, object]]:

@@ -6,25 +6,14 @@ ours lives while its lease ends.
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from kinky import names, paths
-from kinky.testing.run import runs_dir
-from tests.e2e.machine import list_processes
-from tests.e2e.person import ALWAYS_THERE, ROOT, Person, borrow, wait_for
-from tests.e2e.projects import NAMESPACE, SMALL
+from tests.e2e.killed import MOMENTS, kill_run, left, marked, wait_gone
+from tests.e2e.person import Person, borrow
 
 pytestmark = pytest.mark.soak
 
@@ -33,18 +22,6 @@ STACK = "local-killed"
 TTL, TTL_SECONDS = "5m", 300.0
 AFTERWARDS_SECONDS = 120.0
 """What the host may take to remove everything."""
-MARK = "KINKY_E2E_KILLED"
-"""A variable in the environment of all that a run starts."""
-PROJECT = """
-import pathlib
-import time
-
-def test_one(inner_cluster):
-    inner_cluster.kubectl("create", "configmap", "mine")
-    pathlib.Path("in-test").touch()
-    while pathlib.Path("stay").exists():
-        time.sleep(0.2)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -56,125 +33,11 @@ def admin(embedded_host: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def test_runs_that_are_killed_at_five_moments_leave_nothing_on_the_host(admin: Person, tmp_path: Path) -> None:
     assert left(admin) == set(), "left by another run"
-    killed = {name: kill_run(admin, tmp_path / name, name) for name in MOMENTS}
-    assert len(set(killed)) == len(MOMENTS)
+    killed = {name: kill_run(admin, tmp_path / name, name, ttl=TTL) for name in MOMENTS}
+    assert len({cluster for cluster, _ in killed.values()}) == len(MOMENTS)
     assert not marked(), "no process of ours is alive"
-    for name, moment in killed.items():
+    for name, (cluster, moment) in killed.items():
         remaining = moment + TTL_SECONDS + AFTERWARDS_SECONDS - time.monotonic()
-        cluster = (tmp_path / name / "cluster").read_text()
         wait_gone(admin, cluster, f"the end of {cluster}, killed {name}", limit_seconds=remaining)
     wait_gone(admin, "", "an empty namespace", limit_seconds=AFTERWARDS_SECONDS)
     assert not marked()
-
-
-def kill_run(admin: Person, folder: Path, name: str) -> float:
-    """Start a run, kill it with all of its processes at the moment of this name, and return when that was."""
-    folder.mkdir()
-    (folder / "conftest.py").write_text('pytest_plugins = ["kinky.testing.plugin"]\n')
-    (folder / "test_one.py").write_text(PROJECT)
-    (folder / "small.yaml").write_text(yaml.safe_dump({"config": SMALL}))
-    if name == "in a test":
-        (folder / "stay").touch()
-    before = jobs(admin)
-    options = ["--kinky-stack", "small.yaml", "--kinky-ttl", TTL, "-p", "no:cacheprovider"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), MARK: "1"}
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(
-            [sys.executable, "-m", "pytest", *options],
-            cwd=folder,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        ) as running,
-    ):
-        try:
-            wait_for("the lease", lambda: jobs(admin) - before, limit_seconds=180)
-            (job,) = jobs(admin) - before
-            cluster = find_cluster(admin, job)
-            (folder / "cluster").write_text(cluster)
-            wait_for(name, lambda: MOMENTS[name](admin, cluster, folder), limit_seconds=TTL_SECONDS)
-            assert running.poll() is None, (folder / "log").read_text()
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(running.pid, signal.SIGKILL)
-            # The forward has a session of its own.
-            for pid in marked():
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-    moment = time.monotonic()
-    burn(cluster)
-    return moment
-
-
-def burn(cluster: str) -> None:
-    """Remove what this machine knows of a run and its cluster: the next run would end its lease early."""
-    shutil.rmtree(runs_dir() / cluster.split("-")[1])
-    shutil.rmtree(paths.stack_dir(cluster), ignore_errors=True)
-    (ROOT / "stacks" / f"Pulumi.{cluster}.yaml").unlink(missing_ok=True)
-
-
-def has_vm(admin: Person, cluster: str, _folder: Path) -> bool:
-    """Tell whether a VM was made."""
-    return bool(ask(admin, "virtualmachines", cluster, "name"))
-
-
-def runs_vms(admin: Person, cluster: str, _folder: Path) -> bool:
-    """Tell whether a guest boots, whose API cannot have answered yet."""
-    return "Running" in ask(admin, "virtualmachineinstances", cluster, "jsonpath={..status.phase}")
-
-
-def is_in_teardown(admin: Person, cluster: str, folder: Path) -> bool:
-    """Tell whether the test has ended and so has the lease, while objects are left."""
-    return (folder / "in-test").exists() and f"job.batch/{names.lease(cluster)}" not in jobs(admin)
-
-
-MOMENTS: dict[str, Callable[[Person, str, Path], bool]] = {
-    "just after the lease was made": lambda _admin, _cluster, _folder: True,
-    "while VMs are made": has_vm,
-    "before the API answers": runs_vms,
-    "in a test": lambda _admin, _cluster, folder: (folder / "in-test").exists(),
-    "in the teardown": is_in_teardown,
-}
-
-
-def ask(admin: Person, kind: str, cluster: str, output: str) -> str:
-    """Return what the host tells of a cluster's objects of one kind."""
-    selector = f"{names.LABEL_CLUSTER}={cluster}"
-    return admin.host("get", kind, "--namespace", NAMESPACE, "--selector", selector, "--output", output)
-
-
-def jobs(admin: Person) -> set[str]:
-    """Return the leases of the namespace."""
-    return set(admin.host("get", "jobs", "--namespace", NAMESPACE, "--output", "name").split())
-
-
-def find_cluster(admin: Person, job: str) -> str:
-    """Return the cluster of a lease."""
-    body = json.loads(admin.host("get", job, "--namespace", NAMESPACE, "--output", "json"))
-    return str(body["metadata"]["labels"][names.LABEL_CLUSTER])
-
-
-def left(admin: Person, cluster: str = "") -> set[str]:
-    """Return what the namespace holds, of every kind that can be listed: all of it, or what has a cluster's name."""
-    kinds = admin.host("api-resources", "--namespaced", "--verbs", "list", "--output", "name").split()
-    # Events tell what was; metrics are no objects.
-    asked = ",".join(kind for kind in kinds if not kind.startswith("events") and "metrics.k8s.io" not in kind)
-    found = admin.host("get", asked, "--namespace", NAMESPACE, "--ignore-not-found", "--output", "name").split()
-    return {name for name in found if name not in ALWAYS_THERE and cluster in name}
-
-
-def wait_gone(admin: Person, cluster: str, what: str, *, limit_seconds: float) -> None:
-    """Wait until the namespace holds nothing of a cluster, or nothing at all."""
-    wait_for(what, lambda: not left(admin, cluster), limit_seconds=limit_seconds)
-
-
-def marked() -> list[int]:
-    """Return the processes that any run has started."""
-    found = []
-    for entry in list_processes():
-        with suppress(OSError):
-            if f"{MARK}=1".encode() in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-    return found
