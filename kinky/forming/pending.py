@@ -8,17 +8,23 @@ has it (docs/decisions/0016).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from kinky import names
 from kinky.kube import resources
 from kinky.kube.access import HostAccess
-from kinky.kube.connection import JsonObject
+from kinky.kube.connection import ApiError, JsonObject
 from kinky.kube.host import HostApi
 from kinky.kube.quantities import parse_quantity
+from kinky.progress import note
 
 ABSENT = "none"
 ENDED = ("Succeeded", "Failed")
+HOST_MODEL = "host-model"
+"""KubeVirt's own default."""
+UNSTARTED = ("", "Pending", "Scheduling")
+"""Phases before the host has started the launcher: nothing ran in such an instance."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class PendingRestart:
     """Such as `memory 3072 -> 4096 MiB`."""
     loses_etcd: bool
     """Whether etcd's data would end with the instance: its disk is no volume."""
+    has_started: bool = True
+    """Whether anything of the instance ran yet."""
 
     def __str__(self) -> str:
         """Return the line that the admin reads."""
@@ -51,9 +59,23 @@ def fetch_pending(api: HostApi) -> list[PendingRestart]:
         if instance is None or _is_ending(vm) or _is_ending(instance):
             continue
         template = vm["spec"]["template"]["spec"]
-        if differences := compare_instance(template, instance["spec"]):
-            pending.append(PendingRestart(name, tuple(differences), _loses_etcd(instance["spec"])))
+        has_started = (instance.get("status") or {}).get("phase", "") not in UNSTARTED
+        if differences := compare_instance(template, instance["spec"], has_started=has_started):
+            pending.append(PendingRestart(name, tuple(differences), _loses_etcd(instance["spec"]), has_started))
     return sorted(pending, key=lambda each: each.node)
+
+
+def replace_unstarted(api: HostApi) -> None:
+    """Replace instances that never started and are older than their VM's template: they would wait for ever.
+
+    So an `up` with less memory, or with another image, helps a node for which the host had no room, or no image.
+    """
+    # A host that is away for a moment ends no wait, and the next `up` looks again.
+    with suppress(ApiError):
+        for each in fetch_pending(api):
+            if not each.has_started:
+                note(f"{each.node}: its VM instance did not start and is replaced ({', '.join(each.differences)})")
+                api.delete(resources.VIRTUAL_MACHINE_INSTANCES, each.node, namespace=api.namespace)
 
 
 def describe_command(access: HostAccess, node: str) -> str:
@@ -72,13 +94,13 @@ def describe_pending(api: HostApi) -> list[str]:
     return lines
 
 
-def compare_instance(template: JsonObject, instance: JsonObject) -> list[str]:
+def compare_instance(template: JsonObject, instance: JsonObject, *, has_started: bool = True) -> list[str]:
     """Compare the spec of a VM's template with that of its instance; return what a restart would change."""
     wanted, present = dict(_list_facts(template)), dict(_list_facts(instance))
     differences = []
     for word in sorted(wanted.keys() | present.keys()):
         (after, unit), (before, other) = wanted.get(word, (ABSENT, "")), present.get(word, (ABSENT, ""))
-        if after != before and not _is_default(word, after, before):
+        if after != before and not _is_default(word, after, before, has_started):
             differences.append(f"{word} {before} -> {after} {unit or other}".rstrip())
     return differences
 
@@ -116,10 +138,11 @@ def _list_volume(volume: JsonObject) -> Iterator[tuple[str, tuple[str, str]]]:
         yield f"{name} disk", (volume["persistentVolumeClaim"]["claimName"], "")
 
 
-def _is_default(word: str, after: str, before: str) -> bool:
+def _is_default(word: str, after: str, before: str, has_started: bool) -> bool:
     """Tell whether the difference is what KubeVirt fills in, or what its console step has changed by design."""
     if word == "processor model":
-        return after == ABSENT  # the host's default, which its KubeVirt object may set
+        # The host's default, which its KubeVirt object may set; an instance that waits may wait for its model.
+        return after == ABSENT and (has_started or before == HOST_MODEL)
     # Absent means that the host's default holds while the cluster is formed; `false` is for the next start.
     return word == "console log" and (after == ABSENT or {after, before} == {"false", ABSENT})
 

@@ -7,6 +7,7 @@ from kinky import names
 from kinky.forming.checks import NodesCheck, StageCheck, VmCheck
 from kinky.forming.climbing import Climbers
 from kinky.forming.diagnose import describe_nodes
+from kinky.forming.pending import replace_unstarted
 from kinky.forming.requirements import Requirement, run_requirements
 from kinky.keys.certificates import build_fingerprint
 from kinky.keys.material import fetch_authority
@@ -111,6 +112,7 @@ def prove_outside(
     outside = Outside(reach, publish, limit_seconds=limit_seconds)
     table = build_outside_table(api, cluster, control_planes, outside, limit_seconds=limit_seconds)
     climbers = Climbers(reach, control_planes, has_inner=False)
+    replace_unstarted(api)
     with phase(f"inner API of {cluster} answers from outside", limit_seconds=limit_seconds) as running:
         met = run_requirements(
             cluster,
@@ -168,6 +170,7 @@ def prove_nodes_ready(reach: Reach, nodes: Mapping[str, str], *, limit_seconds: 
     """Wait until each node (given with its S-address) is registered under that address and Ready; note their boots."""
     host, cluster = reach.host(), reach.cluster
     climbers = Climbers(reach, list(nodes), has_inner=True)
+    replace_unstarted(host)
     check = NodesCheck(reach, nodes, limit_seconds=limit_seconds)
     table = [
         Requirement(description=description, check=look, hint=STAY_HINT.format(namespace=host.namespace))

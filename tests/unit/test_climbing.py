@@ -33,13 +33,18 @@ def ago(seconds: float) -> str:
     return format_time(datetime.now(UTC) - timedelta(seconds=seconds))
 
 
+SPEC: dict[str, Any] = {"domain": {}}
+"""Of the VM and of its instance alike."""
+
+
 def add_boot(host: FakeConnection, *stages: str, seconds: float) -> None:
     """Add a node whose VM was made so long ago; each stage took a second."""
     labels = names.node_labels("dev", role=names.WORKER, pool="worker", node=NODE)
     made = {"creationTimestamp": ago(seconds), "labels": labels}
-    host.add(VMS, NODE, metadata=made)
+    host.add(VMS, NODE, metadata=made, spec={"template": {"spec": SPEC}})
     phases = [{"phase": phase, "phaseTransitionTimestamp": ago(seconds)} for phase in ("Scheduled", "Running")]
-    host.add(VMIS, NODE, metadata=made, status={"phase": "Running", "phaseTransitionTimestamps": phases})
+    status = {"phase": "Running", "phaseTransitionTimestamps": phases}
+    host.add(VMIS, NODE, metadata=made, spec=SPEC, status=status)
     pod = "virt-launcher-1"
     host.add(
         PODS,

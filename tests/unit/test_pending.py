@@ -149,3 +149,27 @@ def test_a_vm_without_an_instance_does_not_wait(host: FakeConnection) -> None:
     add(host, "dev-worker-0", memory=4096, now=3072, changed={})
     del host.objects[f"{VIRT}/virtualmachineinstances/dev-worker-0"]
     assert pending.describe_pending(HostApi.connect(ACCESS)) == []
+
+
+@pytest.mark.parametrize(("phase", "stays"), [("Pending", False), ("Scheduling", False), ("Running", True)])
+def test_an_instance_that_never_started_is_replaced(host: FakeConnection, phase: str, stays: bool) -> None:
+    add(host, "dev-worker-0", memory=2048, now=4194304, changed={}, status={"phase": phase})
+    add(host, "dev-control-plane-0", memory=3072, now=3072, changed={}, status={"phase": phase})
+    pending.replace_unstarted(HostApi.connect(ACCESS))
+    assert (f"{VIRT}/virtualmachineinstances/dev-worker-0" in host.objects) == stays
+    assert f"{VIRT}/virtualmachineinstances/dev-control-plane-0" in host.objects
+
+
+def test_an_instance_that_waits_for_a_processor_model_is_older_than_a_template_without_one() -> None:
+    cfg = load({})
+    spec = build_spec(cfg, build_nodes(cfg)[0])
+    waits = start(spec)
+    assert pending.compare_instance(spec, waits, has_started=False) == []
+    waits["domain"]["cpu"]["model"] = "Z80"
+    assert pending.compare_instance(spec, waits, has_started=False) == ["processor model Z80 -> none"]
+    assert pending.compare_instance(spec, waits) == []
+
+
+def test_a_host_that_is_away_is_no_reason_to_end(host: FakeConnection) -> None:
+    host.down = True
+    pending.replace_unstarted(HostApi.connect(ACCESS))
