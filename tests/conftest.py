@@ -20,7 +20,8 @@ def apart(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Give each test empty state and cache folders of its own."""
-    if request.node.get_closest_marker("host"):
+    # These use the host that runs on this machine.
+    if any(request.node.get_closest_marker(mark) for mark in ("host", "soak")):
         return
     folder: Path = tmp_path_factory.mktemp("apart")
     monkeypatch.setenv("KINKY_STATE_DIR", str(folder / "state"))

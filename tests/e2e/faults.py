@@ -45,7 +45,14 @@ def wait_named(owner: Person, node: str, *words: str, limit_seconds: float = NAM
 
 def wait_up(owner: Person, node: str) -> None:
     """Wait until a node stands on the highest rung again."""
-    wait_for(f"{node} is up", lambda: not explain(owner, node)["missing"], limit_seconds=HELPED_SECONDS)
+
+    def stands() -> bool:
+        # Nothing is printed while the host does not answer.
+        with suppress(ValueError):
+            return not explain(owner, node)["missing"]
+        return False
+
+    wait_for(f"{node} is up", stands, limit_seconds=HELPED_SECONDS)
 
 
 def run_printed(owner: Person, found: dict[str, Any]) -> None:
