@@ -36,5 +36,8 @@ def test_a_config_map_is_labelled_with_the_number_of_its_keys(core, inner_cluste
 
 
 def test_the_label_follows_a_change(core, inner_cluster) -> None:
-    core.patch_namespaced_config_map("two", inner_cluster.namespace, {"data": {"b": None}})
-    wait_for_label(core, inner_cluster.namespace, "two", "1")
+    body = {"metadata": {"name": "changed"}, "data": {"a": "1", "b": "2"}}
+    core.create_namespaced_config_map(inner_cluster.namespace, body)
+    wait_for_label(core, inner_cluster.namespace, "changed", "2")
+    core.patch_namespaced_config_map("changed", inner_cluster.namespace, {"data": {"b": None}})
+    wait_for_label(core, inner_cluster.namespace, "changed", "1")
