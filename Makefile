@@ -62,7 +62,7 @@ bench: image ## measure up, or FIGURES=status, leases, load; one JSON (root; WID
 golden: venv ## rewrite the golden files; read the diff before it is committed
 	KINKY_GOLDEN=write $(PYTEST) tests/golden
 
-generate: venv ## rewrite stacks/schema.json and docs/configuration.md from the configuration model and the rights
+generate: venv ## rewrite the schemas and the pages that come from models, rights and commands
 	$(KINKY) generate
 
 shell: venv ## a shell with pulumi, kubectl and kinky set up for the stack

@@ -22,12 +22,9 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from kinky import os_errors, paths
-from kinky.errors import KinkyError
+from kinky.errors import ConfigError, KinkyError
+from kinky.exit_codes import ExitCode
 
-EXIT_FAILED: Final = 1
-EXIT_INTERRUPTED: Final = 130
-EXIT_CLOSED: Final = 141
-"""The exit code of a program in a shell after its reader has ended, as with `| head`."""
 REPORTS_KEPT: Final = 20
 _CAUSES: Final = 10
 _FRAMES: Final = 40
@@ -62,18 +59,23 @@ def border(doing: str) -> Iterator[None]:
         raise translate(error, doing) from None
 
 
-def run_main(doing: str, work: Callable[[], int]) -> int:
+def run_main(doing: str, work: Callable[[], int], *, failed: ExitCode = ExitCode.FAILED) -> int:
     """Run the main function of a process and return the exit code; an error is printed to standard error.
 
     An exception in another thread is reported in the same way.
+
+    Args:
+        doing: The work, for the message of an unexpected error.
+        work: Returns the exit code.
+        failed: The exit code after an error that is not one of the configuration.
     """
     # A service or a cron job has no HOME, but Go's build and other programs need it.
     with contextlib.suppress(RuntimeError):
         os.environ.setdefault("HOME", str(Path.home()))
     before = threading.excepthook, sys.unraisablehook
-    threading.excepthook = lambda failed: _print_error(failed.exc_value, f"{doing}, in a thread")
+    threading.excepthook = lambda seen: _print_error(seen.exc_value, f"{doing}, in a thread")
     # Exceptions that no caller can catch, such as those of a destructor.
-    sys.unraisablehook = lambda failed: _print_error(failed.exc_value, f"{doing}, at the end of an object")
+    sys.unraisablehook = lambda seen: _print_error(seen.exc_value, f"{doing}, at the end of an object")
     try:
         try:
             code = work()
@@ -84,12 +86,12 @@ def run_main(doing: str, work: Callable[[], int]) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201 - the last line for the user
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _drop_closed():
-            return EXIT_CLOSED
+            return ExitCode.CLOSED
         _print_error(error, doing)
-        return EXIT_FAILED
+        return ExitCode.USAGE if isinstance(error, ConfigError) else failed
     finally:
         threading.excepthook, sys.unraisablehook = before
     return code

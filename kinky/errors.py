@@ -1,7 +1,7 @@
 """Errors that a user is meant to read; anything else that reaches the terminal is a bug in KinKy.
 
 - KinkyError
-- KinkyError > ConfigError: the configuration is not usable; nothing has been touched
+- KinkyError > ConfigError: the command line or the configuration is not usable; nothing has been touched
 - KinkyError > HostError: the host cluster, or the machine it runs on, cannot do what was asked
 - KinkyError > CommandError: a program that KinKy ran failed
 - KinkyError > WaitError: something did not come true in time
@@ -42,7 +42,7 @@ def _rebuild(kind: type[KinkyError], message: str, details: Sequence[str], hint:
 
 
 class ConfigError(KinkyError):
-    """The configuration is not usable; nothing has been touched."""
+    """The command line or the configuration is not usable; nothing has been touched."""
 
 
 class HostError(KinkyError):

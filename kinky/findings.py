@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from kinky.exit_codes import ExitCode
+
 
 class Severity(StrEnum):
     """How bad a finding is, from the mildest."""
@@ -20,14 +22,12 @@ class Severity(StrEnum):
     """It does not work, or protects nothing."""
 
 
-EXIT_CODES: Final[Mapping[Severity, int]] = {
-    Severity.FINE: 0,
-    Severity.WARNING: 1,
-    Severity.CRITICAL: 2,
-    Severity.UNKNOWN: 3,
+EXIT_CODES: Final[Mapping[Severity, ExitCode]] = {
+    Severity.FINE: ExitCode.DONE,
+    Severity.WARNING: ExitCode.WARNING,
+    Severity.CRITICAL: ExitCode.CRITICAL,
+    Severity.UNKNOWN: ExitCode.UNKNOWN,
 }
-EXIT_USAGE: Final = 64
-"""The command line itself is wrong; nothing was looked at (EX_USAGE of sysexits.h)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Finding:
         return f"{self.severity.upper()}: {self.sentence}" + (f"; {self.hint}" if self.hint else "")
 
 
-def get_exit_code(findings: Iterable[Finding]) -> int:
+def get_exit_code(findings: Iterable[Finding]) -> ExitCode:
     """Return the exit code for the worst finding; 0 when there is none."""
     ranks = list(Severity)
     worst = max((finding.severity for finding in findings), key=ranks.index, default=Severity.FINE)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kinky import names, paths
-from kinky.errors import KinkyError
+from kinky.errors import ConfigError
 
 _OF_KUBERNETES: Final = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler")
 """Images of one program of Kubernetes each."""
@@ -84,13 +84,13 @@ def find_release(name: str | None) -> Release:
     """Return the release of this name; None names the default one.
 
     Raises:
-        KinkyError: There is no such release.
+        ConfigError: There is no such release.
     """
     if name is None:
         return default_release()
     known = {release.name: release for release in list_releases()}
     if name not in known:
-        raise KinkyError(
+        raise ConfigError(
             f'no release "{name}"', hint=f"choose one of {', '.join(known)}; releases/ has a file for each"
         )
     return known[name]

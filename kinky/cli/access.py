@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kinky import paths
 from kinky.cli import options
-from kinky.errors import KinkyError
+from kinky.errors import ConfigError, KinkyError
 from kinky.given_paths import resolve_given
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         )
         parser.add_argument("--host-context", help="context in it (default: its current context)")
         parser.add_argument("--host-namespace", required=True, help="namespace of the inner cluster's VMs")
-        options.set_run(parser, run_credential)
+        options.set_run(parser, run_credential, prints="JSON: an ExecCredential of client.authentication.k8s.io")
         return parser
     parser = options.command_parser(command, description="Print the kubeconfig of a stack's inner cluster.")
     options.add_stack(parser)
@@ -39,7 +39,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         "it cannot be revoked, and the reason is recorded on the host",
     )
     parser.add_argument("--hours", type=int, help="life of the --break-glass certificate, 1 to 24 (default: 1)")
-    options.set_run(parser, run_kubeconfig)
+    options.set_run(parser, run_kubeconfig, prints="JSON: a kubeconfig; with --path, its path")
     return parser
 
 
@@ -67,7 +67,7 @@ def run_kubeconfig(arguments: argparse.Namespace) -> int:
     from kinky.stacks.file import read_stack_file
 
     if arguments.hours is not None and arguments.break_glass is None:
-        raise KinkyError(
+        raise ConfigError(
             "--hours has a meaning only with --break-glass", hint="any other kubeconfig holds no certificate"
         )
     stack_file = read_stack_file(arguments.stack)
@@ -97,9 +97,9 @@ def _break_glass(stack_file: StackFile, path: Path, *, reason: str, hours: int) 
     from kinky.stacks.inner import find_reach
 
     if not reason:
-        raise KinkyError("--break-glass needs a reason, which is recorded on the host")
+        raise ConfigError("--break-glass needs a reason, which is recorded on the host")
     if not 1 <= hours <= HOURS_LIMIT:
-        raise KinkyError(f"--hours is {hours}: must be from 1 to {HOURS_LIMIT}, because it cannot be revoked")
+        raise ConfigError(f"--hours is {hours}: must be from 1 to {HOURS_LIMIT}, because it cannot be revoked")
     reach = find_reach(stack_file)
     ordinary = json.loads(path.read_text())
     made = make_break_glass(reach.host(), reach.cluster, ordinary, hours=hours, reason=reason)

@@ -66,7 +66,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--without-floor", action="store_true", help="leave out the nodes without KubeVirt, and the ratio"
     )
-    options.set_run(parser, run_bench)
+    options.set_run(parser, run_bench, prints="one line of JSON")
     return parser
 
 

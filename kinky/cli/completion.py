@@ -23,7 +23,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         "kinky completion fish | source",
     )
     parser.add_argument("shell", choices=SHELLS, help="the shell that reads the script")
-    options.set_run(parser, run_completion)
+    options.set_run(parser, run_completion, prints="the script")
     return parser
 
 

@@ -35,7 +35,8 @@ def run_down(arguments: argparse.Namespace) -> int:
     for found in stacks:
         forget(found)
     for failure in failures:
-        raise failure
+        # Not as a ConfigError, which would say that nothing was touched.
+        raise KinkyError(failure.message, details=failure.details, hint=failure.hint)
     return 0
 
 

@@ -19,7 +19,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         command, description='Print shell settings for one stack. Use: eval "$(kinky env --stack dev)"'
     )
     options.add_stack(parser)
-    options.add_json(parser)
+    options.add_json(parser, "the variables by name")
     options.set_run(parser, run_env)
     return parser
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from kinky.cli import options
 from kinky.config.store_kinds import HOST_NAMESPACE
-from kinky.errors import KinkyError
-from kinky.findings import EXIT_CODES, Finding, Severity, get_exit_code
+from kinky.findings import Finding, Severity, get_exit_code
 from kinky.progress import note
 from kinky.stacks.file import read_stack_file
 from kinky.stacks.inner import find_reach, find_store
@@ -28,11 +26,14 @@ CLOSED_MEANS: Final = (
     "and a pod that ends is not replaced. pulumi up leaves it so; kinky gate open proves the secrets store and opens it"
 )
 
+SHOWN: Final = ", findings (code, severity, subject, seen, hint), tainted_nodes"
+"""The part of the JSON that only `show` prints."""
+
 
 def build_parser(command: str) -> argparse.ArgumentParser:
     """Return the parser of `kinky gate`."""
     parser = options.command_parser(command, description="No workload runs before the secrets store was proved.")
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    actions = options.add_actions(parser)
     helps = {
         "show": "print whether the gate is open, since when, on what evidence, and whether the store works now",
         "open": "collect the evidence now, and open the gate if it holds",
@@ -40,11 +41,10 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     }
     runs = {"show": run_show, "open": run_open, "close": run_close}
     for action, text in helps.items():
-        sub = actions.add_parser(action, help=text, description=text.capitalize() + ".", allow_abbrev=False)
+        sub = options.add_action(actions, action, text)
         options.add_stack(sub)
-        if action == "show":
-            options.add_json(sub)
-        options.set_run(sub, runs[action])
+        options.add_json(sub, f"state, since, reason, evidence{SHOWN if action == 'show' else ''}")
+        options.set_run(sub, runs[action], judges=action == "show")
     return parser
 
 
@@ -56,18 +56,14 @@ def run_show(arguments: argparse.Namespace) -> int:
     from kinky.manifests import secrets_store
 
     stack_file = read_stack_file(arguments.stack)
-    try:
-        reach = find_reach(stack_file)
-        inner = reach.inner()
-        state, tainted = fetch_state(inner), fetch_tainted(inner)
-        findings = [*check_state(state), *check_wall(inner)]
-        if state.is_latched:
-            # Before the first proof there is no store to look at.
-            findings += check_proved(inner, secrets_store.STORE, find_store(stack_file, reach))
-        findings += _check_token(stack_file.config, inner)
-    except KinkyError as error:
-        print(error, file=sys.stderr)
-        return EXIT_CODES[Severity.UNKNOWN]
+    reach = find_reach(stack_file)
+    inner = reach.inner()
+    state, tainted = fetch_state(inner), fetch_tainted(inner)
+    findings = [*check_state(state), *check_wall(inner)]
+    if state.is_latched:
+        # Before the first proof there is no store to look at.
+        findings += check_proved(inner, secrets_store.STORE, find_store(stack_file, reach))
+    findings += _check_token(stack_file.config, inner)
     if arguments.json:
         print(options.to_json({**asdict(state), "findings": list(map(asdict, findings)), "tainted_nodes": tainted}))
     else:
@@ -91,7 +87,7 @@ def run_open(arguments: argparse.Namespace) -> int:
     )
     limit = config.timeouts.seconds(PROOF_LIMIT_SECONDS)
     state = open_gate(reach, proof, limit_seconds=limit, by_hand=True)
-    print(describe(state))
+    print(options.to_json(asdict(state)) if arguments.json else describe(state))
     return 0
 
 
@@ -102,7 +98,7 @@ def run_close(arguments: argparse.Namespace) -> int:
     stack_file = read_stack_file(arguments.stack)
     reach = find_reach(stack_file)
     state = close_gate(reach)
-    print(describe(state))
+    print(options.to_json(asdict(state)) if arguments.json else describe(state))
     note(CLOSED_MEANS)
     return 0
 

@@ -1,4 +1,4 @@
-"""`kinky generate`: files that are derived from the models and the rights, and kept in the repository."""
+"""`kinky generate`: files that are derived from models, rights and commands, and kept in the repository."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     """Return the parser of `kinky generate`."""
     parser = options.command_parser(
         command,
-        description="Write Pulumi.yaml, the schemas, docs/configuration.md and docs/rights.md from the models.",
+        description="Write Pulumi.yaml, the schemas, and the pages of docs that come from models, rights and commands.",
     )
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is not up to date")
     options.set_run(parser, run_generate)
@@ -37,6 +37,7 @@ def run_generate(arguments: argparse.Namespace) -> int:
 
 def build_files() -> dict[Path, str]:
     """Return the generated files: path and text."""
+    from kinky.cli import leaves
     from kinky.config import schema
     from kinky.fit.rights import render_rights
     from kinky.status import document
@@ -46,6 +47,7 @@ def build_files() -> dict[Path, str]:
         root / "Pulumi.yaml": schema.project_text(),
         root / "stacks" / "schema.json": schema.schema_text(),
         root / document.SCHEMA_FILE: document.render_schema(),
+        root / "docs" / "commands.md": leaves.render_page(),
         root / "docs" / "configuration.md": schema.documentation_text(),
         root / "docs" / "rights.md": render_rights(),
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 from kinky.cli import options
 from kinky.errors import KinkyError
+from kinky.exit_codes import ExitCode
 from kinky.given_paths import resolve_given
 
 
@@ -17,8 +18,8 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser = options.command_parser(
         command, description="The embedded host: Kubernetes with KubeVirt in a sandbox on this machine. Needs root."
     )
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    up = actions.add_parser("up", help="start it and wait until KubeVirt is ready; nothing to do when it runs")
+    actions = options.add_actions(parser)
+    up = options.add_action(actions, "up", "start it and wait until KubeVirt is ready; nothing to do when it runs")
     up.add_argument(
         "--accelerator",
         choices=["auto", "kvm", "emulation"],
@@ -27,16 +28,20 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         "guests are offered beside them where they can run; a stack chooses them by host.accelerator",
     )
     options.set_run(up, run_up)
-    down = actions.add_parser("down", help="stop it; its data stays unless --purge")
+    down = options.add_action(actions, "down", "stop it; its data stays unless --purge")
     down.add_argument("--purge", action="store_true", help="remove its data too")
     options.set_run(down, run_down)
-    status = actions.add_parser("status", help="tell whether it runs, component by component")
-    options.add_json(status)
-    options.set_run(status, run_status)
-    logs = actions.add_parser("logs", help="print the log of one component")
+    status = options.add_action(actions, "status", "tell whether it runs, component by component")
+    options.add_json(
+        status,
+        "running, api_port, accelerator, container_guests, uptime_seconds, memory_mib, kubevirt, kubeconfig, "
+        "components",
+    )
+    options.set_run(status, run_status, judges=True)
+    logs = options.add_action(actions, "logs", "print the log of one component")
     logs.add_argument("component", help="such as kubelet, etcd or kube-apiserver")
-    options.set_run(logs, run_logs)
-    load = actions.add_parser("load", help="import image archives (docker-archive), without a registry")
+    options.set_run(logs, run_logs, prints="the log")
+    load = options.add_action(actions, "load", "import image archives (docker-archive), without a registry")
     load.add_argument("archive", nargs="*", type=resolve_given, help="the archives (default: the current node images)")
     options.set_run(load, run_load)
     return parser
@@ -61,7 +66,7 @@ def run_down(arguments: argparse.Namespace) -> int:
 
 
 def run_status(arguments: argparse.Namespace) -> int:
-    """Print the status; exit code 1 tells scripts that the host does not run."""
+    """Print the status; a host that does not run is critical."""
     from kinky.embedded import host
 
     status = dataclasses.asdict(host.status())
@@ -72,7 +77,7 @@ def run_status(arguments: argparse.Namespace) -> int:
         rows = [(key.replace("_", " "), str(value)) for key, value in status.items()]
         rows += [(name, _describe(component)) for name, component in components.items()]
         print(options.to_table(rows))
-    return 0 if status["running"] else 1
+    return ExitCode.DONE if status["running"] else ExitCode.CRITICAL
 
 
 def _describe(component: Mapping[str, Any]) -> str:

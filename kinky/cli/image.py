@@ -6,11 +6,15 @@ import argparse
 import dataclasses
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from kinky.cli import options
-from kinky.errors import KinkyError
+from kinky.errors import ConfigError
 from kinky.given_paths import resolve_given
 from kinky.progress import phase
+
+REFERENCE: Final = "its reference"
+"""The one line that several commands print."""
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
@@ -18,8 +22,8 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser = options.command_parser(
         command, description="The node image: one immutable disk for all nodes of a release of Kubernetes."
     )
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    build = actions.add_parser("build", help="build it; nothing to do when its inputs did not change. Needs root.")
+    actions = options.add_actions(parser)
+    build = options.add_action(actions, "build", "build it, if its inputs did change; needs root")
     build.add_argument(
         "--add",
         type=resolve_given,
@@ -27,31 +31,31 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         help="also put the files of this folder into it, with the layout of /",
     )
     options.add_release(build, what="the release of Kubernetes that it is for")
-    options.set_run(build, run_build)
-    show = actions.add_parser("show", help="print what was built last for a release")
+    options.set_run(build, run_build, prints=REFERENCE)
+    show = options.add_action(actions, "show", "print what was built last for a release")
     options.add_release(show, what="the release of Kubernetes that it is for")
-    options.add_json(show)
+    options.add_json(show, "reference, kubernetes_version, content_hash, images, directory, archive, disk")
     options.set_run(show, run_show)
-    add = actions.add_parser("add", help="add an image that was built elsewhere, or has another name in a registry")
+    add = options.add_action(actions, "add", "add an image that was built elsewhere, or has another name in a registry")
     add.add_argument(
         "archive", type=resolve_given, metavar="ARCHIVE", help="archive of the image, as docker save writes it"
     )
     add.add_argument(
         "--reference", metavar="REF", help="the name in image.reference of a stack file (default: those in the archive)"
     )
-    options.set_run(add, run_add)
-    push = actions.add_parser("push", help="put it into a registry, with its record; needs no root")
+    options.set_run(add, run_add, prints="its references, one on each line")
+    push = options.add_action(actions, "push", "put it into a registry, with its record; needs no root")
     push.add_argument("reference", metavar="REFERENCE", help="its name there, for image.reference of stack files")
     push.add_argument(
         "--archive", type=resolve_given, metavar="ARCHIVE", help="another archive than that of what was built last"
     )
     options.add_release(push, what="the release of Kubernetes that it is for")
-    options.set_run(push, run_push)
-    pull = actions.add_parser("pull", help="read the record of an image in a registry, for use without the registry")
+    options.set_run(push, run_push, prints="its reference with the digest")
+    pull = options.add_action(actions, "pull", "keep the record of an image in a registry, for use without it")
     pull.add_argument("reference", metavar="REFERENCE", help="the name in image.reference of a stack file")
-    options.set_run(pull, run_pull)
-    known = actions.add_parser("list", help="print the references that this machine knows")
-    options.add_json(known)
+    options.set_run(pull, run_pull, prints=REFERENCE)
+    known = options.add_action(actions, "list", "print the references that this machine knows")
+    options.add_json(known, "a list of reference, kubernetes, contentHash")
     options.set_run(known, run_list)
     return parser
 
@@ -145,7 +149,7 @@ def _check_reference(reference: str) -> str:
     from kinky.config.values import IMAGE
 
     if not IMAGE.fullmatch(reference):
-        raise KinkyError(
+        raise ConfigError(
             f"{reference}: not a reference of an image with its registry", hint="such as registry.example/kinky/node:v1"
         )
     return reference

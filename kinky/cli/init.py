@@ -8,7 +8,7 @@ from typing import Final
 
 from kinky.cli import options
 from kinky.cli.version import find_version
-from kinky.errors import KinkyError
+from kinky.errors import ConfigError
 from kinky.progress import note
 from kinky.stacks.file import STACK_NAME
 from kinky.stacks.project import PROJECT, write_project
@@ -44,7 +44,7 @@ def run_init(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.folder
     stack: str = arguments.stack
     if not STACK_NAME.fullmatch(stack):
-        raise KinkyError(
+        raise ConfigError(
             f"cannot write a project: {stack!r} cannot be the name of a stack", hint="use letters and digits"
         )
     version = find_version()
@@ -54,7 +54,7 @@ def run_init(arguments: argparse.Namespace) -> int:
     }
     present = sorted(name for name in (*PROJECT, *own) if (folder / name).exists())
     if present:
-        raise KinkyError(
+        raise ConfigError(
             f"cannot write a project to {folder}: it has {', '.join(present)}", hint="choose an empty folder"
         )
     write_project(folder)

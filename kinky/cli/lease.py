@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kinky.cli import options
-from kinky.errors import KinkyError
+from kinky.errors import ConfigError
 from kinky.progress import note
 from kinky.stacks.file import StackFile, read_stack_file
 
@@ -25,13 +25,13 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser = options.command_parser(
         command, description="A leased cluster is removed by its host, unless somebody renews its lease in time."
     )
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="all leases of the stack's host namespace", allow_abbrev=False)
-    options.add_json(listing)
-    renewing = actions.add_parser("renew", help="let the cluster live its time again, from now", allow_abbrev=False)
+    actions = options.add_actions(parser)
+    listing = options.add_action(actions, "list", "print all leases of the stack's host namespace")
+    options.add_json(listing, "a list of cluster, stack, holder, startedAt, endsAt, ttlSeconds, isOver")
+    renewing = options.add_action(actions, "renew", "let the cluster live its time again, from now")
     renewing.add_argument("--ttl", help="another time from now, from 5m to 7d, such as 90m or 2h; may be shorter")
-    ending = actions.add_parser("end", help="remove the cluster now, and wait until it is gone", allow_abbrev=False)
-    holding = actions.add_parser("hold", help="renew the lease while a command runs", allow_abbrev=False)
+    ending = options.add_action(actions, "end", "remove the cluster now, and wait until it is gone")
+    holding = options.add_action(actions, "hold", "renew the lease while a command runs, and end with its exit code")
     for each in (listing, renewing, ending, holding):
         options.add_stack(each)
     for each in (renewing, ending):
@@ -92,7 +92,7 @@ def run_hold(arguments: argparse.Namespace) -> int:
 
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if not command:
-        raise KinkyError("no command", hint="kinky lease hold --stack NAME -- COMMAND")
+        raise ConfigError("no command", hint="kinky lease hold --stack NAME -- COMMAND")
     with hold_lease(_find_host(read_stack_file(arguments.stack)).access):
         return attend(command)
 

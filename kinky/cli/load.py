@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from kinky import paths
 from kinky.cli import options
-from kinky.errors import KinkyError
+from kinky.errors import ConfigError, KinkyError
 from kinky.given_paths import resolve_given
 from kinky.stacks.file import StackFile, read_stack_file
 from kinky.stacks.inner import find_reach
@@ -42,7 +42,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--list", action="store_true", help="list the images, and on which nodes they are; load nothing"
     )
-    options.add_json(parser)
+    options.add_json(parser, "with --list, a list of image, digest, nodes, missingOn")
     options.add_stack(parser)
     options.set_run(parser, run_load)
     return parser
@@ -53,8 +53,10 @@ def run_load(arguments: argparse.Namespace) -> int:
     from kinky.images.archive import read_archive
     from kinky.images.load import fetch_images, load_images
 
+    if arguments.json and not arguments.list:
+        raise ConfigError("--json has a meaning only with --list", hint="kinky load --list --json")
     if arguments.list == bool(arguments.archive):
-        raise KinkyError("give archives, or --list", hint="kinky load ARCHIVE...; kinky load --list")
+        raise ConfigError("give archives, or --list", hint="kinky load ARCHIVE...; kinky load --list")
     if arguments.list:
         held = fetch_images(_find_nodes(read_stack_file(arguments.stack), arguments.node))
         print(options.to_json(_by_image(held)) if arguments.json else _to_table(held))
@@ -75,7 +77,7 @@ def _files(archives: Sequence[str]) -> Iterator[list[Path]]:
         yield [resolve_given(archive) for archive in archives]
         return
     if list(archives).count(STANDARD_INPUT) > 1:
-        raise KinkyError("standard input can be read only once", hint="give - once")
+        raise ConfigError("standard input can be read only once", hint="give - once")
     with tempfile.NamedTemporaryFile(prefix="kinky-load-") as spool:
         shutil.copyfileobj(sys.stdin.buffer, spool)
         spool.flush()

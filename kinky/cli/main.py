@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from kinky.border import run_main
-from kinky.findings import EXIT_USAGE
+from kinky.exit_codes import ExitCode
 
 
 @dataclass(frozen=True)
@@ -52,20 +52,21 @@ COMMANDS: Final = {
         "kinky.cli.bench", "measure up on each ground and compare it with the same nodes without KubeVirt"
     ),
     "completion": Command("kinky.cli.completion", "print a script that completes kinky's words: bash, zsh or fish"),
-    "generate": Command("kinky.cli.generate", "write the generated files: configuration schema and its page"),
+    "generate": Command("kinky.cli.generate", "write the files that come from the models: schemas and pages of docs"),
 }
 USUAL: Final = ("up", "env", "status", "why", "destroy")
 """The commands of a usual day, which come first."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 1 for a failure, 64 for wrong usage, 130 after Ctrl-C."""
+    """Run one command and return its exit code, which is one of `ExitCode`."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if "_ARGCOMPLETE" in os.environ:  # set by the script of `kinky completion`, while Tab waits
         from kinky.cli.completion import complete
 
         complete({name: command.help for name, command in COMMANDS.items()}, load=load_parser)
-    return run_main(_describe(arguments), lambda: _dispatch(arguments))
+    doing = _describe(arguments)
+    return run_main(doing, lambda: _dispatch(arguments, doing))
 
 
 def load_parser(name: str) -> argparse.ArgumentParser:
@@ -85,12 +86,12 @@ def _describe(arguments: Sequence[str]) -> str:
     return f"kinky {command}".strip() + (f", stack {stack}" if stack else "")
 
 
-def _dispatch(arguments: Sequence[str]) -> int:
+def _dispatch(arguments: Sequence[str], doing: str) -> int:
     name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
         # Without arguments the list is an answer to a mistake, so it goes to standard error.
         print(_overview(), file=sys.stdout if arguments else sys.stderr)
-        return 0 if arguments else EXIT_USAGE
+        return 0 if arguments else ExitCode.USAGE
     if name == "--version":
         from kinky.cli.version import find_version
 
@@ -98,9 +99,12 @@ def _dispatch(arguments: Sequence[str]) -> int:
         return 0
     if name not in COMMANDS:
         print(_unknown(name), file=sys.stderr)
-        return EXIT_USAGE
+        return ExitCode.USAGE
     parsed = load_parser(name).parse_args(rest)
-    return cast(Callable[[argparse.Namespace], int], parsed.run)(parsed)
+    run = cast(Callable[[argparse.Namespace], int], parsed.run)
+    # A verdict has the exit code of a failure for a warning, so its own failures need another one.
+    failed = ExitCode.UNKNOWN if parsed.judges else ExitCode.FAILED
+    return run_main(doing, lambda: run(parsed), failed=failed)
 
 
 def _overview() -> str:

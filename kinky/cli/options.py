@@ -1,4 +1,4 @@
-"""Options that several commands share, so that they are spelled and explained once."""
+"""Parsers, sub-commands and shared options, so that each is built in one way and explained once."""
 
 from __future__ import annotations
 
@@ -7,23 +7,37 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from kinky.findings import EXIT_USAGE
+from kinky.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    Actions = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose exit code for wrong usage is none that a finding has."""
+    """A parser with an exit code of its own for wrong usage."""
 
     def error(self, message: str) -> NoReturn:
         """Print usage and message to standard error, and exit."""
         self.print_usage(sys.stderr)
-        self.exit(EXIT_USAGE, f"{self.prog}: error: {message}\n")
+        self.exit(ExitCode.USAGE, f"{self.prog}: error: {message}\n")
 
 
 def command_parser(command: str, *, description: str) -> argparse.ArgumentParser:
     """Return the empty parser of `kinky <command>`."""
     return Parser(prog=f"kinky {command}", description=description, allow_abbrev=False)
+
+
+def add_actions(parser: argparse.ArgumentParser, *, metavar: str = "ACTION") -> Actions:
+    """Let a command have sub-commands, one of which has to be given."""
+    return parser.add_subparsers(required=True, metavar=metavar, dest=metavar.lower())
+
+
+def add_action(actions: Actions, name: str, text: str) -> argparse.ArgumentParser:
+    """Return the parser of a new sub-command; `text` is one sentence, without its full stop."""
+    description = f"{text[0].upper()}{text[1:]}."
+    return actions.add_parser(name, help=text, description=description, allow_abbrev=False)
 
 
 def add_stack(parser: argparse.ArgumentParser) -> None:
@@ -49,14 +63,31 @@ def add_release(parser: argparse.ArgumentParser, *, what: str) -> None:
     parser.add_argument("--release", metavar="NAME", help=f"{what}, such as v1.35 (default: the default release)")
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add --json."""
-    parser.add_argument("--json", action="store_true", help="print JSON on standard output")
+def add_json(parser: argparse.ArgumentParser, shape: str) -> None:
+    """Add --json.
+
+    Args:
+        shape: The form of the JSON, for the help and for docs/commands.md.
+    """
+    parser.add_argument("--json", action="store_true", help=f"print JSON on standard output: {shape}")
+    parser.set_defaults(shape=shape)
 
 
-def set_run(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:
-    """Say which function does the work."""
-    parser.set_defaults(run=run)
+def set_run(
+    parser: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], int],
+    *,
+    prints: str = "",
+    judges: bool = False,
+) -> None:
+    """Say which function does the work.
+
+    Args:
+        run: Returns the exit code.
+        prints: Data on standard output that programs read as it is, without --json.
+        judges: Whether the exit code is a verdict: UNKNOWN, and not FAILED, after an error.
+    """
+    parser.set_defaults(run=run, prints=prints, judges=judges)
 
 
 def to_json(value: object) -> str:

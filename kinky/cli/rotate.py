@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kinky.cli import options
+from kinky.errors import ConfigError
 from kinky.progress import note
 from kinky.rotation import items
 from kinky.rotation.items import ITEMS
@@ -22,10 +23,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         command,
         description="New keys for a living cluster. A rotation that was cut off continues at the next call.",
     )
-    actions = parser.add_subparsers(required=True, metavar="ITEM", dest="item")
+    actions = options.add_actions(parser, metavar="ITEM")
     for item in ITEMS.values():
-        text = item.summary
-        sub = actions.add_parser(item.name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
+        sub = options.add_action(actions, item.name, item.summary)
         options.add_stack(sub)
         sub.add_argument(
             "--dry-run", action="store_true", help="print the sub-steps and what would restart; touch nothing"
@@ -34,20 +34,28 @@ def build_parser(command: str) -> argparse.ArgumentParser:
             sub.add_argument(
                 "--drop-now", action="store_true", help="drop the old key although tokens of it may still be in use"
             )
+        options.add_json(sub, "with --dry-run, a list of its lines")
         options.set_run(sub, run_rotate)
     text = "print age and fingerprint of each key, and whether a rotation is in progress"
-    status = actions.add_parser("status", help=text, description=f"{text.capitalize()}.", allow_abbrev=False)
+    status = options.add_action(actions, "status", text)
     options.add_stack(status)
-    options.add_json(status)
+    options.add_json(
+        status,
+        "a list of item, keys (subject, fingerprint, madeAt), unknown, inProgress, startedAt, step, waitsUntil, "
+        "finishedAt",
+    )
     options.set_run(status, run_status)
     return parser
 
 
 def run_rotate(arguments: argparse.Namespace) -> int:
     """Rotate one item, or tell what that would do."""
+    if arguments.json and not arguments.dry_run:
+        raise ConfigError("--json has a meaning only with --dry-run", hint="kinky rotate status --json shows the keys")
     item, site = ITEMS[arguments.item], _find_site(arguments)
     if arguments.dry_run:
-        print("\n".join(items.describe(site, item)))
+        lines = items.describe(site, item)
+        print(options.to_json(lines) if arguments.json else "\n".join(lines))
     elif items.rotate(site, item):
         given = f" --stack {arguments.stack}" if arguments.stack else ""
         note(f"{item.name} of {site.cluster} is rotated; kinky rotate status{given} shows the keys")

@@ -9,7 +9,8 @@ from pathlib import Path
 from kinky.cli import options
 from kinky.cli.scan_secrets import find_passphrase, read_secrets
 from kinky.cli.scan_sources import build_staged_source, list_sources
-from kinky.errors import KinkyError
+from kinky.errors import ConfigError
+from kinky.exit_codes import ExitCode
 from kinky.given_paths import resolve_given
 from kinky.progress import phase
 from kinky.scan import expected
@@ -34,7 +35,10 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         "kind of artefact.",
     )
     options.add_stack(parser)
-    options.add_json(parser)
+    options.add_json(
+        parser,
+        "secrets, kinds, expectedHits, unexpectedHits, missingHits, unread, and the counts artefacts, bytes, seconds",
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--staged",
@@ -49,7 +53,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         metavar="PATH",
         help="also look at this file, folder or disk image",
     )
-    options.set_run(parser, run_scan)
+    options.set_run(parser, run_scan, judges=True)
     return parser
 
 
@@ -57,7 +61,7 @@ def run_scan(arguments: argparse.Namespace) -> int:
     """Scan, print the report, and tell by the exit code whether all is well."""
     report = scan_staged() if arguments.staged else scan_stack(arguments.stack, arguments.paths)
     print(options.to_json(report.to_json()) if arguments.json else "\n".join(report.to_lines()))
-    return 0 if report.passed else 1
+    return ExitCode.DONE if report.passed else ExitCode.CRITICAL
 
 
 def scan_stack(stack: str | None, extra: list[Path]) -> Report:
@@ -67,7 +71,7 @@ def scan_stack(stack: str | None, extra: list[Path]) -> Report:
 
     for path in extra:
         if not path.exists():
-            raise KinkyError(f"no such file or folder: {path}", hint="name what is there, or nothing")
+            raise ConfigError(f"no such file or folder: {path}", hint="name what is there, or nothing")
     stack_file = read_stack_file(stack)
     reach = find_reach(stack_file)
     api = reach.host()

@@ -20,13 +20,20 @@ DESCRIPTIONS: Final = {
     "outputs": "Print the outputs of a stack.",
 }
 
+OUTPUTS: Final = "the outputs by name"
+SHAPES: Final = {
+    "up": OUTPUTS,
+    "preview": "how many steps of each kind there are",
+    "outputs": f"{OUTPUTS}, or one value",
+}
+
 
 def build_parser(command: str) -> argparse.ArgumentParser:
     """Return the parser of one of the four commands."""
     parser = options.command_parser(command, description=DESCRIPTIONS[command])
     options.add_stack(parser)
     if command != "destroy":
-        options.add_json(parser)
+        options.add_json(parser, SHAPES[command])
     if command != "outputs":
         parser.add_argument(
             "--verbose", action="store_true", help="print Pulumi's own lines instead of one for each change"

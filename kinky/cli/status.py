@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from kinky.cli import options
 from kinky.cli.looking import Prober, open_prober
 from kinky.cli.status_options import add_options, check_arguments
 from kinky.errors import ConfigError, KinkyError
-from kinky.findings import EXIT_CODES, EXIT_USAGE, Severity
+from kinky.exit_codes import ExitCode
 from kinky.stacks.file import StackFile, read_stack_file
 
 if TYPE_CHECKING:
@@ -27,39 +26,24 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     """Return the parser of `kinky status`."""
     parser = options.command_parser(
         command,
-        description="Judge a cluster from outside. Exit codes: 0 OK, 1 DEGRADED, 2 CRITICAL, 3 UNKNOWN, 64 usage.",
+        description="Judge a cluster from outside. Exit codes: 0 OK, 1 DEGRADED, 2 CRITICAL, 3 UNKNOWN, 64 bad input.",
     )
     add_options(parser)
-    options.set_run(parser, run_status)
+    options.set_run(parser, run_status, judges=True)
     return parser
 
 
 def run_status(arguments: argparse.Namespace) -> int:
     """Look, judge, print; the exit code is the verdict."""
-    from kinky.border import translate
-
-    try:
-        if arguments.selftest:
-            return run_selftest(as_json=arguments.json)
-        check_arguments(arguments)
-        stack_file = read_stack_file(arguments.stack)
-        if arguments.read:
-            return run_read(arguments, stack_file)
-        return look(arguments, stack_file)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return EXIT_USAGE
-    except BrokenPipeError:
-        raise
-    except Exception as error:
-        # Its own exit code: 1, which the border gives to a failure, is a verdict here.
-        stack = f", stack {arguments.stack}" if arguments.stack else ""
-        print(translate(error, f"kinky status{stack}"), file=sys.stderr)
-        return EXIT_CODES[Severity.UNKNOWN]
+    if arguments.selftest:
+        return run_selftest(as_json=arguments.json)
+    check_arguments(arguments)
+    stack_file = read_stack_file(arguments.stack)
+    return run_read(arguments, stack_file) if arguments.read else look(arguments, stack_file)
 
 
 def run_selftest(*, as_json: bool) -> int:
-    """Check the checks; 1 when a probe does not name a fault for the right reason."""
+    """Check the checks; critical when a probe does not name a fault for the right reason."""
     from kinky.status.selftest import run_selftest as run
 
     outcomes = run()
@@ -74,7 +58,7 @@ def run_selftest(*, as_json: bool) -> int:
             f"{len(outcomes) - len(failed)} of {len(outcomes)} faults named; probes that fail: "
             f"{', '.join(sorted({each.probe for each in failed})) or 'none'}"
         )
-    return 1 if failed else 0
+    return ExitCode.CRITICAL if failed else ExitCode.DONE
 
 
 def run_read(arguments: argparse.Namespace, stack_file: StackFile) -> int:

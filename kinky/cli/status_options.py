@@ -15,7 +15,7 @@ SHORTEST_SECONDS: Final = 1.0
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add all options."""
     options.add_stack(parser)
-    options.add_json(parser)
+    options.add_json(parser, "docs/status.schema.json; with --selftest a list of probe, fault, wanted, seen, passed")
     parser.add_argument(
         "--capability", "-c", action="append", default=[], metavar="NAME", help="only this (repeatable)"
     )

@@ -16,7 +16,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         "--ensure", nargs="*", metavar="NAME", help="make these programs available first (default: all of them)"
     )
     options.add_release(parser, what="the release of Kubernetes whose programs they are")
-    options.add_json(parser)
+    options.add_json(parser, "a list of name, version, source, path")
     options.set_run(parser, run_tools)
     return parser
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from kinky.cli import options
 from kinky.cli.looking import find_way, open_way
-from kinky.errors import KinkyError
-from kinky.findings import EXIT_CODES, Severity
+from kinky.errors import ConfigError, KinkyError
+from kinky.exit_codes import ExitCode
 from kinky.progress import note
 from kinky.stacks.file import StackFile, read_stack_file
 
@@ -27,8 +27,8 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("node", nargs="?", metavar="NODE", help="name of a node (default: all of the stack)")
     options.add_stack(parser)
-    options.add_json(parser)
-    options.set_run(parser, run_why)
+    options.add_json(parser, "a list of node, reached, missing, sentence, next_step, evidence, before_vm")
+    options.set_run(parser, run_why, judges=True)
     return parser
 
 
@@ -39,7 +39,7 @@ def run_why(arguments: argparse.Namespace) -> int:
     stack_file = read_stack_file(arguments.stack)
     nodes = [node.name for node in build_nodes(stack_file.config)]
     if arguments.node is not None and arguments.node not in nodes:
-        raise KinkyError(
+        raise ConfigError(
             f"{arguments.node} is not declared by stack {stack_file.stack}", hint=f"its nodes are {', '.join(nodes)}"
         )
     chosen = [arguments.node] if arguments.node else nodes
@@ -48,7 +48,7 @@ def run_why(arguments: argparse.Namespace) -> int:
         print(options.to_json([asdict(each) for each in explained]))
     else:
         print("\n".join(describe(explained)))
-    return EXIT_CODES[Severity.FINE if all(each.is_up for each in explained) else Severity.CRITICAL]
+    return ExitCode.DONE if all(each.is_up for each in explained) else ExitCode.CRITICAL
 
 
 def open_cluster(stack_file: StackFile) -> Target:

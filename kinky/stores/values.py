@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass
 
 from kinky import names
-from kinky.errors import HostError, KinkyError
+from kinky.errors import ConfigError, HostError, KinkyError
 from kinky.manifests.store_values import PROGRAM_VALUES
 from kinky.stores.store import FOREIGN, Store, StoredValue, build_value_fingerprint
 
@@ -54,7 +54,7 @@ def check_value_name(cluster: str, name: str) -> None:
     """Refuse a name that cannot be a value's, or that the program uses; raises KinkyError."""
     if not names.is_dns_label(name):
         # Somebody may have written name=value: what is no name is not repeated.
-        raise KinkyError(
+        raise ConfigError(
             f"secrets store of {cluster}: this cannot be the name of a value",
             details=["a name has lower-case letters, digits and hyphens, starts with a letter, and is at most 63 long"],
             hint="such as db-password; the value itself comes from standard input or --file",
@@ -66,7 +66,7 @@ def check_value_name(cluster: str, name: str) -> None:
 def check_key(key: str) -> None:
     """Refuse what Kubernetes does not take as a key of a Secret; raises KinkyError."""
     if not KEY.fullmatch(key):
-        raise KinkyError(
+        raise ConfigError(
             "this cannot be a key of a Secret",
             details=["a key has letters, digits, '-', '_' and '.', and is at most 253 long"],
             hint="leave --key out for the key: value",

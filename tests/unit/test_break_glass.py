@@ -145,7 +145,7 @@ def test_what_makes_no_sense_is_refused_before_the_host_is_asked(
     cluster: FakeConnection, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
 ) -> None:
     cluster.calls.clear()
-    assert run(*arguments) == 1
+    assert run(*arguments) == 64
     assert capsys.readouterr().err == message
     assert cluster.calls == []
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kinky.findings import EXIT_CODES, EXIT_USAGE, Finding, Severity, get_exit_code
+from kinky.exit_codes import ExitCode
+from kinky.findings import EXIT_CODES, Finding, Severity, get_exit_code
 
 
 def find(severity: Severity) -> Finding:
@@ -28,7 +29,7 @@ def test_the_exit_code_is_that_of_the_worst_finding(severities: list[str], code:
 
 def test_every_severity_has_its_own_exit_code_and_wrong_usage_another() -> None:
     assert EXIT_CODES.keys() == set(Severity)
-    assert len({*EXIT_CODES.values(), EXIT_USAGE}) == len(Severity) + 1
+    assert len({*EXIT_CODES.values(), ExitCode.USAGE}) == len(Severity) + 1
 
 
 def test_a_finding_is_a_sentence_with_a_hint() -> None:

@@ -19,6 +19,7 @@ LAYERS = (
         "accelerator",
         "apt",
         "errors",
+        "exit_codes",
         "file_lock",
         "findings",
         "foreground",

@@ -66,7 +66,7 @@ def test_one_release_is_the_default_and_each_is_called_by_its_kubernetes() -> No
 
 def test_an_unknown_release_is_refused_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     for command in (["tools"], ["image", "build"], ["image", "show"]):
-        assert main.main([*command, "--release", "v1.29"]) == 1
+        assert main.main([*command, "--release", "v1.29"]) == 64
         told = capsys.readouterr().err
         assert 'no release "v1.29"' in told
         assert ", ".join(release.name for release in RELEASES) in told

@@ -9,7 +9,7 @@ import yaml
 
 from kinky.cli import main
 from kinky.config.load import load_config
-from kinky.findings import EXIT_USAGE
+from kinky.exit_codes import ExitCode
 
 
 def test_the_project_is_one_that_pulumi_and_kinky_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,7 +27,7 @@ def test_a_file_that_is_there_is_named_and_nothing_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "__main__.py").write_text("mine")
-    assert main.main(["init", str(tmp_path)]) == 1
+    assert main.main(["init", str(tmp_path)]) == ExitCode.USAGE
     assert "it has __main__.py" in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["__main__.py"]
     assert (tmp_path / "__main__.py").read_text() == "mine"
@@ -35,11 +35,11 @@ def test_a_file_that_is_there_is_named_and_nothing_is_written(
 
 @pytest.mark.parametrize("stack", ["", "a/b", "../x"])
 def test_a_name_that_no_stack_can_have_is_refused(stack: str, tmp_path: Path) -> None:
-    assert main.main(["init", "--stack", stack, str(tmp_path / "new")]) == 1
+    assert main.main(["init", "--stack", stack, str(tmp_path / "new")]) == ExitCode.USAGE
     assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_is_needed() -> None:
     with pytest.raises(SystemExit) as ended:
         main.main(["init"])
-    assert ended.value.code == EXIT_USAGE
+    assert ended.value.code == ExitCode.USAGE

@@ -122,9 +122,9 @@ def test_renew_and_end(host: LeaseHost, stack: Path, engine: FakeEngine, capsys:
 def test_a_time_that_cannot_be_is_refused_before_the_host_is_asked(
     ttl: str, host: LeaseHost, stack: Path, engine: FakeEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main.main(["lease", "renew", "--stack", "test", f"--ttl={ttl}"]) == 1
+    assert main.main(["lease", "renew", "--stack", "test", f"--ttl={ttl}"]) == 64
     assert "must be a time from 5m to 7d" in capsys.readouterr().err
-    assert main.main(["up", "--stack", "test", f"--ttl={ttl}"]) == 1
+    assert main.main(["up", "--stack", "test", f"--ttl={ttl}"]) == 64
     assert f'cluster.lease.ttl = "{ttl}": must be a time from 5m to 7d' in capsys.readouterr().err
     assert (host.calls, engine.calls) == ([], [])
 
@@ -178,7 +178,7 @@ def test_hold_renews_and_hands_on_the_exit_code(
     assert main.main(["lease", "hold", "--stack", "test", "--", "sh", "-c", "echo $0 $1; exit 7", "a", "--b"]) == 7
     assert capfd.readouterr().out == "a --b\n"
     assert host.jobs()[0]["spec"]["activeDeadlineSeconds"] >= 1100
-    assert main.main(["lease", "hold", "--stack", "test"]) == 1
+    assert main.main(["lease", "hold", "--stack", "test"]) == 64
     assert main.main(["lease", "hold", "--stack", "test", "--", "kinky-absent-program"]) == 1
     assert "could not start: kinky-absent-program" in capfd.readouterr().err
 

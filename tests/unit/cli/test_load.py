@@ -50,11 +50,11 @@ def test_standard_input_is_read_as_a_file(
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(given))
         assert main(["load", "-", str(file), "--stack", "dev"]) == 0
     assert loaded == [file.read_bytes()] * 2
-    assert main(["load", "-", "-"]) == 1
+    assert main(["load", "-", "-"]) == 64
     assert "only once" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["--list", "a.tar"]])
 def test_either_archives_or_a_list(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["load", *arguments, "--stack", "absent"]) == 1
+    assert main(["load", *arguments, "--stack", "absent"]) == 64
     assert "give archives, or --list" in capsys.readouterr().err

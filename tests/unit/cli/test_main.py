@@ -12,7 +12,7 @@ import pytest
 from kinky import paths
 from kinky.cli import main, options
 from kinky.errors import KinkyError
-from kinky.findings import EXIT_USAGE
+from kinky.exit_codes import ExitCode
 
 
 @pytest.mark.parametrize("command", main.COMMANDS)
@@ -96,4 +96,4 @@ def test_wrong_usage_of_each_command_and_action_has_one_exit_code(command: str) 
     for words in [[], *([name] for name in (actions.choices if actions else ()))]:
         with pytest.raises(SystemExit) as ended:
             main.main([command, *words, "--no-such-option"])
-        assert ended.value.code == EXIT_USAGE
+        assert ended.value.code == ExitCode.USAGE

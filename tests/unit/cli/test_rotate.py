@@ -33,7 +33,7 @@ def run(*arguments: str) -> int:
 
 
 def test_an_unknown_stack_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("store-credential", "--stack", "nowhere") == 1
+    assert run("store-credential", "--stack", "nowhere") == 64
     assert 'stack "nowhere": no file stacks/Pulumi.nowhere.yaml' in capsys.readouterr().err
 
 
@@ -94,5 +94,5 @@ def test_a_finished_rotation_says_so(cluster: FakeCluster, monkeypatch: pytest.M
     told: list[str] = []
     monkeypatch.setattr(rotate, "note", told.append)
     monkeypatch.setattr("kinky.stores.host_namespace.check_token_life", lambda _inner, hours: f"{hours} h")
-    assert rotate.run_rotate(Namespace(item="store-credential", dry_run=False, stack="dev")) == 0
+    assert rotate.run_rotate(Namespace(item="store-credential", dry_run=False, json=False, stack="dev")) == 0
     assert told == ["store-credential of dev is rotated; kinky rotate status --stack dev shows the keys"]

@@ -147,7 +147,7 @@ def test_a_value_in_the_name_is_refused_before_the_host_is_asked(
     host: FakeConnection, capsys: pytest.CaptureFixture[str]
 ) -> None:
     host.calls.clear()
-    assert run("set", f"token={VALUE}") == 1
+    assert run("set", f"token={VALUE}") == 64
     assert VALUE not in capsys.readouterr().err
     assert host.calls == []
 

@@ -143,7 +143,7 @@ def test_s1_a_leak_fails(place: str, host: FakeConnection, machine: Path, capsys
     else:
         host.add(f"{NAMESPACE}/secrets", "dev-pki-copy", stringData={"a": leaked.decode()})
     code, report = scan(capsys, str(machine / "up.log"))
-    assert code == 1
+    assert code == 2
     (hit,) = report["unexpectedHits"]  # type: ignore[misc]
     assert hit["secret"] == name
     assert report["missingHits"] == []
@@ -161,7 +161,7 @@ def test_s1_a_secret_may_hold_its_own_keys_only(
     worker = "dev-worker-0-credentials-12345678"
     add_secret(host, worker, SECRETS[worker] | {"ca.key": PKI["ca.key"]})
     code, report = scan(capsys)
-    assert code == 1
+    assert code == 2
     found = {(hit["name"], hit["secret"]) for hit in report["unexpectedHits"]}  # type: ignore[attr-defined]
     assert found == {(worker, "dev-pki/ca.key"), ("dev-pki", f"{worker}/ca.key")}
 
@@ -172,7 +172,7 @@ def test_s1_a_value_of_one_secret_in_another_one_of_the_store_fails(
     leaked = SECRETS["dev-store-message"]["message"].decode()
     add_secret(host, "dev-store-other", {"value": b"another value"}, note=leaked)
     code, report = scan(capsys)
-    assert code == 1
+    assert code == 2
     (hit,) = report["unexpectedHits"]  # type: ignore[misc]
     assert (hit["name"], hit["secret"]) == ("dev-store-other", "dev-store-message/message")
 
@@ -190,7 +190,7 @@ def test_a_credential_that_others_can_read_fails(
 ) -> None:
     (paths.stack_dir("dev") / "credential.pem").chmod(0o644)
     code, report = scan(capsys)
-    assert code == 1
+    assert code == 2
     assert [hit["kind"] for hit in report["unexpectedHits"]] == ["cluster folder"]  # type: ignore[attr-defined]
 
 
@@ -199,12 +199,12 @@ def test_a_blind_scanner_fails(
 ) -> None:
     monkeypatch.setattr("kinky.scan.search.Needles.search", lambda _self, _data: set())
     code, report = scan(capsys)
-    assert code == 1
+    assert code == 2
     assert len(report["missingHits"]) == 13  # type: ignore[arg-type]
 
 
 def test_no_path_that_is_absent(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["scan", "--stack", "dev", "/absent/file"]) == 1
+    assert main.main(["scan", "--stack", "dev", "/absent/file"]) == 64
     assert capsys.readouterr().err == "no such file or folder: /absent/file\nhint: name what is there, or nothing\n"
 
 

@@ -74,7 +74,7 @@ def test_no_repository_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ("content", "code"),
     [
         (b"plain", 0),
-        (b"key: |\n" + b"".join(b"  " + line + b"\n" for line in PEM.splitlines()), 1),
+        (b"key: |\n" + b"".join(b"  " + line + b"\n" for line in PEM.splitlines()), 2),
         (b"assert '-----BEGIN PRIVATE KEY-----' not in text", 0),
     ],
     ids=["plain", "private key", "only its name"],
@@ -100,7 +100,7 @@ def test_the_hook_stops_the_passphrase_of_this_machine(
     (root / "notes").write_bytes(b"do not forget: the passphrase of the stacks")
     git(root, "add", "notes")
     monkeypatch.chdir(root)
-    assert main.main(["scan", "--staged"]) == 1
+    assert main.main(["scan", "--staged"]) == 2
     out = capsys.readouterr().out
     assert "in staged file notes" in out
     assert "do not forget" not in out and "of the stacks" not in out

@@ -154,7 +154,7 @@ def test_the_command_prints_the_worst_first_and_its_code(
     assert lines[0].startswith("✗ ") and any("next step: pulumi refresh" in line for line in lines)
     assert main.main(["why", "dev-worker-0", "--json", "--stack", "dev"]) == 2
     assert '"missing": "S-address given"' in capsys.readouterr().out
-    assert main.main(["why", "nobody", "--stack", "dev"]) == 1
+    assert main.main(["why", "nobody", "--stack", "dev"]) == 64
     assert "its nodes are dev-control-plane-0, dev-worker-0" in capsys.readouterr().err
 
 
