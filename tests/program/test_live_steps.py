@@ -6,6 +6,7 @@ import base64
 import importlib
 import logging
 import pkgutil
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -31,6 +32,7 @@ from kinky.forming.tables import NodesRecord
 from kinky.keys import certificates
 from kinky.keys.material import KeyRecord
 from kinky.keys.node_credentials import NodeCredentialRecord
+from kinky.kube.host import HostApi
 from kinky.reach.exposure import PublishSpec
 from kinky.stores.values import StoreValueRecord
 from tests.program.live_calls import ACCESS, Calls
@@ -156,6 +158,16 @@ def on_host(monkeypatch: pytest.MonkeyPatch, years: dict[int, str]) -> None:
 
     monkeypatch.setattr(keys.node_credentials, "is_renewal_due", lambda not_after: not_after.startswith("2026"))
     monkeypatch.setattr(keys.node_credentials, "ensure_node_credentials", ensure)
+    hold_credentials(monkeypatch, {f"credentials-{generation}" for generation in years})
+
+
+def hold_credentials(monkeypatch: pytest.MonkeyPatch, names: Collection[str]) -> None:
+    """Have the host hold the Secrets of these names, and no other."""
+
+    def fetch(_: HostApi, name: str) -> dict[str, bytes] | None:
+        return {"kubelet-client.crt": b"x"} if name in names else None
+
+    monkeypatch.setattr(HostApi, "fetch_secret_here", fetch)
 
 
 def test_credentials_are_renewed_at_half_of_their_life(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,8 +189,18 @@ def test_credentials_that_a_rotation_has_replaced_keep_their_name(monkeypatch: p
     assert not keys.NodeCredentialsStep().diff("id", outs, describe(WORKER)).changes
 
 
-def test_what_a_rotation_replaces_is_no_change() -> None:
+def test_credentials_whose_secret_was_deleted_are_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its Secret a node does not boot again."""
+    issued = kept(WORKER, replace(ISSUED, not_after="2099-01-01T00:00:00Z"))
+    hold_credentials(monkeypatch, ["credentials-1"])
+    assert not keys.NodeCredentialsStep().diff("id", issued, describe(WORKER)).changes
+    hold_credentials(monkeypatch, ["credentials-2"])
+    assert keys.NodeCredentialsStep().diff("id", issued, describe(WORKER)).changes
+
+
+def test_what_a_rotation_replaces_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its fingerprints and times are outputs; only what a step was asked for is compared."""
+    hold_credentials(monkeypatch, ["credentials-1"])
     assert not keys.ClusterKeysStep().diff("id", kept(KEYS, MADE_KEYS), describe(KEYS)).changes
     issued = replace(ISSUED, not_after="2099-01-01T00:00:00Z", fingerprints={"kubelet-client.crt": "before"})
     assert not keys.NodeCredentialsStep().diff("id", kept(WORKER, issued), describe(WORKER)).changes

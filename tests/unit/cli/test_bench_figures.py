@@ -22,6 +22,7 @@ from kinky.cli import bench
 from kinky.cli.main import main
 from kinky.embedded import host
 from kinky.errors import CommandError, HostError, KinkyError, WaitError
+from kinky.exit_codes import ExitCode
 from kinky.images.archive import read_archive
 from kinky.retry import Pending, wait_until
 from kinky.stacks.file import read_stack_file
@@ -214,7 +215,7 @@ def test_looks_are_measured_on_both_sizes(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_command_that_fails_is_told_with_its_last_lines() -> None:
     with pytest.raises(CommandError) as caught:
         commands.run_kinky(read_stack_file("dev"), "why", "nobody")
-    assert "exit code 1" in caught.value.message and any("its nodes are" in line for line in caught.value.details)
+    assert "exit code 64" in caught.value.message and any("its nodes are" in line for line in caught.value.details)
 
 
 def test_a_host_without_container_guests_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +247,7 @@ def test_each_set_has_a_file_of_its_own(
 
 
 def test_no_set_touches_a_stack_that_somebody_may_want_to_keep(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "--stack", "prod", "--figures", "status"]) == 1
+    assert main(["bench", "--stack", "prod", "--figures", "status"]) == ExitCode.USAGE
     assert "nothing was touched" in capsys.readouterr().err
     with pytest.raises(KinkyError):
         bench.run_bench(SimpleNamespace(stack="prod", figures="load"))  # type: ignore[arg-type]
