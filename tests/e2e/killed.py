@@ -6,19 +6,16 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import yaml
-
 from kinky import names, paths
 from kinky.testing.run import runs_dir
 from tests.e2e.machine import list_processes
 from tests.e2e.person import ALWAYS_THERE, ROOT, Person, wait_for
-from tests.e2e.projects import NAMESPACE, SMALL
+from tests.e2e.projects import NAMESPACE, build_command, write_project
 
 MARK = "KINKY_E2E_KILLED"
 """A variable in the environment of all that a run starts."""
@@ -37,18 +34,14 @@ def test_one(inner_cluster):
 
 def kill_run(admin: Person, folder: Path, name: str, *, ttl: str) -> tuple[str, float]:
     """Start a run, kill it with all of its processes at the moment of this name; return its cluster and the time."""
-    folder.mkdir()
-    (folder / "conftest.py").write_text('pytest_plugins = ["kinky.testing.plugin"]\n')
-    (folder / "test_one.py").write_text(PROJECT)
-    (folder / "small.yaml").write_text(yaml.safe_dump({"config": SMALL}))
+    write_project(folder, PROJECT)
     if name == "in a test":
         (folder / "stay").touch()
-    options = ["--kinky-stack", "small.yaml", "--kinky-ttl", ttl, "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), MARK: "1"}
     with (
         (folder / "log").open("wb") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "pytest", *options],
+            build_command(ttl=ttl),
             cwd=folder,
             env=environment,
             stdout=log,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import yaml
+
 from kinky import process
 from tests.e2e.person import CONTAINER, ROOT
 
@@ -18,6 +20,19 @@ EXAMPLE = ROOT / "docs" / "examples" / "pytest"
 NAMESPACE = "kinky-tests-container"
 """Where the clusters of tests are on the host, if their guests are containers."""
 INSTALL_SECONDS = 600.0
+
+
+def write_project(folder: Path, tests: str) -> None:
+    """Write a project that takes KinKy from this checkout, with one module of tests and the small stack."""
+    folder.mkdir(exist_ok=True)
+    (folder / "conftest.py").write_text('pytest_plugins = ["kinky.testing.plugin"]\n')
+    (folder / "test_project.py").write_text(tests)
+    (folder / "small.yaml").write_text(yaml.safe_dump({"config": SMALL}))
+
+
+def build_command(*, ttl: str) -> list[str]:
+    """Return the command that runs the tests of such a project."""
+    return [sys.executable, "-m", "pytest", "--kinky-stack", "small.yaml", "--kinky-ttl", ttl, "-p", "no:cacheprovider"]
 
 
 def install(folder: Path) -> Path:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import yaml
 
 from kinky import names, paths, process
 from kinky.errors import CommandError
 from tests.e2e.killed import kill_run, left, wait_gone
 from tests.e2e.person import ALWAYS_THERE, KINDS, KINKY, Person, wait_for
-from tests.e2e.projects import NAMESPACE, SMALL
+from tests.e2e.projects import NAMESPACE, build_command, write_project
 
 pytestmark = pytest.mark.host
 
@@ -108,14 +106,11 @@ def test_destroy_finds_nothing_and_says_so(owner: Person) -> None:
 
 
 def test_a_project_of_somebody_else_gets_a_cluster_and_nothing_is_left(owner: Person, tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["kinky.testing.plugin"]\n')
-    (tmp_path / "test_nodes.py").write_text(PROJECT)
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump({"config": SMALL}))
-    options = ("--kinky-stack", "small.yaml", "--kinky-ttl", "20m", "--kinky-artifacts", "kept")
+    write_project(tmp_path, PROJECT)
     log = owner.scratch / "project.log"
     with pytest.raises(CommandError):
         process.run(
-            [sys.executable, "-m", "pytest", *options, "-p", "no:cacheprovider"],
+            [*build_command(ttl="20m"), "--kinky-artifacts", "kept"],
             reason="test",
             cwd=tmp_path,
             env={"PYTHONPATH": str(paths.project_root())},
