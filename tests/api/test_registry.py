@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import subprocess
@@ -16,6 +17,8 @@ from kinky.cli import main
 from kinky.errors import CommandError, KinkyError
 from kinky.nodeimage import index
 from kinky.toolchain.tools import find_program
+from tests.api import registry_door
+from tests.api.registry_door import Door
 from tests.api.server import find_port
 from tests.unit.image_archives import digest_of, encode, write_tar
 from tests.unit.test_fault_19_index import BUILT, make_record, write
@@ -121,3 +124,55 @@ def test_an_absent_image_is_told_with_the_ways_to_get_it(registry: str, crane: P
 def test_an_address_without_a_registry_fails(crane: Path) -> None:
     with pytest.raises(CommandError):
         list(read_small_layers(f"127.0.0.1:{find_port()}/{NAME}", crane=crane))
+
+
+@pytest.fixture
+def door(registry: str, tmp_path: Path) -> Iterator[Door]:
+    """A door with TLS and a login before the registry."""
+    with registry_door.opened(tmp_path, registry) as opened:
+        yield opened
+
+
+def log_in(monkeypatch: pytest.MonkeyPatch, folder: Path, address: str, password: str = registry_door.PASSWORD) -> None:
+    """Write a Docker configuration as `docker login` and `crane auth login` do, and use it."""
+    encoded = base64.b64encode(f"{registry_door.NAME}:{password}".encode()).decode()
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"auths": {address: {"auth": encoded}}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+
+
+def test_a_registry_with_tls_and_a_login_takes_an_image_and_tells_its_record(
+    door: Door, archive: Path, crane: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(door.ca_file))
+    log_in(monkeypatch, tmp_path / "docker", door.address)
+    reference = f"{door.address}/{NAME}"
+    assert main.main(["image", "push", reference, "--archive", str(archive)]) == 0
+    assert index.find_record(reference, layers=lambda name: read_small_layers(name, crane=crane))
+
+
+@pytest.mark.parametrize("password", [None, "a-wrong-password"])
+def test_a_registry_that_refuses_the_login_is_told_with_how_to_log_in(
+    door: Door,
+    archive: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    password: str | None,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(door.ca_file))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "none"))
+    if password:
+        log_in(monkeypatch, tmp_path / "docker", door.address, password)
+    assert main.main(["image", "push", f"{door.address}/{NAME}", "--archive", str(archive)]) == 1
+    printed = capsys.readouterr().err
+    assert "401" in printed and "crane auth login" in printed
+    assert not password or password not in printed
+
+
+def test_a_registry_whose_ca_is_not_trusted_is_refused(
+    door: Door, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log_in(monkeypatch, tmp_path / "docker", door.address)
+    assert main.main(["image", "push", f"{door.address}/{NAME}", "--archive", str(archive)]) == 1
+    assert "x509: certificate signed by unknown authority" in capsys.readouterr().err
