@@ -29,7 +29,7 @@ def render(verdicts: Iterable[Verdict], *, cluster: str, now: datetime) -> str:
         rows[metric][tuple(({"cluster": cluster} | dict(labels)).items())] = value
 
     for verdict in verdicts:
-        add("kinky_verdict", find_exit_code([verdict]).value, {"capability": verdict.capability})
+        add("kinky_verdict", int(find_exit_code([verdict])), {"capability": verdict.capability})
         add("kinky_disagree", float(verdict.disagree), {"capability": verdict.capability})
         for each in _select(verdict.observations):
             labels = {"probe": each.capability, "target": each.target, "vantage": each.vantage}

@@ -6,11 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from kinky.components.live_step import StepInputs
-from kinky.components.properties import describe
+from kinky.components.properties import Properties, describe
 from kinky.kube.access import HostAccess
 
 ACCESS = HostAccess(kubeconfig="/home/me/host.yaml", context=None, namespace="kinky-dev", cluster="dev")
 COMMON = describe(StepInputs(access=ACCESS))
+
+
+def kept(inputs: StepInputs, outputs: object) -> Properties:
+    """Return what the state holds of a step that has run."""
+    return {**describe(inputs), **describe(outputs), "__provider": "the class"}
 
 
 class Calls:

@@ -6,7 +6,6 @@ import base64
 import importlib
 import logging
 import pkgutil
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -16,11 +15,11 @@ import pytest
 from pulumi.dynamic.dynamic import serialize_provider
 
 from kinky.components import steps
-from kinky.components.live_step import LiveStep, StepInputs, StoreInputs, is_unexpected
-from kinky.components.properties import Mark, Properties, describe, find_hints, find_marked
+from kinky.components.live_step import LiveStep, StoreInputs, is_unexpected
+from kinky.components.properties import Mark, describe, find_hints, find_marked
 from kinky.components.steps import LIVE_STEPS, forming, keys, store
 from kinky.components.steps.forming import NodesReadyInputs, OutsideReadyInputs
-from kinky.components.steps.keys import ClusterKeysInputs, NodeCredentialsInputs, NodeCredentialsOutputs
+from kinky.components.steps.keys import ClusterKeysInputs
 from kinky.components.steps.store import (
     StoreCredentialInputs,
     StoreCredentialOutputs,
@@ -31,11 +30,9 @@ from kinky.errors import HostError, KinkyError
 from kinky.forming.tables import NodesRecord
 from kinky.keys import certificates
 from kinky.keys.material import KeyRecord
-from kinky.keys.node_credentials import NodeCredentialRecord
-from kinky.kube.host import HostApi
 from kinky.reach.exposure import PublishSpec
 from kinky.stores.values import StoreValueRecord
-from tests.program.live_calls import ACCESS, Calls
+from tests.program.live_calls import ACCESS, Calls, kept
 from tests.program.recorder import OUTPUTS
 
 KEYS = ClusterKeysInputs(access=ACCESS, kms_config="")
@@ -43,11 +40,6 @@ MADE_KEYS = KeyRecord("dev-pki", {"sa.pub": "before"})
 SERVER = "https://127.0.0.1:1"
 READY = NodesReadyInputs(access=ACCESS, server=SERVER, addresses={"dev-worker-0": "10.96.0.2"}, limit_seconds=900.0)
 every_step = pytest.mark.parametrize("live_step", LIVE_STEPS, ids=lambda each: each.__name__)
-
-
-def kept(inputs: StepInputs, outputs: object) -> Properties:
-    """Return what the state holds of a step that has run."""
-    return {**describe(inputs), **describe(outputs), "__provider": "the class"}
 
 
 def test_the_registry_holds_each_live_step() -> None:
@@ -140,70 +132,9 @@ def test_an_expected_failure_leaves_no_traceback() -> None:
     assert is_unexpected(tell(RuntimeError("a bug")))
 
 
-WORKER = NodeCredentialsInputs(access=ACCESS, node="dev-worker-0", address="10.96.0.2")
-ISSUED = NodeCredentialsOutputs(
-    secret_name="credentials-1",
-    all_secret_names=("credentials-1",),
-    not_after="2026-01-01T00:00:00Z",
-    fingerprints={},
-    generation=1,
-)
-
-
-def on_host(monkeypatch: pytest.MonkeyPatch, years: dict[int, str]) -> None:
-    """Have the host hold certificates of these generations, valid until these years; 2026 is nearly over."""
-
-    def ensure(*_: Any, generation: int) -> NodeCredentialRecord:
-        return NodeCredentialRecord(f"credentials-{generation}", f"{years[generation]}-01-01T00:00:00Z")
-
-    monkeypatch.setattr(keys.node_credentials, "is_renewal_due", lambda not_after: not_after.startswith("2026"))
-    monkeypatch.setattr(keys.node_credentials, "ensure_node_credentials", ensure)
-    hold_credentials(monkeypatch, {f"credentials-{generation}" for generation in years})
-
-
-def hold_credentials(monkeypatch: pytest.MonkeyPatch, names: Collection[str]) -> None:
-    """Have the host hold the Secrets of these names, and no other."""
-
-    def fetch(_: HostApi, name: str) -> dict[str, bytes] | None:
-        return {"kubelet-client.crt": b"x"} if name in names else None
-
-    monkeypatch.setattr(HostApi, "fetch_secret_here", fetch)
-
-
-def test_credentials_are_renewed_at_half_of_their_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    on_host(monkeypatch, {1: "2026", 2: "2028"})
-    step = keys.NodeCredentialsStep()
-    assert step.diff("id", kept(WORKER, ISSUED), describe(WORKER)).changes
-    outs = step.update("id", kept(WORKER, ISSUED), describe(WORKER)).outs or {}
-    assert outs["generation"] == 2
-    assert outs["all_secret_names"] == ["credentials-1", "credentials-2"]
-    assert not step.diff("id", outs, describe(WORKER)).changes
-
-
-def test_credentials_that_a_rotation_has_replaced_keep_their_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else the VM would be given a new Secret, and have to restart, for certificates that are new."""
-    on_host(monkeypatch, {1: "2028"})
-    outs = keys.NodeCredentialsStep().update("id", kept(WORKER, ISSUED), describe(WORKER)).outs or {}
-    assert (outs["secret_name"], outs["generation"]) == ("credentials-1", 1)
-    assert outs["all_secret_names"] == ["credentials-1"]
-    assert not keys.NodeCredentialsStep().diff("id", outs, describe(WORKER)).changes
-
-
-def test_credentials_whose_secret_was_deleted_are_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without its Secret a node does not boot again."""
-    issued = kept(WORKER, replace(ISSUED, not_after="2099-01-01T00:00:00Z"))
-    hold_credentials(monkeypatch, ["credentials-1"])
-    assert not keys.NodeCredentialsStep().diff("id", issued, describe(WORKER)).changes
-    hold_credentials(monkeypatch, ["credentials-2"])
-    assert keys.NodeCredentialsStep().diff("id", issued, describe(WORKER)).changes
-
-
-def test_what_a_rotation_replaces_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_rotation_replaces_is_no_change() -> None:
     """Its fingerprints and times are outputs; only what a step was asked for is compared."""
-    hold_credentials(monkeypatch, ["credentials-1"])
     assert not keys.ClusterKeysStep().diff("id", kept(KEYS, MADE_KEYS), describe(KEYS)).changes
-    issued = replace(ISSUED, not_after="2099-01-01T00:00:00Z", fingerprints={"kubelet-client.crt": "before"})
-    assert not keys.NodeCredentialsStep().diff("id", kept(WORKER, issued), describe(WORKER)).changes
     token = kept(ASKED, replace(TOKEN, expires_at="2099-01-01T00:00:00Z"))
     assert not store.StoreCredentialStep().diff("id", token, describe(ASKED)).changes
 
