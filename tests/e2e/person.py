@@ -63,6 +63,11 @@ class Person:
         log = self.scratch / "kinky.log"
         return process.run([KINKY, *arguments], reason="test", timeout_seconds=limit_seconds, log=log)
 
+    def make(self, *arguments: str, limit_seconds: float) -> str:
+        """Run a target of make in the checkout."""
+        log = self.scratch / "kinky.log"
+        return process.run(["make", *arguments], reason="test", cwd=ROOT, timeout_seconds=limit_seconds, log=log)
+
     def up(self) -> None:
         """Run `kinky up` to its end."""
         self.kinky("up", "--stack", self.stack.stack, limit_seconds=UP_SECONDS * self.patience)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.host
 def test_down_leaves_the_machine_as_it_was(
     embedded_host: None, lists_before: dict[str, set[str]], tmp_path: Path
 ) -> None:
-    meet(STACK, tmp_path).kinky("down", limit_seconds=900)
+    meet(STACK, tmp_path).make("down", limit_seconds=900)
     after = machine_lists()
     left = {kind: after[kind] - before for kind, before in lists_before.items()}
     assert not any(left.values()), left

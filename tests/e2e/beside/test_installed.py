@@ -37,6 +37,7 @@ def test_plain_pulumi_makes_the_cluster_and_kubectl_sees_its_nodes(project: Path
     printed = in_shell(project, "pulumi up --yes --skip-preview --non-interactive 2>&1")
     assert "$PATH" not in printed, "a warning of a plugin"
     assert printed.count(f"• inner API of {STACK} answers from outside") == 1
+    in_shell(project, "pulumi preview --expect-no-changes --non-interactive")
     nodes = in_shell(project, "kubectl get nodes --no-headers").splitlines()
     assert sorted(line.split()[:2] for line in nodes) == [
         [f"{STACK}-control-plane-0", "Ready"],

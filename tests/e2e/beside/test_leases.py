@@ -11,7 +11,7 @@ import pytest
 from kinky import names, paths, process
 from kinky.errors import CommandError
 from tests.e2e.killed import kill_run, left, wait_gone
-from tests.e2e.person import ALWAYS_THERE, KINDS, KINKY, Person, wait_for
+from tests.e2e.person import ALWAYS_THERE, KINDS, KINKY, UP_SECONDS, Person
 from tests.e2e.projects import NAMESPACE, build_command, write_project
 
 pytestmark = pytest.mark.host
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.host
 STACK = "local-leases"
 """Git knows no stack file of this name."""
 CHOICES = {
-    "kinky:cluster": {"name": STACK, "ephemeral": True, "lease": {"ttl": "20m", "holder": "e2e"}},
+    "kinky:cluster": {"name": STACK, "ephemeral": True, "lease": {"ttl": "1h", "holder": "e2e"}},
     "kinky:workload": {"enabled": False},
 }
 DERIVED = ("VirtualMachineInstance", "Pod")
@@ -48,7 +48,7 @@ GONE_SECONDS = 120.0
 
 
 def test_each_object_on_the_host_has_the_lease_as_its_owner(owner: Person) -> None:
-    owner.up()
+    owner.kinky("up", "--stack", STACK, "--ttl", "20m", limit_seconds=UP_SECONDS)
     (lease,) = read_leases(owner)
     assert (lease["cluster"], lease["holder"], lease["ttlSeconds"]) == (STACK, "e2e", 1200)
     found = json.loads(owner.host("get", KINDS, "--output", "json"))["items"]
@@ -88,11 +88,9 @@ def test_a_lease_is_renewed_by_hand_and_by_who_holds_it(owner: Person) -> None:
         owner.kinky("lease", "renew", "--stack", STACK, "--ttl", "soon")
 
 
-def test_after_the_end_of_its_time_the_host_removes_it_by_itself(owner: Person) -> None:
-    job = names.lease(STACK)
-    # As if its time had passed: nobody of ours does anything else.
-    owner.host("patch", "job", job, "--type", "merge", "--patch", '{"spec": {"activeDeadlineSeconds": 1}}')
-    wait_for("an empty namespace", lambda: not owner.left_on_host(), limit_seconds=GONE_SECONDS)
+def test_a_lease_that_is_ended_takes_everything_with_it(owner: Person) -> None:
+    owner.kinky("lease", "end", "--stack", STACK, limit_seconds=GONE_SECONDS)
+    assert owner.left_on_host() == set()
     assert not owner.host("get", "jobs", "--output", "name")
     with pytest.raises(CommandError, match="its lease has ended"):
         owner.kinky("gate", "show", "--stack", STACK)

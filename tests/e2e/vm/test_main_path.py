@@ -17,7 +17,7 @@ from kinky.embedded import kubevirt_images
 from kinky.scan.kind import Kind
 from kinky.topology.nodes import build_nodes
 from tests.e2e import consoles, foreign, gate, guests, leaks, plants, services
-from tests.e2e.person import EMBEDDED, SCAN_SECONDS, Person, borrow, is_ready, wait_for
+from tests.e2e.person import EMBEDDED, SCAN_SECONDS, UP_SECONDS, Person, borrow, is_ready, wait_for
 from tests.e2e.rotation import rotate
 
 pytestmark = pytest.mark.host
@@ -35,7 +35,7 @@ OFF_SECONDS = 120.0
 @pytest.fixture(scope="module")
 def finished(person: Person) -> Person:
     """The person with a finished stack of virtual machines."""
-    person.up()
+    person.make("up", f"STACK={person.stack.stack}", limit_seconds=UP_SECONDS)
     return person
 
 
