@@ -12,7 +12,7 @@ from kinky.errors import KinkyError
 COMMAND: Final = ("apt-get", "indextargets", "--format")
 FORMAT: Final = "$(ORIGIN)|$(CODENAME)|$(RELEASE)|$(COMPONENT)|$(REPO_URI)"
 UNKNOWN: Final = "$(ORIGIN)"
-"""What apt leaves in the place of an origin that it has not been told by the source yet."""
+"""The text that apt leaves in place of an origin which the source has not sent yet."""
 INDIRECT: Final = "mirror+file:"
 """Before the path of a file with the addresses, as Debian's images for clouds have it."""
 

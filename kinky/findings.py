@@ -55,7 +55,7 @@ class Finding:
 
 
 def get_exit_code(findings: Iterable[Finding]) -> ExitCode:
-    """Return the exit code for the worst finding; 0 when there is none."""
+    """Return the exit code for the worst finding; 0 without findings."""
     ranks = list(Severity)
     worst = max((finding.severity for finding in findings), key=ranks.index, default=Severity.FINE)
     return EXIT_CODES[worst]

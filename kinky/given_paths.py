@@ -37,7 +37,7 @@ def resolve_given(path: str | Path, *, base: Path | None = None) -> Path:
     """Return a given path as an absolute one.
 
     Args:
-        base: Where a relative path starts; the working directory when there is none.
+        base: Where a relative path starts; by default the working directory.
     """
     given = Path(path)
     # Without a home directory, or for an unknown user, the ~ stays.

@@ -68,7 +68,7 @@ KMS: Final = "kms"
 KMS_NAME: Final = "kinky"
 """Name of the KMS in the API server's configuration: it stands in etcd before each value, so it never changes."""
 ETCD_PREFIXES: Final = {SECRETBOX: "k8s:enc:secretbox:v1:", KMS: f"k8s:enc:kms:v2:{KMS_NAME}:"}
-"""What stands in the inner etcd before each encrypted value, by the provider that has encrypted it."""
+"""The bytes in the inner etcd before each encrypted value, by the provider that has encrypted it."""
 
 FORWARD_PORT_FIRST: Final = 16443
 FORWARD_PORT_COUNT: Final = 1000

@@ -85,7 +85,7 @@ def _blame(place: Path, number: int) -> str:
 
 
 def _blocker(place: Path | None) -> Path | None:
-    """Return the first part of the path, from the root, that we may not use; otherwise the last existing part."""
+    """Return the first part of the path, from the root, that we cannot use; otherwise the last existing part."""
     seen = None
     for part in reversed((place, *place.parents) if place else ()):
         try:

@@ -28,7 +28,7 @@ ADMIN_SECRETS = ("PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "VAULT_TOKEN
 """Variables that hold a secret of the admin's, of which no program that lives for days has a use.
 
 All others are handed on: an exec plugin of the host's kubeconfig may need any of them. A variable that names a file
-tells nothing to who may not read that file.
+tells nothing to a program that cannot read the file.
 """
 LAST_LINES = 12
 """Lines of output that an error shows: enough for a compiler's or kubectl's message, still one screen."""
@@ -49,9 +49,9 @@ def run(
     """Run a program to its end and return its standard output.
 
     Args:
-        reason: What the program is needed for, as an infinitive without "to", such as "sign the certificate".
+        reason: The purpose of the program, as an infinitive without "to", such as "sign the certificate".
         env: Variables added to this process's environment.
-        stdin: What the program reads: a text, or a file that may be large; by default nothing.
+        stdin: The input of the program: a text, or a file that may be large; by default nothing.
         output: A file for standard output that is large or no text; nothing is returned then.
         log: A file to which standard error is written while the program runs, and standard output at its end.
 
@@ -262,7 +262,7 @@ def _failure(
 
 
 def _why(error: OSError, path: str) -> str:
-    """Return why a program could not start, with the file's owner if we may not run it."""
+    """Return why a program could not start, with the file's owner if we are not allowed to run it."""
     return paths.explain(error, Path(path)).message if error.errno == errno.EACCES else f"{path}: {error.strerror}"
 
 

@@ -35,7 +35,7 @@ class Phase:
         """Start its clock now.
 
         Args:
-            source: Who told of the phase; empty for this process.
+            source: The resource that reports the phase; empty for this process.
         """
         self.title = title
         self.limit = limit

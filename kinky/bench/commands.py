@@ -36,7 +36,7 @@ def run_kinky(stack_file: StackFile, *arguments: str, allowed: tuple[int, ...] =
     """Run a command to its end and measure it, imports included.
 
     Raises:
-        CommandError: Its exit code is none of the allowed ones.
+        CommandError: Its exit code is not an allowed one.
     """
     command = build_command(stack_file, *arguments)
     started = time.monotonic()

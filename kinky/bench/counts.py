@@ -1,4 +1,4 @@
-"""What leases could leave on a machine with the embedded host, as numbers: before and after are compared."""
+"""Counts of everything that leases could leave on a machine with the embedded host, for a look before and after."""
 
 from __future__ import annotations
 

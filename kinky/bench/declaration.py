@@ -49,7 +49,7 @@ def measure(vms: int, *, cloud_init_schemas: CloudInitSchemas | None = None) -> 
     """Return the seconds to declare a cluster of one control plane and `vms` - 1 workers.
 
     Args:
-        cloud_init_schemas: What each node's data are checked against besides KinKy's own, as a preview does.
+        cloud_init_schemas: cloud-init's own schemas, against which a preview also checks each node's data.
     """
     settings = {
         "cluster": {"name": "bench"},

@@ -1,4 +1,4 @@
-"""What the bench measures of one ground: `up` and what follows it, the floor, and the ratio of both.
+"""The bench of one ground: `up` and the commands after it, the floor, and the ratio of both.
 
 A ground is data: its accelerator, what its floor is made with, and whether a cluster on it is so quick that nodes are
 replaced too.

@@ -22,7 +22,7 @@ API_SERVER: Final = "kube-apiserver"
 
 
 def fetch_launcher_uid(host: HostApi, node: str) -> str:
-    """Fetch the identity of the pod in which a node runs; raises HostError when there is none."""
+    """Fetch the identity of the pod in which a node runs; raises HostError if there is no such pod."""
     selector = f"{names.LABEL_NODE}={node},{LAUNCHER_LABEL}"
     pods = map(LauncherPod.parse, host.fetch_all_here(resources.PODS, selector=selector))
     found = next((pod.uid for pod in pods if pod.running), "")
@@ -35,7 +35,7 @@ def find_process(pod_uid: str, program: str, *, proc: Path = PROC) -> int:
     """Return the oldest process of this name in a pod, or in a guest in it.
 
     Raises:
-        HostError: There is none.
+        HostError: There is no such process.
     """
     # Control groups by systemd's names have no hyphens.
     marks = (pod_uid, pod_uid.replace("-", "_"))

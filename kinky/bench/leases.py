@@ -49,7 +49,7 @@ TTL: Final = "30m"
 
 @dataclass(frozen=True)
 class Note:
-    """What the test has written: when its first line ran and its last one ended (seconds since 1970), and where."""
+    """The note of the test: when its first line ran and its last one ended (seconds since 1970), and where."""
 
     begin: float
     end: float
@@ -65,7 +65,7 @@ def measure_leases(runs: int) -> dict[str, Any]:
     """
     first, emptied = [], []
     before = read_counts()
-    # What is made once and stays, such as folders, is there after one run.
+    # Folders and the like are made once and stay, so they are there after one run.
     _measure_run("bench: one lease before the others")
     settled = read_counts()
     for number in range(runs):

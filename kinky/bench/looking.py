@@ -1,4 +1,4 @@
-"""How fast `kinky status` and `kinky why` are: a new process, one that looks again, and after an API was killed."""
+"""Times of `kinky status` and `kinky why`: a new process, a second look of a process, and a look after a kill."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def measure_looking(stack_file: StackFile, open_target: Opener, *, runs: int, wi
 
 
 def find_word(text: str, capability: str) -> str:
-    """Return the newest verdict of a capability in what `--watch` has printed; empty when there is none."""
+    """Return the newest verdict of a capability in the output of `--watch`; empty before the first one."""
     return next((word for name, word in reversed(TOLD.findall(text)) if name == capability), "")
 
 

@@ -1,4 +1,4 @@
-"""What the embedded host and its VMs hold in memory, read from /proc; proportional, so that shared pages count once."""
+"""Memory of the embedded host and its VMs, read from /proc; proportional, so that shared pages count once."""
 
 from __future__ import annotations
 

@@ -13,6 +13,6 @@ class Piece:
     file: str
     """Its path inside the bundle."""
     holds: str
-    """What it holds, in a few words."""
+    """Its content, in a few words."""
     fetch: Callable[[], str]
     """Returns the content; raises KinkyError or OSError, and then the bundle says why the file is missing."""

@@ -21,7 +21,7 @@ SIDE_BY_SIDE: Final = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """What came of the pieces."""
+    """The result of the pieces."""
 
     texts: dict[Piece, str]
     missing: dict[Piece, str]
@@ -29,7 +29,7 @@ class Gathered:
 
 
 def gather(pieces: Iterable[Piece], *, limit_seconds: float = LIMIT_SECONDS) -> Gathered:
-    """Fetch all pieces, some side by side; one that fails or is late is missing, and stops no other."""
+    """Fetch all pieces, some side by side; a piece that fails or is late is missing, and stops no other."""
     pool = ThreadPoolExecutor(SIDE_BY_SIDE)
     asked = {piece: pool.submit(piece.fetch) for piece in pieces}
     wait(asked.values(), timeout=limit_seconds)

@@ -35,7 +35,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     form.add_argument(
         "--break-glass",
         metavar="REASON",
-        help="print one that holds a certificate and its key, for when kinky or the host cannot be reached later; "
+        help="print a kubeconfig that holds a certificate and its key, for a time without kinky or the host; "
         "it cannot be revoked, and the reason is recorded on the host",
     )
     parser.add_argument("--hours", type=int, help="life of the --break-glass certificate, 1 to 24 (default: 1)")
@@ -63,7 +63,7 @@ def run_credential(arguments: argparse.Namespace) -> int:
 
 
 def run_kubeconfig(arguments: argparse.Namespace) -> int:
-    """Print the kubeconfig or its path, or one that holds a certificate."""
+    """Print the kubeconfig or its path, or a kubeconfig that holds a certificate."""
     from kinky.stacks.file import read_stack_file
 
     if arguments.hours is not None and arguments.break_glass is None:

@@ -43,7 +43,7 @@ def run_down(arguments: argparse.Namespace) -> int:
 def _embedded_stacks() -> tuple[list[StackFile], list[KinkyError]]:
     """Return the embedded host's stacks, and what is wrong with files that cannot be read.
 
-    There are none without a backend, and then Pulumi need not be made to ask it.
+    Without a backend there are no stacks, and Pulumi need not be made to ask it.
     """
     stacks: list[StackFile] = []
     failures: list[KinkyError] = []

@@ -50,7 +50,7 @@ class Leaf:
 
     @property
     def prints(self) -> str:
-        """What it prints for programs without --json; empty if nothing."""
+        """Its output for programs without --json; empty if nothing."""
         return self.parser.get_default("prints") or ""
 
     @property

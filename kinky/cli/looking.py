@@ -1,4 +1,4 @@
-"""The way to a stack's cluster for commands that only look, also at one that `up` has not finished."""
+"""The way to a stack's cluster for commands that only look, also before `up` has finished it."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ COMMANDS: Final = {
     "down": Command("kinky.cli.down", "destroy a stack of the embedded host, then stop and remove that host"),
     "tools": Command("kinky.cli.tools", "list or make the programs that KinKy uses"),
     "image": Command("kinky.cli.image", "the node image: build, show, push, pull, add, list"),
-    "scan": Command("kinky.cli.scan", "look for a stack's secrets where they may not be; also a commit hook"),
+    "scan": Command("kinky.cli.scan", "look for a stack's secrets in forbidden places; also a commit hook"),
     "bench": Command(
         "kinky.cli.bench", "measure up on each ground and compare it with the same nodes without KubeVirt"
     ),

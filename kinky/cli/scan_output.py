@@ -1,4 +1,4 @@
-"""What Pulumi prints about a stack: it is asked without touching anything, and its answer is kept in memory only.
+"""Pulumi's output about a stack, asked for without touching anything, and kept in memory only.
 
 An answer that was kept from the last `up` would be one more file that secrets could be in. At the highest verbosity the
 engine prints each property of each resource; measured: what is marked secret too, in the clear. So a dry run shows what

@@ -67,7 +67,7 @@ def _find_disks(stack_file: StackFile, api: HostApi) -> tuple[Source, Collection
 def _list_folders(*, skip: Collection[Path]) -> Iterator[Source]:
     """Yield what KinKy and Pulumi keep on this machine, without files that are looked at otherwise."""
     state, embedded = paths.state_dir(), paths.host_dir()
-    # What containerd keeps are unpacked images, gigabytes that were public before any secret was made.
+    # containerd keeps unpacked images: gigabytes that were public before any secret was made.
     left_out = {embedded / "containerd", *skip}
     providers = paths.pulumi_home() / "tmp" / "resource-kubernetes"
 
@@ -92,7 +92,7 @@ def _is_running_provider(name: str) -> bool:
     """Tell whether a folder is named after a running Kubernetes provider, such as that of an `up` of another stack.
 
     The provider copies its kubeconfig there. The copy is as private as the memory of the process, and ends with it.
-    What an ended process left is searched.
+    The rest of an ended process is searched.
     """
     return name.isdecimal() and process.is_alive(int(name), expect=PROVIDER)
 

@@ -40,7 +40,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     actions = options.add_actions(parser)
-    put = options.add_action(actions, "set", "write a value from standard input or a file, over the one that is there")
+    put = options.add_action(actions, "set", "write a value from standard input or a file; it replaces an existing one")
     _add_name(put)
     put.add_argument("--key", default=DEFAULT_KEY, help="key in the value (default: %(default)s)")
     put.add_argument("--file", type=resolve_given, help="file with the value, byte for byte (default: standard input)")

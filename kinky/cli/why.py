@@ -52,7 +52,7 @@ def run_why(arguments: argparse.Namespace) -> int:
 
 
 def open_cluster(stack_file: StackFile) -> Target:
-    """Open the ways to the stack's cluster, also to one that has no kubeconfig yet because `up` has not come so far."""
+    """Open the ways to the stack's cluster, also before `up` has written a kubeconfig."""
     return open_way(stack_file, find_way(stack_file))
 
 

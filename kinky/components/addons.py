@@ -1,4 +1,4 @@
-"""What the inner cluster runs for itself: first what makes nodes Ready, then the rest."""
+"""The addons of the inner cluster: first those that make nodes Ready, then the rest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kinky.manifests.body import Body
 
 @dataclass(frozen=True, kw_only=True)
 class NodeNetworkArgs:
-    """What the node network needs to know."""
+    """Inputs of the node network."""
 
     config: KinkyConfig
 
@@ -33,7 +33,7 @@ class NodeNetwork(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True)
 class AddonsArgs:
-    """What the addons need to know."""
+    """Inputs of the addons."""
 
     config: KinkyConfig
     custom_resource_definitions: Sequence[Body]
@@ -46,7 +46,7 @@ class Addons(pulumi.ComponentResource):
     """Name resolution, and the controller that reads the secrets store."""
 
     controller: Sequence[pulumi.Resource]
-    """What the secrets store inside needs; it does not wait for name resolution."""
+    """Inputs of the secrets store inside; it does not wait for name resolution."""
 
     def __init__(self, name: str, args: AddonsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare CoreDNS, the definitions and the controller."""

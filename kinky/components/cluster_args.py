@@ -1,4 +1,4 @@
-"""What a cluster is declared from."""
+"""The arguments from which a cluster is declared."""
 
 from __future__ import annotations
 

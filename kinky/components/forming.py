@@ -32,12 +32,12 @@ NODES_LIMIT_SECONDS = 900.0
 
 @dataclass(frozen=True, kw_only=True)
 class FormingArgs:
-    """What forms a cluster."""
+    """The arguments that form a cluster."""
 
     cluster: InnerClusterArgs
     host_side: HostSide
     dies_with: pulumi.Resource
-    """What the objects inside die with."""
+    """The resource whose deletion ends the objects inside."""
 
 
 class Forming(pulumi.ComponentResource):

@@ -20,13 +20,13 @@ from kinky.topology.nodes import workers
 
 @dataclass(frozen=True, kw_only=True)
 class InsideArgs:
-    """What the inside is declared from."""
+    """The arguments from which the inside is declared."""
 
     cluster: InnerClusterArgs
     host_side: HostSide
     formed: Forming
     dies_with: pulumi.Resource
-    """What the objects inside die with."""
+    """The resource whose deletion ends the objects inside."""
 
 
 class Inside(pulumi.ComponentResource):

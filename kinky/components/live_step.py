@@ -27,7 +27,7 @@ from kinky.stores.store import Store
 
 @dataclass(frozen=True, kw_only=True)
 class StepInputs:
-    """What each step is given: the host and the cluster. Nothing secret, since Pulumi's state holds it."""
+    """Inputs of each step: the host and the cluster. Nothing secret, since Pulumi's state holds it."""
 
     access: HostAccess
 
@@ -39,7 +39,7 @@ class StepInputs:
 
 @dataclass(frozen=True, kw_only=True)
 class InnerInputs(StepInputs):
-    """What a step is given that asks the inner cluster."""
+    """Inputs of a step that asks the inner cluster."""
 
     server: str
     """URL of the inner API."""
@@ -52,7 +52,7 @@ class InnerInputs(StepInputs):
 
 @dataclass(frozen=True, kw_only=True)
 class StoreInputs(InnerInputs):
-    """What a step is given that asks the secrets store; `server` is empty when the store is not inside."""
+    """Inputs of a step that asks the secrets store; `server` is empty when the store is not inside."""
 
     store: Mapping[str, Any]
     """The store in plain values, as `describe_store` describes it."""
@@ -72,7 +72,7 @@ Out = TypeVar("Out")
 
 
 class Step(dynamic.ResourceProvider, Generic[In, Out]):
-    """What a step does at create, update and delete; a subclass only calls functions of the rooms below."""
+    """The create, update and delete of a step; a subclass only calls functions of the rooms below."""
 
     inputs: ClassVar[type[Any]]
     outputs: ClassVar[type[Any]]
@@ -168,9 +168,9 @@ class LiveStep(dynamic.Resource, Generic[In, Out]):
     """A step as a resource of the program."""
 
     step: ClassVar[type[Step[Any, Any]]]
-    """What it does."""
+    """The step behind the resource."""
     outputs: Out
-    """What it tells: each field is an output (`later`)."""
+    """Its outputs: each field is a Pulumi output (`later`)."""
 
     def __init_subclass__(cls) -> None:
         """Give the resource's type the name of the class."""

@@ -1,4 +1,4 @@
-"""What must have an address before any VM exists: a Service for each node, and the endpoint in front of the API."""
+"""The addresses that must exist before any VM: a Service for each node, and the endpoint in front of the API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kinky.topology.nodes import NodeSpec
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkArgs:
-    """What the network is made for."""
+    """Arguments of the network."""
 
     config: KinkyConfig
     nodes: Sequence[NodeSpec]
@@ -37,7 +37,7 @@ class Network(pulumi.ComponentResource):
         """Declare the Services and the NetworkPolicy."""
         super().__init__("kinky:host:Network", name, None, opts)
         declare(self, network_policy.build_network_policy(args.config))
-        # No Service is awaited: the provider would wait for pods, and there are none before the addresses are known.
+        # No Service is awaited: the provider would wait for pods, which come only after the addresses.
         endpoint = services.build_endpoint_service(args.config, accelerator=args.accelerator)
         self.endpoint_ips = self._declare_service(endpoint)
         self.node_ips = {

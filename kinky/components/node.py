@@ -26,7 +26,7 @@ from kinky.topology.nodes import NodeSpec
 
 @dataclass(frozen=True, kw_only=True)
 class NodeArgs:
-    """What one node is made of."""
+    """Arguments of one node."""
 
     config: KinkyConfig
     node: NodeSpec

@@ -19,7 +19,7 @@ from kinky.topology.nodes import NodeSpec
 
 @dataclass(frozen=True, kw_only=True)
 class NodesArgs:
-    """What the nodes of a cluster share."""
+    """Arguments that the nodes of a cluster share."""
 
     config: KinkyConfig
     nodes: Sequence[NodeSpec]

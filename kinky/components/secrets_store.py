@@ -42,7 +42,7 @@ class StoreValuesArgs:
     server: str
     """URL of the inner API for a store that is inside; else empty, so that nothing waits for it."""
     after: Sequence[pulumi.Resource]
-    """What must be there before anything of the store."""
+    """Resources that must exist before anything of the store."""
 
 
 class StoreValues(pulumi.ComponentResource):
@@ -78,7 +78,7 @@ class StoreValues(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True)
 class SecretsStoreArgs:
-    """What the inner side of the store is made of."""
+    """Arguments of the inner side of the store."""
 
     config: KinkyConfig
     access: HostAccess
@@ -87,7 +87,7 @@ class SecretsStoreArgs:
     kubeconfig_text: str
     values: StoreValues
     controller: Sequence[pulumi.Resource]
-    """What serves the store's kinds."""
+    """The resource that serves the store's kinds."""
     nodes_ready: pulumi.Resource
     workers: tuple[str, ...]
     """Names of the workers: another one has to be let in."""

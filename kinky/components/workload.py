@@ -20,7 +20,7 @@ ANSWER_LIMIT_SECONDS = 600.0
 
 @dataclass(frozen=True, kw_only=True)
 class WorkloadArgs:
-    """What the workload is made of."""
+    """Arguments of the workload."""
 
     config: KinkyConfig
     access: HostAccess

@@ -1,4 +1,4 @@
-"""What the user asked for: frozen models, their defaults, and the rules that a configuration must keep.
+"""The user's configuration: frozen models, their defaults, and the rules that a configuration must keep.
 
 The only place with defaults, and the only home of pydantic.
 

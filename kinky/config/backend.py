@@ -41,7 +41,7 @@ class Backend:
     """Whether the backend keeps the key to the state's secrets itself."""
 
     def find_state(self, project: str, stack: str) -> Path | None:
-        """Return the file with a stack's state, compressed or not; None when there is none, or no folder."""
+        """Return the file with a stack's state, compressed or not; None without such a file or folder."""
         for base in self._find_bases(project, stack):
             found = [file for file in (Path(f"{base}.json{suffix}") for suffix in ("", ".gz", ".zst")) if file.exists()]
             if found:
@@ -100,7 +100,7 @@ def parse_backend(url: str, *, base: Path | None = None) -> Backend:
     """Return the backend that a URL names.
 
     Args:
-        base: Where a relative path starts; the working directory when there is none.
+        base: Where a relative path starts; by default the working directory.
 
     Raises:
         ConfigError: Pulumi cannot read the URL of a folder.

@@ -57,7 +57,7 @@ def list_fixed(cfg: KinkyConfig) -> dict[str, Any]:
 
 
 def compare(applied: Mapping[str, Any], cfg: KinkyConfig, *, image: str = "") -> list[Change]:
-    """Return all changes; a key that was not applied yet, such as one of a new pool, is none.
+    """Return all changes; a key that was not applied yet, such as one of a new pool, does not count.
 
     Args:
         applied: The result of `list_values` or `list_fixed` at an earlier time.

@@ -20,7 +20,7 @@ NODE_PREFIX = 24
 SERVICE_PREFIXES = range(12, 29)
 """The API server refuses larger Service networks; smaller ones have no tenth address for the DNS."""
 GUEST_NETWORK = "10.0.2.0/24"
-"""What KubeVirt's masquerade binding gives to the network card of every VM."""
+"""The network that KubeVirt's masquerade binding gives to the network card of every VM."""
 EMBEDDED_HOST_NETWORKS = {"bridge": "10.84.0.0/24", "pods": "10.85.0.0/16", "Services": "10.96.0.0/16"}
 
 
@@ -105,10 +105,9 @@ def _check_host(cfg: KinkyConfig) -> Iterator[Problem]:
 
 
 def _check_encryption_at_rest(cfg: KinkyConfig) -> Iterator[Problem]:
-    """The host's etcd holds the inner cluster's keys: what lasts is not made on a host that nobody vouches for.
+    """Refuse a lasting cluster on a host that nobody vouches for: the host's etcd holds the inner cluster's keys.
 
-    That is every cluster which is neither ephemeral nor on the embedded host, a test machine's: a setting of its own
-    for it would be the one that is forgotten.
+    A cluster lasts if it is neither ephemeral nor on the embedded host. A setting of its own would be forgotten.
     """
     key: KeyPath = ("host", "encryptionAtRest")
     accept: KeyPath = ("host", "acceptUnencryptedAtRest")
@@ -201,7 +200,7 @@ def _check_store(cfg: KinkyConfig) -> Iterator[Problem]:
 
 
 def _check_lease(cfg: KinkyConfig) -> Iterator[Problem]:
-    """What outlives the cluster, or is not on the host, would stay when the host removes the cluster."""
+    """Refuse parts that outlive the cluster, or are not on the host: they would stay after the end of the lease."""
     if cfg.cluster.lease is None:
         return
     lease: KeyPath = ("cluster", "lease")

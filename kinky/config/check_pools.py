@@ -78,7 +78,7 @@ def _check_names(cfg: KinkyConfig) -> Iterator[Problem]:
 
 
 def _check_labels(pool: Pool, key: KeyPath) -> Iterator[Problem]:
-    """A kubelet with a label that it may not set does not start."""
+    """A kubelet with a label that is not allowed does not start."""
     for label, value in pool.labels.items():
         domain = label.rpartition("/")[0]
         if domain == OWN_DOMAIN:
@@ -90,7 +90,7 @@ def _check_labels(pool: Pool, key: KeyPath) -> Iterator[Problem]:
             and label not in KUBELET_LABELS
             and not _is_within(domain, *KUBELET_DOMAINS)
         ):
-            yield Problem((*key, label), value, f"a node may not give itself labels of {domain}")
+            yield Problem((*key, label), value, f"a node is not allowed to give itself labels of {domain}")
 
 
 def _check_taints(pool: Pool, key: KeyPath) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 """Stack files as Pulumi reads them: the same values from the same text, or a refusal that names the line.
 
 Pulumi reads YAML with yaml.v3 of Go, which is close to YAML 1.2: `yes` and `1:30` are texts, `0o17` is a number, a key
-may not be written twice. PyYAML alone follows YAML 1.1. So only its parser is used here, and each plain value is read
+must not be written twice. PyYAML alone follows YAML 1.1. So only its parser is used here, and each plain value is read
 by the rules of yaml.v3. A value for which the two cannot agree, such as a date, is refused.
 """
 

@@ -47,7 +47,7 @@ class Lease(Section):
     ttl: Annotated[Ttl, FREELY]
     """Time until the host removes the cluster, from `5m` to `7d`, such as `90m`, `2h` or `1d`."""
     holder: Annotated[Text | None, FREELY] = None
-    """Who uses the cluster, for `kinky lease list`: a person, a team or a pipeline's run. It is not secret."""
+    """The user of the cluster, for `kinky lease list`: a person, a team or a pipeline's run. It is not secret."""
 
     @property
     def seconds(self) -> int:

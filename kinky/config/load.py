@@ -33,7 +33,7 @@ SENTENCES: Final = {
     "string_type": "must be text; put it in quotes",
     "tuple_type": "must be a list",
 }
-"""What to say for each of pydantic's error types that the type of a value or a key can cause."""
+"""The message for each of pydantic's error types that the type of a value or a key can cause."""
 
 UNITS: Final = {"Mib": "MiB", "Gib": "GiB", "Seconds": "seconds", "Hours": "hours"}
 
@@ -104,7 +104,7 @@ def _field_problem(error: ErrorDetails) -> Problem:
         return Problem(key, UNSHOWN, _unknown_key(key))
     if kind == "missing":
         return Problem(key, UNSHOWN, "is missing")
-    # What pydantic calls the input is the key itself then, and not what stands behind it.
+    # Then pydantic's input is the key itself, and not the value behind it.
     value = UNSHOWN if "[key]" in error["loc"] or kind == "invalid_key" else error["input"]
     if kind == "literal_error":
         allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ")

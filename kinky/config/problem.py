@@ -50,7 +50,7 @@ def format_key(key: KeyPath) -> str:
 
 
 def refuse(problems: Iterable[Problem], *, source: str) -> None:
-    """Raise one error with all problems; do nothing if there are none.
+    """Raise one error with all problems; do nothing without problems.
 
     Raises:
         ConfigError: There is at least one problem.

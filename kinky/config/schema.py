@@ -1,4 +1,4 @@
-"""What is generated from the model: the JSON schema for editors, the reference page, and Pulumi's project file.
+"""Files that are generated from the model: the JSON schema for editors, the reference page, Pulumi's project file.
 
 `kinky generate` writes them; `tests/unit/cli/test_generate.py` fails when one is stale.
 """

@@ -1,4 +1,4 @@
-"""What Pulumi encrypts secret values with: a provider that only encodes them is refused."""
+"""The provider with which Pulumi encrypts secret values: a provider that only encodes them is refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kinky.config.problem import KeyPath, Problem
 from kinky.progress import note
 
 PROVIDERS: Final = ("default", "passphrase", "awskms", "azurekeyvault", "gcpkms", "hashivault")
-"""What Pulumi knows by name for a stack's file; all of them encrypt."""
+"""Providers that Pulumi knows by name for a stack's file; all of them encrypt."""
 ENCODING: Final = "b64"
 """Pulumi's own provider for tests, which writes base64."""
 KEY: Final[KeyPath] = ("secretsprovider",)

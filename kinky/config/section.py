@@ -1,4 +1,4 @@
-"""What all sections of a configuration have in common."""
+"""The common base of all sections of a configuration."""
 
 from __future__ import annotations
 

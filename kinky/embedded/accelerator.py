@@ -1,6 +1,6 @@
 """Whether KVM may be used, decided by booting a real kernel under a time limit.
 
-A /dev/kvm that opens, and even one that creates a VM, proves nothing: in some nested machines a stock kernel hangs. The
+A /dev/kvm that opens proves nothing, even if it creates a VM: in some nested machines a stock kernel hangs. The
 trial runs Debian's own kernel in the very QEMU that will run the nodes, with an init that prints one line.
 """
 
@@ -62,7 +62,7 @@ QEMU = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """What VMs run on, and why."""
+    """The ground that VMs run on, and the reason."""
 
     accelerator: Accelerator
     reason: str
@@ -73,7 +73,7 @@ def decide(place: Layout, record: Record, *, wanted: str = "auto") -> Verdict:
 
     Raises:
         HostError: KVM was demanded and does not work.
-        CommandError: What is tried could not be made.
+        CommandError: The trial could not be prepared.
     """
     verdict = Verdict(Accelerator.EMULATION, "as asked") if wanted == Accelerator.EMULATION else _probe(place, record)
     if wanted == Accelerator.KVM and verdict.accelerator is not Accelerator.KVM:

@@ -118,7 +118,7 @@ def memory_mib(name: str) -> int | None:
 
 
 def _hand_down(group: Path) -> None:
-    """Enable each controller for the children; one that is refused is reported by the kubelet, which names it."""
+    """Enable each controller for the children; the kubelet reports a refused one by its name."""
     for controller in (group / "cgroup.controllers").read_text().split():
         with contextlib.suppress(OSError):
             (group / "cgroup.subtree_control").write_text(f"+{controller}")

@@ -1,4 +1,4 @@
-"""What is done to the host's Kubernetes through its API, with kubectl and the kubeconfig for outside."""
+"""Calls to the host's Kubernetes, with kubectl and the kubeconfig for outside."""
 
 from __future__ import annotations
 

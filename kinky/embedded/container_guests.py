@@ -17,7 +17,7 @@ from kinky.progress import note
 NAME: Final = "kinky-container-guests"
 API: Final = "admissionregistration.k8s.io/v1"
 CONTROLLER: Final = f"system:serviceaccount:{kubevirt.NAMESPACE}:kubevirt-controller"
-"""Who makes launcher pods. Whoever else may make pods in the namespace gets no privileges by a label."""
+"""The account that makes launcher pods. Other makers of pods in the namespace get no privileges by a label."""
 LAUNCHER_CONTAINER: Final = "compute"
 KINDS: Final = "mutatingadmissionpolicybindings,mutatingadmissionpolicies"
 LABEL_TEXT: Final = f"{names.LABEL_ACCELERATOR}={Accelerator.CONTAINER}"

@@ -1,7 +1,7 @@
 """Whether the machine can carry container guests, decided by a trial of everything that they ask of its kernel.
 
-It takes about a tenth of a second. The file systems are mounted in a namespace that vanishes with the trial, and its
-loop device is one that the kernel frees with the last mount.
+It takes about a tenth of a second. The file systems are mounted in a namespace that vanishes with the trial, and
+the kernel frees its loop device with the last mount.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ STEPS: Final = (
 """A guest's root: the node image as a file by FUSE, its partition on a loop device, and an overlay in RAM above."""
 UNIFIED: Final = ("cpu", "memory", "pids")
 SEPARATE: Final = ("cpu", "cpuacct", "cpuset", "devices", "freezer", "memory", "pids", "name=systemd")
-"""What a guest's systemd, its runtime and its kubelet need of the older, separate hierarchies."""
+"""Hierarchies of the older, separate kind that a guest's systemd, its runtime and its kubelet need."""
 
 
 def find_obstacle(place: Layout) -> str:

@@ -29,13 +29,13 @@ from kinky.file_lock import file_lock
 from kinky.progress import note, phase
 
 ACCELERATORS = ("auto", Accelerator.KVM, Accelerator.EMULATION)
-"""What `host up` takes for its VMs. Container guests are offered beside them."""
+"""Grounds that `host up` takes for its VMs. Container guests are offered beside them."""
 REASON_LINES = 3
 
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of the host without changing it."""
+    """Facts about the host that need no change of it."""
 
     running: bool
     api_port: int | None = None
@@ -50,7 +50,7 @@ class Status:
 
 
 def up(*, wanted_accelerator: str = "auto") -> None:
-    """Bring the host up, or complete one that is half up; returns when KubeVirt can run VMs.
+    """Bring the host up, or complete a half-started one; returns when KubeVirt can run VMs.
 
     Raises:
         KinkyError: The machine cannot run it, or a step did not come true in time.
@@ -157,7 +157,7 @@ def _complete(place: Layout, record: Record, wanted: str) -> None:
     node_images = store.ensure_node_images(record)
     kubevirt.deploy(place, accelerator=verdict.accelerator, since=since)
     if node_images:
-        # Each takes more than a gigabyte; one that a VM or a pod names could not be had again.
+        # Each takes more than a gigabyte. If a VM or a pod names an image, it could not be had again.
         kinds = "virtualmachines,virtualmachineinstances,pods"
         objects = cluster.kubectl(
             place.kubeconfig, "get", kinds, "-A", "-o", "json", reason="see which images are used"

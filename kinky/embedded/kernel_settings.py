@@ -44,7 +44,7 @@ def read_boot_id() -> str:
 
 
 def load_modules() -> None:
-    """Load the modules; one that is built in, or absent, is not an error here: what counts is whether a guest works."""
+    """Load the modules; a built-in or absent one is not an error here, because only a working guest counts."""
     if shutil.which("modprobe"):
         with contextlib.suppress(CommandError):
             process.run(["modprobe", "-q", "-a", *MODULES], reason="load modules for guests", timeout_seconds=20)

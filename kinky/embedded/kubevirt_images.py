@@ -42,7 +42,7 @@ ln -sfn libvirt-sock /var/run/libvirt/virtqemud-sock
 exec /usr/sbin/libvirtd "$@"
 """
 EMULATION_MARK = "emulation"
-# What the node offers its VMs must not be measured with a KVM that did not pass the trial (`accelerator`).
+# The node's offer to its VMs must not be measured with a KVM that did not pass the trial (`accelerator`).
 NODE_LABELLER = f"""\
 #!/bin/sh
 if [ -e /var/lib/kubevirt-node-labeller/{EMULATION_MARK} ]; then

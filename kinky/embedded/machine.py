@@ -1,4 +1,4 @@
-"""Starting, finding and ending the sandbox as one process of the machine, and cleaning up after one that was killed."""
+"""Starting, finding and ending the sandbox as one process of the machine, and cleaning up after a killed one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STOP_SECONDS = 15
 
 @dataclass(frozen=True)
 class Record:
-    """What host.json says of the host that was started last."""
+    """The content of host.json about the host that was started last."""
 
     pid: int
     apiPort: int
@@ -45,7 +45,7 @@ class Record:
 
 
 def read_record(place: Layout) -> Record | None:
-    """Return the record, or None if there is none that can be read."""
+    """Return the record, or None if no record can be read."""
     try:
         entries = json.loads(place.record.read_text())
         known = {name: entries[name] for name in ("pid", "apiPort", "started")}

@@ -26,14 +26,14 @@ from kinky.progress import note
 
 LONGEST_PAUSE_SECONDS = 30.0
 SETTLED_SECONDS = 60.0
-"""A component that lived this long starts again at once when it dies; one that did not waits longer each time."""
+"""A component that lived this long starts again at once when it dies; otherwise it waits longer each time."""
 LOG_LIMIT_BYTES = 32 << 20
 LAST_TO_STOP = "etcd"
 
 
 @dataclass
 class Watched:
-    """What is known of one component."""
+    """State of one component."""
 
     component: Component
     pid: int | None = None

@@ -1,6 +1,6 @@
 """Fit: the host is read and compared with the configuration before anything is touched.
 
-All problems are told together, each with what was seen. What cannot be read is a warning: a user
+All problems are reported together, each with the value seen. A kind that cannot be read is a warning: a user
 with rights in one namespace must not be refused for not seeing the nodes.
 """
 
@@ -45,7 +45,7 @@ UNATTESTED = (
 
 @dataclass(frozen=True, kw_only=True)
 class HostFit:
-    """What was read of the host."""
+    """Everything that was read of the host."""
 
     accelerator: Accelerator
     warnings: tuple[str, ...]
@@ -65,7 +65,7 @@ def check_fit(
     Args:
         stack: Organization, project and stack, as Pulumi names them.
         image: Reference of the chosen node image; empty when it is not known.
-        image_kubernetes_version: What the chosen node image was built for, when that is known.
+        image_kubernetes_version: The version that the chosen node image was built for, if known.
         image_holds: The system images in it, when they are known.
 
     Raises:
@@ -146,7 +146,7 @@ def _read_host(cfg: KinkyConfig, api: HostApi, stack: str, image: str, findings:
 
 
 def _check_namespace(cfg: KinkyConfig, api: HostApi, findings: Findings) -> tuple[bool, Mapping[str, str] | None]:
-    """Look for the namespace and its labels; one that cannot be read may exist, and its contents will show it."""
+    """Look for the namespace and its labels; if it cannot be read it may exist, and its contents will show it."""
     try:
         body = api.fetch(resources.NAMESPACES, api.namespace)
     except ApiError as error:

@@ -10,7 +10,7 @@ from kinky.ownership.lease import fetch_lease
 
 
 def check_lease(cfg: KinkyConfig, api: HostApi, stack: str, findings: Findings) -> None:
-    """Refuse a lease that the host refuses; one that is there is renewed and needs no more room in a quota."""
+    """Refuse a lease that the host refuses; an existing one is renewed and needs no more room in a quota."""
     lease, cluster = cfg.cluster.lease, cfg.cluster.name
     if lease is None:
         return

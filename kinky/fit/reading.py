@@ -1,4 +1,4 @@
-"""The state of the host, read once and in parallel; a kind that we may not read is absent, and not an error."""
+"""The state of the host, read once and in parallel; a kind that we cannot read is absent, and not an error."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor

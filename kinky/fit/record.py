@@ -30,7 +30,7 @@ Refusal = tuple[list[str], str]
 
 
 def check_record(cfg: KinkyConfig, api: HostApi, stack: str, found: ClusterRecord | None) -> Iterator[Refusal]:
-    """Yield why this stack may not make or change its cluster in this namespace.
+    """Yield the reasons why this stack is not allowed to make or change its cluster in this namespace.
 
     Args:
         found: The record of the cluster, if it exists.

@@ -140,7 +140,7 @@ def _count_present(api: HostApi, cfg: KinkyConfig, resource: Resource) -> int:
 
 
 def _fetch_priority_class(api: HostApi, quotas: Sequence[QuotaStatus]) -> str | None:
-    """Fetch the host's default priority class if a quota depends on it; empty if there is none, None if unknown."""
+    """Fetch the host's default priority class if a quota depends on it; empty without one, None if unknown."""
     if not any(scope.name == "PriorityClass" for quota in quotas for scope in quota.scopes):
         return ""
     classes = if_allowed(lambda: api.fetch_all(resources.PRIORITY_CLASSES))

@@ -68,7 +68,7 @@ class StageCheck:
     """Whether a guest has come so far that its API server can answer; gives up when its boot has failed."""
 
     def __init__(self, api: HostApi, nodes: Sequence[str], *, limit_seconds: float, clock: Clock = read_clock) -> None:
-        """Check the consoles of these nodes; one that is far enough is enough."""
+        """Check the consoles of these nodes; it is enough if one of them is far enough."""
         self._api = api
         self._nodes = tuple(nodes)
         self._grace = Grace(limit_seconds, clock)

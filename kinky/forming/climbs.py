@@ -58,7 +58,7 @@ class Climb:
     node: str
     role: str
     boot: str
-    """UID of the VM's instance; empty while there is none."""
+    """UID of the VM's instance; empty without an instance."""
     accelerator: Accelerator = Accelerator.UNKNOWN
     moments: Mapping[str, datetime] = field(default_factory=dict)
     console_kept: bool = False
@@ -75,7 +75,7 @@ class Climb:
         return found
 
     def stand(self, now: datetime) -> Standing | None:
-        """Tell where the node stands; None for one that is up, and where a moment below is not known."""
+        """Tell the rung of the node; None for a node that is up, and if a moment below is not known."""
         rungs = RUNGS[self.role]
         reached = [self._begin, *(self._find(key) for _, key in rungs)]
         if None not in reached:

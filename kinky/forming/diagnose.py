@@ -1,4 +1,4 @@
-"""What to tell when something did not come up: the evidence, in a few lines. Reading it never fails."""
+"""The evidence about a node that did not come up, in a few lines. Reading it never fails."""
 
 import re
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ def fetch_stages(api: HostApi, node: str) -> tuple[Stage, ...]:
 
 
 def fetch_console(api: HostApi, node: str, *, tail_lines: int = CONSOLE_TAIL) -> str:
-    """Read the end of a node's serial console from its launcher pod; empty when there is none."""
+    """Read the end of a node's serial console from its launcher pod; empty without a console."""
     for pod in api.fetch_pods(f"{names.LABEL_NODE}={node},{LAUNCHER_LABEL}"):
         if CONSOLE_CONTAINER in pod.containers:
             return api.fetch_log(pod.name, CONSOLE_CONTAINER, tail_lines=tail_lines)

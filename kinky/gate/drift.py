@@ -1,4 +1,4 @@
-"""What somebody changed inside, past Pulumi, and `up` mends: the step runs again although no input of it changed.
+"""Changes inside, past Pulumi, that `up` repairs: the step runs again although no input of it changed.
 
 Each question is asked at every preview, so it costs a call or two. An inner API that does not answer gives no reason
 to run a step: what needs it says so better.

@@ -27,7 +27,7 @@ from kinky.reach.reach import Reach
 from kinky.retry import Pending
 
 WALL_LIMIT_SECONDS = 120.0
-"""An API server obeys a changed policy or right within a second; an emulated one that also starts pods, in some."""
+"""An API server obeys a changed policy or right within a second; an emulated busy one, within some seconds."""
 PROBE_NAMESPACE = "default"
 CLOSED_BY_HAND = "closed by hand"
 NUDGE_ANNOTATION = "kinky.dev/gate-opened-at"
@@ -44,13 +44,13 @@ OWNERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class GateState:
-    """What the inner cluster says about its gate."""
+    """The inner cluster's own report about its gate."""
 
     state: str
     since: str
     reason: str
     evidence: StoreRecord | None
-    """What the gate was opened on; None when it was never opened, or when somebody wrote `open` by hand."""
+    """The evidence that opened the gate; None if it was never opened, or if somebody wrote `open` by hand."""
 
     @property
     def is_latched(self) -> bool:
@@ -141,7 +141,7 @@ def fetch_state(inner: InnerApi) -> GateState:
         state=state,
         since=str(data.get("since") or body["metadata"].get("creationTimestamp", "")),
         reason=str(data.get("reason", "")) if agrees else f"the record says {data.get(STATE_KEY)}",
-        # What was closed and then opened past kinky has no evidence.
+        # A gate that was closed and then opened past kinky has no evidence.
         evidence=_parse_evidence(str(data.get("evidence", ""))) if agrees or not granted else None,
     )
 
@@ -209,7 +209,7 @@ def _write_record(inner: InnerApi, state: str, *, reason: str, evidence: StoreRe
 
 
 def _parse_evidence(text: str) -> StoreRecord | None:
-    """Parse recorded evidence; what is not a record is none."""
+    """Parse recorded evidence; anything that is not a record is left out."""
     try:
         return StoreRecord.parse(json.loads(text))
     except (KeyError, TypeError, ValueError):

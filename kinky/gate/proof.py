@@ -1,9 +1,9 @@
 """The proof that the secrets store works, which the gate opens on: its seven items are named G1 to G7.
 
 A store that calls itself Ready is not proof: its check is one question to the store's API, and an
-unknown answer counts as Ready too. So the reason must be Valid, and a nonce must arrive that did
-not exist before, then a second one that replaces it (a cache would pass the first). What must not
-arrive is asked for at the same time, so that its refusal costs no time of its own.
+unknown answer counts as Ready too. So the reason must be Valid, and a fresh nonce must arrive.
+Then a second nonce must replace it, because a cache would pass the first. The forbidden reads are
+made at the same time, so that their refusal costs no time of its own.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ REPORTED = "store.reported"
 
 @dataclass(frozen=True, kw_only=True)
 class ProofSpec:
-    """What is proved: the store, and what must be refused."""
+    """The subject of the proof: the store, and the reads that must be refused."""
 
     store: str
     """Name of the ClusterSecretStore."""
@@ -177,7 +177,7 @@ def _build_table(
     def first() -> str | Pending:
         nonlocal is_decoy_there
         if not is_decoy_there:
-            # Before it is asked for: one that is absent would be refused too.
+            # Before it is asked for: an absent one would be refused too.
             spec.source.write_decoy({CANARY_KEY: secrets.token_hex(16).encode()})
             is_decoy_there = True
         make_all(refusals)

@@ -28,7 +28,7 @@ _NAMED: Final = ("apiVersion", "kind", "metadata")
 
 
 def write_wall(inner: InnerApi) -> None:
-    """Write the policy and its right as they must be, and the record of a closed gate where there is none."""
+    """Write the policy and its right as they must be, and the record of a closed gate if no record exists."""
     namespace, *parts = build_gate()
     inner.apply(resources.NAMESPACES, namespace)
     inner.create(resources.CONFIG_MAPS, build_closed_state(), namespace=names.NAMESPACE_KINKY)
@@ -46,7 +46,7 @@ def write_wall(inner: InnerApi) -> None:
 def check_wall(inner: InnerApi) -> list[Finding]:
     """Find the parts of the wall that are missing, or not as they are declared.
 
-    A wall with a hole is a gate that does not close; without its grant, one that nobody has closed refuses every pod.
+    A wall with a hole is a gate that does not close; without its grant, an open gate refuses every pod.
     """
     found: list[Finding] = []
     for body in build_gate()[1:]:
@@ -83,7 +83,7 @@ def _compare(body: JsonObject, present: JsonObject) -> Iterator[tuple[str, str]]
 
 
 def _differ(path: str, wanted: Any, found: Any) -> Iterator[tuple[str, str]]:
-    """Yield where and how a value differs; an empty one that is not declared is a default of the API's.
+    """Yield the path and the difference of each value; an undeclared empty value is a default of the API's.
 
     One that is not empty may narrow what the wall refuses, such as a condition or an excluded rule.
     """

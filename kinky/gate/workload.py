@@ -22,7 +22,7 @@ PORT_NAME = "http"
 
 @dataclass(frozen=True, kw_only=True)
 class WorkloadRecord:
-    """What the workload answered."""
+    """The answer of the workload."""
 
     node: str
     secret_fingerprint: str

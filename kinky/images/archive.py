@@ -1,4 +1,4 @@
-"""What an archive of container images holds, read before anything is sent: names, identities, processors, size.
+"""The content of an archive of container images, read before anything is sent: names, identities, processors, size.
 
 Two forms are known: an OCI layout (`index.json`), also inside an archive of a newer `docker save`, and the older
 `manifest.json` of `docker save` and `podman save`. containerd takes the first one if both are there, and so does this.

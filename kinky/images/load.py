@@ -43,7 +43,7 @@ class Nodes:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeImages:
-    """What the containerd of one node holds."""
+    """The images in the containerd of one node."""
 
     digests: Mapping[str, str]
     """Digest of each image by its name."""

@@ -30,7 +30,7 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class LeafRequest:
-    """What a leaf certificate shall say."""
+    """The content of a leaf certificate."""
 
     common_name: str
     organizations: Sequence[str] = ()
@@ -40,7 +40,7 @@ class LeafRequest:
     """True for a serving certificate, False for a client's."""
     life: timedelta
     starts_in: timedelta = timedelta(0)
-    """Time until it is valid; the self-test of `kinky status` makes one that is not valid yet."""
+    """Time until it is valid; the self-test of `kinky status` makes a certificate that is not valid yet."""
 
 
 def make_key() -> bytes:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAME_PREFIX = "key-"
 KMS_TIMEOUT_SECONDS = 3
-"""What an API server gives a plugin that nothing else is said of; written out, so that it is not another's default."""
+"""The timeout that an API server gives a plugin by default; written out, so that it is not another's default."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,6 @@ def parse_encryption_keys(content: bytes) -> tuple[EncryptionKey, ...]:
 
 def _foreign() -> HostError:
     return HostError(
-        "the encryption configuration in the key Secret is not one that kinky has written",
+        "the encryption configuration in the key Secret was not written by kinky",
         hint="it was edited: with another form of it kinky cannot tell which key is the old one",
     )

@@ -1,7 +1,7 @@
 """The key material of a cluster: made once, in memory, and written straight into one host Secret.
 
 `up` creates only: a Secret that exists is read, never written, because losing it means a new cluster.
-What changes it is a rotation, all at once and only if nobody has changed it meanwhile. Its name stays, since the VMs
+Only a rotation changes it, all at once and only if nobody has changed it meanwhile. Its name stays, since the VMs
 refer to it: a control plane reads it at each boot (docs/decisions/0011).
 """
 
@@ -69,7 +69,7 @@ def ensure_cluster_keys(api: HostApi, cluster: str, *, kms_config: str = "") -> 
 
 
 def fetch_cluster_keys(api: HostApi, cluster: str) -> KeyRecord | None:
-    """Read which key material the host holds for the cluster; None when there is none."""
+    """Read which key material the host holds for the cluster; None without key material."""
     files = _fetch_files(api, cluster)
     if files is None:
         return None
@@ -152,7 +152,7 @@ def replace_key_files(
 
 
 def delete_key_secret(api: HostApi, secret_name: str) -> None:
-    """Delete one Secret with key material; one that is gone already is fine."""
+    """Delete one Secret with key material; it may be gone already."""
     api.delete(resources.SECRETS, secret_name, namespace=api.namespace)
 
 

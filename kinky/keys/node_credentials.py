@@ -29,7 +29,7 @@ CERTIFICATE_LIFE = timedelta(days=365)
 CLIENT_CERTIFICATE = "kubelet-client.crt"
 SERVING_CERTIFICATE = "kubelet-serving.crt"
 AUTHORITY_FILE = "ca.crt"
-"""What the node trusts: one or more authorities."""
+"""The CAs that the node trusts: one or more."""
 CERTIFICATES = (AUTHORITY_FILE, CLIENT_CERTIFICATE, SERVING_CERTIFICATE)
 CREDENTIALS_VOLUME = "credentials"
 
@@ -82,7 +82,7 @@ def fetch_credentials_name(api: HostApi, node: str) -> str:
 
 
 def fetch_fingerprint(api: HostApi, secret_name: str) -> str:
-    """Fetch the fingerprint of the client certificate in a worker's Secret; empty when there is none."""
+    """Fetch the fingerprint of the client certificate in a worker's Secret; empty without a certificate."""
     certificate = (api.fetch_secret_here(secret_name) or {}).get(CLIENT_CERTIFICATE)
     return build_fingerprint(certificate) if certificate else ""
 

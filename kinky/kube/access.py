@@ -59,7 +59,7 @@ class StreamTerms:
 
 
 def resolve_access(*, kubeconfig: str | None, context: str | None, namespace: str, cluster: str) -> HostAccess:
-    """Find the kubeconfig of the host cluster; raises HostError when there is none."""
+    """Find the kubeconfig of the host cluster; raises HostError if it does not exist."""
     candidates = [resolve_given(kubeconfig)] if kubeconfig else list(_default_kubeconfigs())
     found = [path for path in candidates if path.is_file()]
     if not found:

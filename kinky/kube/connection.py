@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 CALL_TIMEOUT_SECONDS = 20.0
-"""An emulated API server answers slowly, but one that takes longer than this counts as silent."""
+"""An emulated API server answers slowly; a server that takes longer than this counts as silent."""
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -70,7 +70,7 @@ class Reply:
         """Parse the body as one JSON object.
 
         Raises:
-            HostError: it is none, as when something between us and the API answered.
+            HostError: The answer is not JSON, for example because something between us and the API answered.
         """
         try:
             parsed = json.loads(self.body or b"{}")
@@ -90,7 +90,7 @@ class Connection:
         self._transport = transport
         self.target = target
         self.clock_ahead = timedelta(0)
-        """How far our clock was ahead of the server's at its last answer; zero for one that does not tell."""
+        """How far our clock was ahead of the server's at its last answer; zero without a Date."""
 
     @property
     def server(self) -> str:

@@ -114,7 +114,7 @@ class HostApi(OwnedObjects):
         return sorted(map(EventRecord.parse, bodies), key=lambda event: event.time)
 
     def fetch_log(self, pod: str, container: str, *, tail_lines: int = 400) -> str:
-        """Fetch the end of a container's log; empty when there is none yet."""
+        """Fetch the end of a container's log; empty before it has one."""
         reply = self._connection.call(
             "GET",
             resources.PODS.build_path(self.namespace, pod, "log"),
@@ -125,7 +125,7 @@ class HostApi(OwnedObjects):
         return "" if reply.status in (400, 404) else reply.body.decode(errors="replace")
 
     def fetch_whole_log(self, pod: str, container: str) -> bytes:
-        """Fetch a container's log as it is; empty when there is none yet."""
+        """Fetch a container's log as it is; empty before it has one."""
         reply = self._connection.call(
             "GET",
             resources.PODS.build_path(self.namespace, pod, "log"),

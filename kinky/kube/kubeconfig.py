@@ -94,7 +94,7 @@ def read_server(path: Path) -> str:
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a file with mode 0600 in one step, so that a reader sees the old or the new content."""
-    # Each thread its own: Pulumi runs live steps in threads, and every one that asks an API writes its authority again.
+    # Each thread its own: Pulumi runs live steps in threads, and each of them writes the CA again.
     staged = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
@@ -106,7 +106,7 @@ def remove_staged(directory: Path) -> None:
     """Remove what `write_private` of processes that were killed has left in a folder; keys may be in it."""
     for staged in directory.glob(".*.*.*"):
         writer = staged.name.split(".")[-2]
-        # What a living process writes is about to get its name.
+        # A living process is about to give its file a name.
         if writer.isdigit() and not Path("/proc", writer).exists():
             staged.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""What is read from the APIs, as small frozen records; the parsing of statuses happens here only."""
+"""Answers of the APIs as small frozen records; the parsing of statuses happens here only."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from kinky.kube.connection import JsonObject
 from kinky.kube.objects import fetch_condition, is_condition_true
 
 KVM_DEVICE = "devices.kubevirt.io/kvm"
-"""What KubeVirt asks for in a launcher pod whose guest the processors run."""
+"""The device that KubeVirt asks for in a launcher pod whose guest the processors run."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class PodStatus:
 
 @dataclass(frozen=True)
 class LauncherPod:
-    """The pod in which a VM instance runs: whose it is, and which volumes it has."""
+    """The pod in which a VM instance runs: its owner, and its volumes."""
 
     name: str
     uid: str
@@ -166,7 +166,7 @@ class ClaimRecord:
 
     name: str
     volume: str
-    """Name of the PersistentVolume; empty while there is none."""
+    """Name of the PersistentVolume; empty before it is bound."""
     labels: dict[str, str]
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What all bodies share: their type, their metadata, their logical name, and quantities as Kubernetes writes them."""
+"""The common parts of all bodies: type, metadata, logical name, and quantities as Kubernetes writes them."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ CLOSED: Final = "closed"
 
 SEEN_BY_NODES: Final = "kinky:see-gate"
 RIGHT: Final = {"apiGroups": ["kinky.dev"], "resources": ["gates"], "verbs": [OPEN]}
-"""What the account may do while the gate is open; there is no such resource."""
+"""The right that the account has while the gate is open; no such resource exists."""
 IS_OPEN: Final = (
     f"authorizer.serviceAccount('{names.NAMESPACE_KINKY}', '{names.GATE}').group('kinky.dev').resource('gates')"
     f".namespace('{names.NAMESPACE_KINKY}').check('{OPEN}').allowed()"

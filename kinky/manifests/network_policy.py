@@ -1,4 +1,4 @@
-"""Who may talk to the VMs, for hosts whose network enforces policies; a host without that ignores it.
+"""The clients that can reach the VMs, for hosts whose network enforces policies; other hosts ignore it.
 
 A port-forward enters a pod beside its network, so `access.mode: forward` needs no rule of its own.
 """

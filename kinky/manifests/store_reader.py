@@ -30,7 +30,7 @@ def decoy_key(cfg: KinkyConfig) -> str:
 
 
 def store_secret_names(cfg: KinkyConfig) -> tuple[str, ...]:
-    """Return the names of the Secrets that hold the values of the program, and of one that is never written."""
+    """Return the names of the Secrets with the program's values, and of one Secret that is never written."""
     return tuple(names.store_secret(cfg.cluster.name, value) for value in (*store_values(cfg), UNKNOWN_VALUE))
 
 

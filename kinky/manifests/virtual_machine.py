@@ -1,6 +1,6 @@
 """The VirtualMachine of a node: permanent, while its running instance may be replaced at any time.
 
-A running instance keeps the `spec.template.spec` that it started with. What a node must take at its next restart is
+A running instance keeps the `spec.template.spec` that it started with. Changes for its next restart are
 in the names that the template refers to, so `kinky/forming/pending.py` can compare both.
 Field names are those of kubevirt.io/v1 in KubeVirt 1.7.0.
 """
@@ -92,7 +92,7 @@ def _instance_spec(cfg: KinkyConfig, node: NodeSpec, *, accelerator: Accelerator
 
 
 def _eviction_strategy(cfg: KinkyConfig, accelerator: Accelerator) -> str:
-    # KubeVirt takes a container guest for one that it can move, so an eviction would wait for ever and not end it.
+    # KubeVirt believes that it can move a container guest, so an eviction would wait for ever and not end it.
     chosen = cfg.virtual_machine.eviction_strategy
     return "None" if accelerator is Accelerator.CONTAINER and chosen == "LiveMigrateIfPossible" else chosen
 

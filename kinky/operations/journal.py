@@ -24,12 +24,12 @@ class Progress:
     started_at: str = ""
     """When the operation that is not finished was started."""
     step: str = ""
-    """The sub-step that runs, or that ran when the operation was cut off; else the last one that was done."""
+    """The sub-step that runs, or that ran when the operation was interrupted; else the last finished one."""
     waits_until: str = ""
     """Until when the operation has nothing to do; it excludes no other one meanwhile."""
     done: tuple[str, ...] = ()
     notes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """What sub-steps must know again after an interruption, by sub-step."""
+    """Facts that sub-steps need again after an interruption, by sub-step."""
     finished_at: str = ""
     """When the last whole operation was finished."""
 

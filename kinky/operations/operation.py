@@ -26,7 +26,7 @@ class Operation:
 
     @classmethod
     def parse(cls, key: str) -> Operation:
-        """Parse a key; raises ValueError when it is none."""
+        """Parse a key; raises ValueError if it is not a key."""
         verb, dot, item = key.partition(".")
         if not (verb and dot and item):
             raise ValueError(f"{key!r} names no operation")

@@ -1,4 +1,4 @@
-"""What an operation must know of the pods on a node."""
+"""The facts that an operation needs about the pods on a node."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def fetch_pods(inner: InnerApi, node: str) -> list[JsonObject]:
 
 
 def find_maker(pod: JsonObject) -> str:
-    """Find the object that makes a new pod when this one is gone; empty when there is none."""
+    """Find the object that makes a new pod when this one is gone; empty for a pod without one."""
     metadata = pod["metadata"]
     owners = [owner for owner in metadata.get("ownerReferences") or [] if owner.get("controller")]
     return next((f"{owner['kind']} {metadata['namespace']}/{owner['name']}" for owner in owners), "")

@@ -22,7 +22,7 @@ ANSWER_LIMIT_SECONDS = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
-    """What an operation needs of its cluster, besides nodes that are Ready and an open gate."""
+    """The needs of an operation, besides nodes that are Ready and an open gate."""
 
     lasting_etcd: bool = False
     """Whether it replaces control planes, and with them the etcd of an ephemeral cluster."""

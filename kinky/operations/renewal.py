@@ -78,7 +78,7 @@ class Renewal:
         if alone:
             return Pending(f"delete these yourself, nothing would make them again: {', '.join(alone)}")
         waiting = [describe_pod(pod) for pod in pods if pod in left or not is_ready(pod)]
-        # What another kind has made may come back on another node, and is as new there.
+        # The pod of another kind may come back on another node, and is new there too.
         daemons = {maker for maker in old.values() if maker.startswith(f"{resources.DAEMON_SETS.kind} ")}
         waiting += sorted(daemons - {find_maker(pod) for pod in pods})
         if waiting:
@@ -109,7 +109,7 @@ def build_renewals(
 
     Args:
         round_name: First part of the sub-steps' names.
-        what: What the new pods start with, in words.
+        what: The new content that the pods start with, in words.
         namespaces: Whose pods are replaced; None means all.
     """
     steps = []

@@ -27,7 +27,7 @@ from kinky.retry import Pending
 NODE_LIMIT_SECONDS = 1200.0
 """A deleted VM instance is a Ready node again after 3 to 5 minutes under emulation; with other load after 10."""
 QUORUM_LIMIT_SECONDS = 300.0
-"""The other control planes are normally Ready; one that restarts on its own gets this time."""
+"""The other control planes are normally Ready; a restarting one gets this time."""
 HINT = "kubectl describe vmi {node} on the host shows more; after a fix {command} continues from here"
 LOOK_LIMIT_SECONDS = 300.0
 """A control plane that somebody else has replaced is back after five minutes under emulation."""
@@ -89,7 +89,7 @@ class Replacement:
         }
 
     def _remove(self, old: Mapping[str, str], running: Phase) -> None:
-        """Drain the node and delete its VM instance; one that must stay for now takes pods again."""
+        """Drain the node and delete its VM instance; if the node must stay for now, it takes pods again."""
         host = self._site.host
         try:
             self._run(self._build_quorum(), QUORUM_LIMIT_SECONDS, running)

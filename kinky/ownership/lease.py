@@ -42,7 +42,7 @@ class Lease:
     stack: str
     """Organization, project and stack, as Pulumi names them."""
     holder: str
-    """Who uses the cluster, in the holder's own words."""
+    """The user of the cluster, in the holder's own words."""
     uid: str
     seconds: int
     """The time by which the lease is renewed."""
@@ -123,7 +123,7 @@ def renew_lease(api: HostApi, *, seconds: int = 0, may_shorten: bool = False) ->
     """Let the lease end this time from now, and return it.
 
     Args:
-        seconds: The time; 0 means the one that the lease was made with.
+        seconds: The time; 0 means the original time of the lease.
         may_shorten: Whether the lease may end earlier than without this call.
 
     Raises:
@@ -144,7 +144,7 @@ def renew_lease(api: HostApi, *, seconds: int = 0, may_shorten: bool = False) ->
 
 
 def end_lease(api: HostApi) -> bool:
-    """End the lease now; False if there is none. The host then removes the cluster by itself."""
+    """End the lease now; False without a lease. The host then removes the cluster by itself."""
     cluster = api.access.cluster
     if fetch_lease(api, cluster) is None:
         return False

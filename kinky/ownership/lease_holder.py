@@ -20,7 +20,7 @@ AGAIN: Final = 12
 """After a failure the next try follows sooner: at this part of the lease's life."""
 
 HolderStop = threading.Event
-"""What ends the waits of a holder; tests replace it."""
+"""The event that ends the waits of a holder; tests replace it."""
 
 
 class Holder:

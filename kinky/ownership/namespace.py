@@ -10,7 +10,7 @@ from kinky.retry import Pending, wait_until
 
 
 def ensure_namespace(api: HostApi, body: JsonObject) -> bool:
-    """Make the namespace, and tell whether it is this cluster's: one that was there before keeps its owner.
+    """Make the namespace, and tell whether it is this cluster's: an existing one keeps its owner.
 
     A run that was interrupted leaves a namespace with the cluster's label, which is then still its own.
     """

@@ -18,7 +18,7 @@ KINDS = (
     resources.SERVICE_ACCOUNTS,
     resources.NETWORK_POLICIES,
 )
-"""What KinKy itself creates; what KubeVirt and the host derive from these goes with them."""
+"""Kinds that KinKy itself creates; objects that KubeVirt and the host derive from these go with them."""
 
 
 def delete_orphans(api: HostApi, *, ignore: Sequence[str] = ()) -> list[str]:

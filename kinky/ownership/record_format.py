@@ -1,4 +1,4 @@
-"""What the record of a cluster holds, as a ConfigMap on its host."""
+"""The content of the record of a cluster, as a ConfigMap on its host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cluster has left on the host after it was destroyed, found by its label."""
+"""Objects of a cluster that are left on the host after its end, found by their label."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Residue:
     kind: str
     name: str
     finalizers: tuple[str, ...] = ()
-    """What holds an object that is being deleted."""
+    """The finalizers of an object that is being deleted."""
 
     def __str__(self) -> str:
         """Show kind and name as kubectl writes them."""

@@ -30,7 +30,7 @@ DAEMON_MODULE = "kinky.reach.forward_daemon"
 
 @dataclass(frozen=True, kw_only=True)
 class ForwardSpec:
-    """What one forward process does; kept beside its pid, and holding no secret."""
+    """The settings of one forward process; kept beside its pid, and holding no secret."""
 
     cluster: str
     kubeconfig: str
@@ -191,7 +191,7 @@ def _wait_listening(spec: ForwardSpec, seconds: float) -> None:
 
 
 def _read_pid(path: Path) -> int | None:
-    """Read a pid file; None when there is none or it is damaged."""
+    """Read a pid file; None if it does not exist or is damaged."""
     try:
         return int(path.read_text())
     except (OSError, ValueError):

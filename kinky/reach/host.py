@@ -14,7 +14,7 @@ from kinky.kube.host_kubeconfig import read_host_kubeconfig
 
 
 def find_host(config: KinkyConfig) -> HostAccess:
-    """Find the host's kubeconfig; raises HostError when there is none, or more than one file."""
+    """Find the host's kubeconfig; raises HostError if there is not exactly one file."""
     kubeconfig = config.host.kubeconfig and str(resolve_given(config.host.kubeconfig, base=paths.project_root()))
     if config.host.embedded:
         kubeconfig = str(paths.host_kubeconfig())

@@ -1,4 +1,4 @@
-"""What may be in a guest's cloud-config and network-data: the schema of what the node image reads, and no secret.
+"""Rules for a guest's cloud-config and network-data: the schema of the node image's reader, and no secret.
 
 The node image runs cloud-init with the module `write_files` alone, so any other key would be ignored without a word:
 the schema here is stricter than cloud-init's own. That one comes with the Debian package and cannot be part of this

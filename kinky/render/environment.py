@@ -1,4 +1,4 @@
-"""The one Jinja2 environment: unknown names and unquoted values are errors, told as file:line."""
+"""The one Jinja2 environment: unknown names and unquoted values are errors, with file:line."""
 
 from __future__ import annotations
 

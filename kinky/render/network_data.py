@@ -16,7 +16,7 @@ INTERFACE: Final = "eth0"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NetworkArguments:
-    """What templates/<role>/network-data.yaml.j2 may use."""
+    """Variables of templates/<role>/network-data.yaml.j2."""
 
     interface: str
     """Name of the NIC on the pod network; the image boots with `net.ifnames=0`."""

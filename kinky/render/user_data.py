@@ -24,7 +24,7 @@ TEMPLATE: Final = "user-data.yaml.j2"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WorkerArguments:
-    """What templates/worker/user-data.yaml.j2 may use."""
+    """Variables of templates/worker/user-data.yaml.j2."""
 
     node_json: str
     """Facts about the node for the units in the image, as JSON."""
@@ -36,7 +36,7 @@ class WorkerArguments:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ControlPlaneArguments:
-    """What templates/control-plane/user-data.yaml.j2 may use."""
+    """Variables of templates/control-plane/user-data.yaml.j2."""
 
     node_json: str
     """Facts about the node for the units in the image, as JSON."""

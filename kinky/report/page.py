@@ -43,7 +43,7 @@ def render(verdicts: Sequence[Verdict], story: Story | None, *, stack: str, now:
     """Return the page.
 
     Args:
-        story: What is told besides the verdicts; None when only written verdicts were read.
+        story: The parts besides the verdicts; None when only written verdicts were read.
     """
     worst = verdicts[0].word if verdicts else Word.UNKNOWN
     parts = [
@@ -145,7 +145,7 @@ def _list_marks(story: Story) -> list[str]:
 def _render_evidence(story: Story) -> list[str]:
     rows = [[escape(each.item), escape(each.what), escape(each.seen_at)] for each in story.evidence]
     state = [f"<p>The gate is {escape(story.gate)}.</p>"] if story.gate else []
-    return [*state, *_table(("Item", "What was seen", "At"), rows)]
+    return [*state, *_table(("Item", "Seen", "At"), rows)]
 
 
 def _render_certificates(verdicts: Sequence[Verdict]) -> list[str]:

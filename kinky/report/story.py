@@ -1,4 +1,4 @@
-"""What a page tells besides the verdicts: how each node came up, the gate's evidence, and what was replaced when."""
+"""The parts of a page besides the verdicts: the boot of each node, the gate's evidence, and replaced nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node presents and accepts, seen from outside: it verifies against one authority, or it refuses another."""
+"""The certificates that a node presents and accepts, seen from outside: it verifies one CA, or refuses another."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from kinky.retry import Pending
 from kinky.rotation.site import KeySite
 
 PROBE = "kinky:authority-probe"
-"""Who asks in a proof: a user with no group, so that the certificate opens nothing."""
+"""The user of a proof, without a group, so that the certificate opens nothing."""
 PROBE_LIFE = timedelta(minutes=10)
 HANDSHAKE_SECONDS = 20.0
 """As for any call: an emulated kubelet answers slowly."""

@@ -83,7 +83,7 @@ def refuse_kms(site: KeySite) -> None:
 
 
 def _add(site: KeySite, journal: Journal) -> str:
-    """Add a key behind the one that writes; one that an unrecorded rotation has left is taken over in its place."""
+    """Add a key behind the writing one; a key from an unrecorded rotation is used instead."""
     present = parse_encryption_keys(fetch_key_files(site.host, site.cluster)[ENCRYPTION_FILE])
     highest = max(present, key=lambda key: key.number)
     number = highest.number + 1 if len(present) == 1 else highest.number

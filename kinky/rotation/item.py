@@ -20,7 +20,7 @@ class KeyState:
     """One key or certificate in use."""
 
     subject: str
-    """Where it is, or whose it is."""
+    """Its place, or its owner."""
     fingerprint: str
     made_at: datetime | None
     """None when nothing tells."""
@@ -38,7 +38,7 @@ class Item:
     name: str
     """The name that an admin types."""
     summary: str
-    """What a rotation of it does and restarts, in one line."""
+    """The work and the restarts of its rotation, in one line."""
     build_steps: Callable[[KeySite, Journal], list[SubStep]]
     """Builds the sub-steps; building touches nothing."""
     find_keys: Callable[[KeySite], Iterator[KeyState]]
@@ -53,7 +53,7 @@ class Item:
     rounds: tuple[str, ...]
     """Beginnings of the sub-steps' names: the rounds after which another key is in use, in their order.
 
-    The end-to-end tests kill the rotation in each of them. What comes after a wait of a year is not among them.
+    The end-to-end tests kill the rotation in each of them. Sub-steps after a wait of a year are not among them.
     """
 
     @property

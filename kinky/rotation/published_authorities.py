@@ -19,7 +19,7 @@ EXTENSION_FILES: Mapping[str, str] = {
     "client-ca-file": "ca.crt",
     "requestheader-client-ca-file": "front-proxy-ca.crt",
 }
-"""What extension servers, controller-manager and scheduler believe of clients, and the key file of the same content."""
+"""The CAs that servers inside trust for their clients, and the key file of the same content."""
 PUBLISH_LIMIT_SECONDS = 600.0
 """Controllers write within seconds of their start, which under emulation comes minutes after the API server's."""
 

@@ -1,4 +1,4 @@
-"""What keys there are, how old they are, and how far each rotation is. Fingerprints only."""
+"""The keys of a cluster, their ages, and the progress of each rotation. Fingerprints only."""
 
 from __future__ import annotations
 

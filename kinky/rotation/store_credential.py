@@ -1,6 +1,6 @@
 """The token that reads the secrets store: a new one beside the old, proved, then the old one ended.
 
-Only a store on the host is read with a token that lasts; of any other there is none, and the rotation proves the store.
+Only a store on the host is read with a lasting token; for any other kind the rotation just proves the store.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def build_steps(site: KeySite, journal: Journal) -> list[SubStep]:
 
 
 def find_keys(site: KeySite) -> Iterator[KeyState]:
-    """Yield the token that reads the store; a store that is read without one that lasts has none."""
+    """Yield the token that reads the store; without a lasting token, nothing."""
     if not site.store_has_token:
         return
     inner = site.reach.inner()

@@ -10,7 +10,7 @@ from kinky.scan.kind import Kind
 
 @dataclass(frozen=True)
 class Artefact:
-    """What it is, and how its content is read; nothing is read before it is asked for."""
+    """Its kind, and the way to read its content; nothing is read before it is asked for."""
 
     kind: Kind
     name: str

@@ -71,7 +71,7 @@ def find_disks(
     """Return the disks of the namespace's VMs with what is expected of them, and the files that they are.
 
     Args:
-        provider: What encrypts Secrets in the inner etcd, a key of `names.ETCD_PREFIXES`.
+        provider: The provider that encrypts Secrets in the inner etcd, a key of `names.ETCD_PREFIXES`.
         cluster: The cluster whose disks must hold the expected secrets; None for all clusters of the namespace.
     """
     pods = [LauncherPod.parse(body) for body in api.fetch_all_here(resources.PODS, selector=LAUNCHER_LABEL)]
@@ -104,7 +104,7 @@ def find_disks(
 
 
 def build_places(pod: LauncherPod, provider: str) -> Iterator[Place]:
-    """Yield what may and must be on the disks that a launcher pod holds; one that has ended need not hold any."""
+    """Yield the allowed and required secrets of a launcher pod's disks; an ended pod need not hold any."""
     control_plane = pod.labels.get(names.LABEL_ROLE) == names.CONTROL_PLANE
     data, etcd = (CONTAINER_DATA, CONTAINER_ETCD) if pod.is_container else (DATA, EPHEMERAL_ETCD)
     secret = pod.secrets.get(CREDENTIALS_VOLUME, "")

@@ -57,7 +57,7 @@ def encode_utf16(value: bytes, order: str) -> list[bytes]:
 
 
 def _as_text(value: bytes) -> str:
-    """Return the value as text; one that is no text has no form as text, which is an empty one."""
+    """Return the value as text; a value that is not text has the empty form."""
     try:
         return value.decode()
     except UnicodeDecodeError:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What an artefact is; the allow-list goes by it, and the report counts by it."""
+    """The kind of an artefact; the allow-list goes by it, and the report counts by it."""
 
     STATE = "Pulumi state"
     PULUMI_HOME = "Pulumi home"
@@ -20,7 +20,7 @@ class Kind(StrEnum):
     GIT_OBJECT = "git object"
     STAGED = "staged file"
     PATH = "path"
-    """What the admin named."""
+    """Paths that the admin named."""
     DISK_IMAGE = "disk image"
     """A disk that is no VM's of this stack."""
     VM_DISK = "VM disk"

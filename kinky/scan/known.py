@@ -26,7 +26,7 @@ OWN: Final = {
     names.credentials_secret("*", "*"): SecretClass.PRIVATE_KEY,
     names.store_secret("*", "*"): SecretClass.STORE_VALUE,
 }
-"""What the Secrets that KinKy makes hold, by the pattern of their names."""
+"""The kinds of secrets in the Secrets that KinKy makes, by the pattern of their names."""
 _ENCRYPTION_KEY: Final = re.compile(rb'"secret": "([^"]+)"')
 _CLIENT_KEY: Final = re.compile(rb"client-key-data: (\S+)")
 
@@ -62,7 +62,7 @@ def read_local_secrets(*, passphrases: Iterable[Path], host_keys: Path) -> list[
     """Read the secrets that KinKy keeps in files: passphrase, admins' credentials, keys of the embedded host.
 
     Args:
-        passphrases: Files with a passphrase; one that is not there is skipped.
+        passphrases: Files with a passphrase; a missing file is skipped.
         host_keys: Folder of the embedded host's certificates and keys.
     """
     found = [(SecretClass.PASSPHRASE, file, content) for file in passphrases if (content := read_file(file))]

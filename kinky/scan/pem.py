@@ -10,7 +10,7 @@ from typing import Final
 from kinky.scan.secret import KnownSecret, SecretClass
 
 _BLOCK: Final = re.compile(
-    # At least 64 characters of body: a text that only talks about the marker is none. A line may end as in JSON.
+    # At least 64 characters of body: a text that only mentions the marker is no key. A line may end as in JSON.
     rb"-----BEGIN ([A-Z ]*)PRIVATE KEY-----((?:[A-Za-z0-9+/=\s]|\\[nr]){64,})-----END \1PRIVATE KEY-----"
 )
 _BREAK: Final = re.compile(rb"\\[nr]|\s")
@@ -22,13 +22,13 @@ def parse_private_keys(text: bytes) -> list[bytes]:
 
 
 def parse_body(text: bytes) -> bytes:
-    """Return the base64 body of the first private key on one line; empty when there is none."""
+    """Return the base64 body of the first private key on one line; empty without a key."""
     match = _BLOCK.search(text)
     return _BREAK.sub(b"", match[2]) if match else b""
 
 
 def parse_content(text: bytes) -> bytes:
-    """Return the decoded body (DER) of the first private key; empty when there is none."""
+    """Return the decoded body (DER) of the first private key; empty without a key."""
     try:
         return base64.b64decode(parse_body(text))
     except binascii.Error:

@@ -1,4 +1,4 @@
-"""What a scan means: which hits are leaks, and which secrets were not found where they must be."""
+"""The meaning of a scan: which hits are leaks, and which secrets are missing from their place."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether no secret is where it may not be, and each one is where it must be."""
+        """Whether no secret is in a forbidden place, and each one is in its place."""
         return not self.unexpected and not self.missing
 
     @property

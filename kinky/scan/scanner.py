@@ -26,12 +26,12 @@ class Tally:
 
 @dataclass
 class Findings:
-    """What was looked at and what was found, over one or several scans."""
+    """The searched artefacts and the hits, over one or several scans."""
 
     tallies: defaultdict[Kind, Tally] = field(default_factory=lambda: defaultdict(Tally))
     hits: list[tuple[Artefact, KnownSecret]] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
-    """What could not be looked at, or not to its end, and why."""
+    """Artefacts that could not be searched, or not to their end, and the reasons."""
 
     @property
     def artefacts(self) -> int:
@@ -44,7 +44,7 @@ class Findings:
         return sum(tally.bytes for tally in self.tallies.values())
 
     def scan(self, artefacts: Iterable[Artefact], searches: Sequence[Search]) -> None:
-        """Look at the artefacts; one that is gone meanwhile is none."""
+        """Search the artefacts; one that has disappeared meanwhile does not count."""
         since = time.monotonic()
         for artefact in artefacts:
             tally = self.tallies[artefact.kind]

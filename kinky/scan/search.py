@@ -27,7 +27,7 @@ class Needles:
     """All forms of some secrets, ready to be searched for."""
 
     def __init__(self, secrets: Iterable[KnownSecret], *, encoders: Mapping[str, Encoder] = ENCODERS) -> None:
-        """Build the patterns; a form that is shorter than seven bytes, such as an empty one, is none."""
+        """Build the patterns; a form that is shorter than seven bytes, such as an empty one, is left out."""
         patterns: dict[bytes, set[KnownSecret]] = defaultdict(set)
         for secret in secrets:
             for encode in encoders.values():

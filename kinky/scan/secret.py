@@ -12,7 +12,7 @@ MINIMUM_BYTES: Final = 8
 
 
 class SecretClass(StrEnum):
-    """What kind of secret a value is; decides where it may be."""
+    """The kind of a secret value; it decides the places where the value is allowed."""
 
     ENCRYPTION_KEY = "encryption key"
     PRIVATE_KEY = "private key"
@@ -20,7 +20,7 @@ class SecretClass(StrEnum):
     TOKEN = "token"  # noqa: S105 - the name of a class
     OTHER_VALUE = "other Secret value"
     STORE_TOKEN = "store's token"  # noqa: S105 - the name of a class
-    """What reads a store on the host; in the clear nowhere but in memory."""
+    """The token that reads a store on the host; in the clear nowhere but in memory."""
     AWAY_VALUE = "store value away from the host"
     """A value of a store that is inside, or on a server: nowhere else."""
     ADMIN_TOKEN = "admin token"  # noqa: S105 - the name of a class

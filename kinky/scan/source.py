@@ -16,13 +16,13 @@ class Source:
     """Where artefacts come from."""
 
     title: str
-    """What people read while it is scanned."""
+    """Its title for people during a scan."""
     kinds: frozenset[Kind]
     """The kinds that its artefacts can have."""
     artefacts: Iterable[Artefact]
     markers: tuple[KnownSecret, ...] = ()
     """Public bytes that are looked for in these artefacts only, as a proof that they were really read."""
     places: tuple[Place, ...] = ()
-    """What may and what must be in these artefacts, besides the allow-list that holds for every stack."""
+    """The allowed and required secrets of these artefacts, besides the allow-list that holds for every stack."""
     unread: tuple[str, ...] = ()
-    """What is known beforehand not to be looked at, and why."""
+    """Parts that are known beforehand as not searched, and the reasons."""

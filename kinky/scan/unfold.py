@@ -1,4 +1,4 @@
-"""What is inside of data: compressed members and base64, and what is inside of those, four levels deep."""
+"""The inner parts of data: compressed members and base64, and their own inner parts, four levels deep."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 DEPTH: Final = 4
 """Helm keeps a release as base64 of base64 of gzip of JSON with base64 in it; nothing was seen that goes deeper."""
 LIMIT_BYTES: Final = 256 << 20
-"""What all members inside of one piece of data may come to, so that a bomb costs seconds and not the machine."""
+"""Limit of all members inside of one piece of data, so that a bomb costs seconds and not the machine."""
 RUN_BYTES: Final = 24
 """The shortest base64 that is decoded; a secret in a shorter one is found by its patterns."""
 
@@ -54,7 +54,7 @@ class Unfolded:
             yield from self._unfold(decoded, depth - 1)
 
     def _inflate(self, data: bytes, start: int) -> bytes:
-        """Return the content of the member that begins here, as far as it is sound; mostly empty, as it is none."""
+        """Return the content of the member that begins here, as far as it is sound; mostly empty: it is no member."""
         start, window = _find_body(data, start)
         view = memoryview(data)
         inflater = zlib.decompressobj(window)

@@ -1,4 +1,4 @@
-"""What Pulumi's engine does, as lines for people: each change once, each warning once, and all failures at the end."""
+"""The work of Pulumi's engine as lines for people: each change once, each warning once, and all failures at the end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PROVIDER: Final = "pulumi:providers:"
 STEP: Final = "pulumi-python:dynamic"
 """In the type of a live step; only its passing lines are of interest, not those of Kubernetes' provider."""
 RAISED: Final = "Exception calling application: "
-"""What grpc puts before the text of an exception."""
+"""The text that grpc puts before the text of an exception."""
 HINT: Final = "hint: "
 SUMMARY: Final = re.compile(r"(update|preview|destroy) failed")
 SILENT: Final = "pulumi gave no reason; was it killed?"

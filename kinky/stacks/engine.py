@@ -39,7 +39,7 @@ from kinky.topology.nodes import build_nodes
 warnings.filterwarnings("ignore", module=re.escape(automation.Stack.__module__))
 
 MISFIT = "incorrect passphrase"
-"""What Pulumi says when the passphrase does not open the salt in the stack's file."""
+"""Pulumi's message when the passphrase does not open the salt in the stack's file."""
 
 IDENTITY_TYPE = f":{ClusterIdentity.__name__}"
 

@@ -27,7 +27,7 @@ PULUMI_PROGRAMS: Final = (
     "pulumi-resource-kubernetes",
     "kubectl",
 )
-"""What a run of the program needs on PATH: the engine, the launchers of its Python parts, the provider, the forward."""
+"""Programs that a run needs on PATH: the engine, the launchers of its Python parts, the provider, the forward."""
 
 
 def build_environment(stack_file: StackFile, *, environ: Mapping[str, str]) -> dict[str, str]:

@@ -72,7 +72,7 @@ def read_stack_file(stack: str | None, *, given: Mapping[str, str] | None = None
     """Read and check a stack's file; raises ConfigError with all problems.
 
     Args:
-        stack: Its name; None is the only one that has a file.
+        stack: Its name; None is the only stack that has a file.
         given: Settings in place of the file's, by their key, such as `host.accelerator`.
     """
     stack = choose_stack() if stack is None else stack

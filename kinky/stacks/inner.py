@@ -22,7 +22,7 @@ def find_reach(stack_file: StackFile) -> Reach:
     from kinky.reach.host import find_host
 
     reach = recognise(find_host(stack_file.config), stack_file.stack)
-    # What is written after the end would have no owner, and stay.
+    # An object that is written after the end would have no owner, and stay.
     if stack_file.config.cluster.lease is not None and has_ended(reach.host()):
         raise describe_ended(reach.access)
     return reach

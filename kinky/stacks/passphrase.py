@@ -34,7 +34,7 @@ def ensure_passphrase(
     """Return the variables that give Pulumi the passphrase; the embedded host's file is made at its first use.
 
     Raises:
-        ConfigError: The stack needs a passphrase and there is none, or one that protects nothing.
+        ConfigError: The stack needs a passphrase and has none, or has a passphrase that protects nothing.
     """
     if not _needs_passphrase(secrets_provider, backend):
         return {}

@@ -40,7 +40,7 @@ _OBSERVATION: Final = {
 SCHEMA: Final[dict[str, Any]] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "$id": VERSION,
-    "title": "What kinky status --json prints",
+    "title": "The output of kinky status --json",
     "type": "object",
     "additionalProperties": False,
     "required": ["version", "stack", "cluster", "at", "exit_code", "probe_version", "verdicts"],

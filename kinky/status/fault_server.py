@@ -33,7 +33,7 @@ Reply = tuple[int, Any]
 
 @dataclass(frozen=True)
 class Identity:
-    """The CA of the self-test, and one that is not ours; made once for all its servers."""
+    """The CA of the self-test, and a foreign CA; made once for all its servers."""
 
     folder: Path
     names: tuple[str, ...]

@@ -20,7 +20,7 @@ OLD: Final = "the last look is {seconds:.0f} s old"
 
 
 class Word(StrEnum):
-    """What a capability is worth."""
+    """The worth of a capability."""
 
     OK = "OK"
     DEGRADED = "DEGRADED"
@@ -86,7 +86,7 @@ def find_exit_code(verdicts: Sequence[Verdict], *, strict: bool = False) -> int:
 
 
 def expire(observations: Iterable[Observation], *, now: datetime, limits: Mapping[str, float]) -> list[Observation]:
-    """Turn what is too old to be told as now into UNKNOWN.
+    """Turn observations that are too old into UNKNOWN.
 
     Args:
         limits: By capability, the age in seconds up to which a look counts; a capability without one never ends.

@@ -1,4 +1,4 @@
-"""What this machine remembers of a cluster between looks: since when outside and inside differ."""
+"""This machine's memory of a cluster between looks: since when outside and inside differ."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILE = "status.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """What is remembered; it belongs to one identity of the cluster and is empty for another one."""
+    """The memory; it belongs to one identity of the cluster and is empty for another one."""
 
     cluster_id: str
     """Identity of the cluster in its record on the host: a cluster that is made again has another one."""

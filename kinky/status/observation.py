@@ -22,7 +22,7 @@ UNREACHABLE: Final = frozenset({"refused", "silent", "reset", "no-route", "no-an
 
 
 class State(StrEnum):
-    """What an observation says."""
+    """The state that an observation reports."""
 
     OK = "ok"
     WARNING = "warning"

@@ -17,7 +17,7 @@ HELPS: Final = {
     "kinky_verdict": "The verdict: 0 OK, 1 DEGRADED, 2 CRITICAL or PARTIAL, 3 UNKNOWN.",
     "kinky_disagree": "Whether outside and inside say different things.",
     "kinky_cert_not_after_seconds": "When a certificate ends, in seconds since 1970.",
-    "kinky_status_last_run_timestamp_seconds": "When this file was written; one that stays is a prober that hangs.",
+    "kinky_status_last_run_timestamp_seconds": "When this file was written; it stops when a prober hangs.",
 }
 
 
@@ -44,7 +44,7 @@ def render(verdicts: Iterable[Verdict], *, cluster: str, now: datetime) -> str:
 
 
 def _select(observations: Sequence[Observation]) -> list[Observation]:
-    """Return what was seen from outside, the worst of each target last, so that it is the one that stays."""
+    """Return the observations from outside, the worst of each target last, so that it stays."""
     seen = [each for each in observations if each.side is Side.OUTSIDE and each.state is not State.UNKNOWN]
     return sorted(seen, key=lambda each: each.state is State.BAD)
 

@@ -24,7 +24,7 @@ HINT: Final = "kinky status --selftest shows which probe; until then it says not
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a probe said to a fault."""
+    """The answer of a probe to a fault."""
 
     probe: str
     fault: str

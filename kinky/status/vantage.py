@@ -17,7 +17,7 @@ HOST_SECONDS: Final = 2.0
 
 
 def fetch_own_addresses(server: str) -> set[str]:
-    """Return addresses of this machine: by its name, and the one that it would ask the server from."""
+    """Return addresses of this machine: by its name, and its source address for the server."""
     found: set[str] = set()
     with contextlib.suppress(OSError):
         found |= {str(item[4][0]) for item in socket.getaddrinfo(socket.gethostname(), None)}

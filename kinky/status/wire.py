@@ -60,7 +60,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a server has answered."""
+    """The answer of a server."""
 
     status: int
     body: bytes
@@ -69,7 +69,7 @@ class Answer:
 
 
 def resolve(host: str) -> list[tuple[str, str]]:
-    """Return each address of a name with its family; raises WireError when there is none."""
+    """Return each address of a name with its family; raises WireError for a name without addresses."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
@@ -81,7 +81,7 @@ def ask(place: Place, path: str, *, seconds: float, method: str = "GET", body: b
     """Ask one question; `seconds` is the limit for all of it, connection and last byte included.
 
     Raises:
-        WireError: There was no whole answer in time, or the server is not the one that was asked for.
+        WireError: There was no whole answer in time, or another server answered.
     """
     end = time.monotonic() + seconds
     try:

@@ -79,7 +79,7 @@ def build_encryption_check(reach: Reach, secret: str, *, namespace: str, prefix:
     The check writes the Secret again itself: so the server whose count is read has written this very value.
 
     Args:
-        prefix: What the provider that encrypts puts before each value in etcd.
+        prefix: The bytes that the encrypting provider puts before each value in etcd.
     """
 
     def check() -> str | Pending:
@@ -146,7 +146,7 @@ def check_token_life(inner: InnerApi, *, hours: int) -> str | Pending:
 
 
 def parse_expiry(token: bytes) -> datetime | None:
-    """Return when a JSON web token expires; None when it is none, or never does."""
+    """Return when a JSON web token expires; None for another text, or without an end."""
     return parse_time_claim(token, "exp")
 
 
@@ -159,12 +159,12 @@ def parse_time_claim(token: bytes, claim: str) -> datetime | None:
 
 
 def parse_key_id(token: bytes) -> str:
-    """Return the id of the key that has signed a JSON web token; empty when it is none."""
+    """Return the id of the key that has signed a JSON web token; empty for another text."""
     return str(_parse_part(token, 0).get("kid", ""))
 
 
 def _parse_part(token: bytes, number: int) -> JsonObject:
-    """Parse the header (0) or the claims (1) of a JSON web token; empty when it is none."""
+    """Parse the header (0) or the claims (1) of a JSON web token; empty for another text."""
     try:
         part = token.split(b".")[number]
         parsed = json.loads(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))

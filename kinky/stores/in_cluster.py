@@ -1,8 +1,8 @@
 """Kind `inCluster`: Secrets of the inner cluster itself, read with tokens that External Secrets asks for.
 
-Which token External Secrets holds nobody outside of its pod can see. What can be seen is proved: the store names
-nothing but the ServiceAccount, no token without an end exists for it, and one that is asked for as External Secrets
-asks for it (version 0.20) expires in time.
+The token that External Secrets holds cannot be seen from outside of its pod. So other facts are proved: the store names
+only the ServiceAccount, and no token without an end exists for it. A token that KinKy requests as External Secrets
+(version 0.20) does expires in time.
 """
 
 from datetime import timedelta
@@ -18,7 +18,7 @@ from kinky.stores.evidence import LIFE_TOLERANCE, parse_expiry, parse_time_claim
 from kinky.stores.secrets import NamespaceStore
 
 TOKEN_SECONDS = 3600
-"""What External Secrets asks for (pkg/provider/kubernetes/auth.go)."""
+"""The request of External Secrets for a token (pkg/provider/kubernetes/auth.go)."""
 LASTING_TYPE = "kubernetes.io/service-account-token"
 
 

@@ -89,7 +89,7 @@ def check_store_server(api: HostApi) -> str:
     if fetch_host_url(api) != api.server:
         return ""
     try:
-        # The host gives the same bundle to each namespace; the cluster's own may not be there yet.
+        # The host gives the same bundle to each namespace; the cluster's own may still be missing.
         certificate = _fetch_ca(api, api.namespace) or _fetch_ca(api, "default")
         if certificate:
             _require_trust(api, certificate)
@@ -101,7 +101,7 @@ def check_store_server(api: HostApi) -> str:
 
 
 def _fetch_ca(api: HostApi, namespace: str) -> str:
-    """Fetch the CA bundle that pods verify the host's API with; empty when it is missing or may not be read."""
+    """Fetch the CA bundle that pods verify the host's API with; empty when it is missing or cannot be read."""
     bundle = if_allowed(lambda: api.fetch(resources.CONFIG_MAPS, ROOT_CA, namespace=namespace)) or {}
     return str((bundle.get("data") or {}).get("ca.crt") or "")
 
@@ -119,10 +119,10 @@ def _require_trust(api: HostApi, certificate: str) -> None:
 
 
 def fetch_host_url(api: HostApi) -> str:
-    """Fetch the URL of the host's API for pods: its Service, or the admin's own URL for who may not read that.
+    """Fetch the URL of the host's API for pods: its Service, or without the right to read it the admin's own URL.
 
     Raises:
-        UnreachableHostError: the Service may not be read, and the admin's own URL leads nowhere from a guest.
+        UnreachableHostError: The Service cannot be read, and the admin's own URL leads nowhere from a guest.
     """
     service = if_allowed(lambda: api.fetch(resources.SERVICES, "kubernetes", namespace="default"))
     address = ((service or {}).get("spec") or {}).get("clusterIP")
@@ -149,13 +149,13 @@ def ensure_store_token(reach: Reach, *, hours: int) -> TokenRecord:
     usable = kept.get(READER_ANNOTATION) == _fetch_reader_uid(host, cluster) and _is_alive(host, kept)
     if present is not None and usable and not is_token_renewal_due(present.expires_at, hours):
         return present
-    # The one that is replaced now stays valid until its time: External Secrets may be reading with it.
+    # The replaced token stays valid until its time: External Secrets may be reading with it.
     revoke_older_tokens(host, inner, cluster)
     return issue_store_token(reach, hours=hours)
 
 
 def issue_store_token(reach: Reach, *, hours: int) -> TokenRecord:
-    """Put a new token into the inner cluster, over the one that is there, which stays valid until it is revoked."""
+    """Put a new token into the inner cluster; the replaced one stays valid until it is revoked."""
     host, cluster = reach.host(), reach.cluster
     reader = _fetch_reader_uid(host, cluster)
     anchor = _make_anchor(host, cluster)
@@ -183,12 +183,12 @@ def issue_store_token(reach: Reach, *, hours: int) -> TokenRecord:
 
 
 def fetch_store_token(inner: InnerApi) -> TokenRecord | None:
-    """Fetch what is known of the token in use; None when there is none."""
+    """Fetch the facts about the token in use; None without a token."""
     return _parse_token(_fetch_token_notes(inner))
 
 
 def is_token_anchored(inner: InnerApi) -> bool:
-    """Tell whether the token in use can be ended before its time; one that an earlier kinky made cannot."""
+    """Tell whether the token in use can be ended before its time; a token of an earlier kinky cannot."""
     return ANCHOR_ANNOTATION in _fetch_token_notes(inner)
 
 

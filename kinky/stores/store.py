@@ -1,4 +1,4 @@
-"""What every kind of secrets store can do for the admin, and what is told of a value."""
+"""The admin's actions on every kind of secrets store, and the facts about a value."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ from kinky.retry import Pending
 PROGRAM = "program"
 FOREIGN = "somebody else"
 MAKERS = (PROGRAM, names.ADMIN, FOREIGN)
-"""Who may have written a value: `up`, `kinky secrets`, or anything that is not KinKy."""
+"""The writer of a value: `up`, `kinky secrets`, or anything that is not KinKy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ class Store(ABC):
 
     @abstractmethod
     def read(self, name: str) -> Mapping[str, bytes] | None:
-        """Read one value (secret); None when there is none."""
+        """Read one value (secret); None if it does not exist."""
 
     @abstractmethod
     def create(self, name: str, data: Mapping[str, bytes]) -> bool:
@@ -87,7 +87,7 @@ class Store(ABC):
 
     @abstractmethod
     def delete(self, name: str) -> None:
-        """Remove a value, and the right to read it before; one that is gone already is fine."""
+        """Remove a value, and first the right to read it; it may be gone already."""
 
     def forget(self, name: str) -> None:
         """Remove a value of the program's when its stack goes; a store that goes as a whole has nothing to do."""

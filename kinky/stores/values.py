@@ -28,7 +28,7 @@ class StoreValueRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What a write did to one key."""
+    """The effect of a write on one key."""
 
     place: str
     before: str | None

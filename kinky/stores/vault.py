@@ -134,7 +134,7 @@ class VaultStore(Store):
         return f"a login lives for {seconds} s, and the token for it {LOGIN_SECONDS} s"
 
     def _read(self, name: str) -> tuple[dict[str, bytes], int]:
-        """Read the newest version of a value and its number; 0 when there is none, or when it was deleted."""
+        """Read the newest version of a value and its number; 0 if it does not exist, or was deleted."""
         path = self._path("data", name)
         answer = (self._open().read(path, what=f"read {path}") or {}).get("data") or {}
         data = answer.get("data")
@@ -147,7 +147,7 @@ class VaultStore(Store):
         self._write_at(f"{self._target.prefix}/{name}", data, version=version, made_by=made_by)
 
     def _write_at(self, path: str, data: Mapping[str, bytes], *, version: int | None, made_by: str) -> None:
-        """Write a value, whose it is before what it is: one that was cut off has an owner.
+        """Write a value, first its owner and then its content: an interrupted write has an owner.
 
         Args:
             version: The version that was read; None when whatever is there is replaced.

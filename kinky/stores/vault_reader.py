@@ -1,4 +1,4 @@
-"""Who may read a cluster's values on a server with Vault's API: its public keys, one policy, one role.
+"""The readers of a cluster's values on a server with Vault's API: its public keys, one policy, one role.
 
 The inner cluster signs tokens with a key that KinKy made before the first boot, so the server can be told before there
 is a cluster, and never has to ask it.
@@ -64,7 +64,7 @@ class VaultReader:
             raise VaultError(f"secrets store {address}: {path} is not there", hint="pulumi refresh, then pulumi up")
         lacking = _find_lacking(api, {path: {"update"}})
         if lacking:
-            raise VaultError(f"secrets store {address}: your token may not write {path}", details=lacking)
+            raise VaultError(f"secrets store {address}: your token is not allowed to write {path}", details=lacking)
 
     def publish_keys(self, public_keys: Sequence[bytes]) -> None:
         """Have the server take tokens that one of these keys signed, and of no other."""
@@ -97,7 +97,7 @@ def check_server(api: VaultApi, target: VaultTarget) -> None:
     lacking = _find_lacking(api, needed)
     if lacking:
         raise VaultError(
-            f"secrets store {target.address}: your token may not do what is needed there",
+            f"secrets store {target.address}: your token lacks rights there",
             details=lacking,
             hint="use another token; docs/vault.md has a policy for it",
         )
@@ -172,7 +172,7 @@ def _is_anothers(description: str, target: VaultTarget) -> bool:
 
 
 def _mount(api: VaultApi, target: VaultTarget, public_keys: Sequence[bytes]) -> None:
-    """Mount the auth method, unless it is there; refuse one of another type, or one that serves somebody else."""
+    """Mount the auth method, unless it is there; refuse another type, or a method that serves somebody else."""
     path, owner = target.auth_mount, OWNER.format(owner=target.owner)
     mounted = _find_method(api, target)
     if not mounted:

@@ -34,7 +34,7 @@ class VaultTarget:
     audience: str
     token_minutes: int
     issuer: str
-    """Who the inner cluster's tokens say that they are from."""
+    """The issuer of the inner cluster's tokens."""
     place: str = ""
     """Short hash of the host's identity and the namespace."""
 
@@ -83,7 +83,7 @@ class VaultTarget:
 
     @property
     def policy(self) -> str:
-        """What a login may: read the values by name, look at itself, end itself; no list, and no default policy."""
+        """The rights of a login: read the values by name, look at itself, end itself; no list, no default policy."""
         return "\n".join(
             f'path "{path}" {{ capabilities = ["{capability}"] }}'
             for path, capability in (
@@ -94,7 +94,7 @@ class VaultTarget:
         )
 
     def open(self) -> VaultApi:
-        """Open the server with the admin's own token; raises KinkyError when there is none. Sends nothing."""
+        """Open the server with the admin's own token; raises KinkyError without a token. Sends nothing."""
         return self._open(read_token())
 
     def open_for_login(self) -> VaultApi:

@@ -35,7 +35,7 @@ SHARED: Final = 0
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """What the person who runs the tests asks for."""
+    """The wishes of the person who runs the tests."""
 
     stack_file: Path | None
     ttl: str
@@ -80,7 +80,7 @@ class InnerClusterFactory:
         return self._make(stack, base=base, changes=configuration, ttl=ttl or self._choices.ttl)
 
     def shared(self) -> InnerCluster:
-        """Return the cluster that all tests and processes of the run share; the first one that asks makes it."""
+        """Return the cluster that all tests and processes of the run share; the first caller makes it."""
         reuse = self._choices.reuse
         stack = names.reused_cluster(reuse) if reuse else names.leased_cluster(self._run.name, SHARED)
         with self._run.locked("shared"):
@@ -231,7 +231,7 @@ class InnerClusterFactory:
 def _ensure_namespace(stack_file: StackFile) -> None:
     """Make the namespace on the host if it is absent; it stays, for all runs.
 
-    An account that cannot look at namespaces has one that somebody made; `up` tells if it is not there.
+    An account that cannot look at namespaces has a namespace that somebody made; `up` tells if it is missing.
     """
     config = stack_file.config
     labels = {names.LABEL_MANAGED_BY: names.MANAGED_BY, **ground_labels(config)}

@@ -153,7 +153,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Take the run's clusters away; the processes of pytest-xdist have ended before the one that started them."""
+    """Take the run's clusters away; the processes of pytest-xdist have ended before the process that started them."""
     config = session.config
     if RUN not in config.stash:
         return

@@ -27,7 +27,7 @@ second one is refused by the host, which holds a cluster of that name."""
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One cluster of a run, or one that a run uses."""
+    """One cluster of a run, its own or a borrowed one."""
 
     stack: str
     namespace: str

@@ -1,4 +1,4 @@
-"""The stack of a test cluster: a file like the one that the tests name, with a name, a lease and a port of its own."""
+"""The stack of a test cluster: a copy of the tests' file with a name, a lease and a port of its own."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Finds or makes the programs that KinKy uses and does not write.
 
 The first source that works is taken: a program of the pinned version on PATH, the project's official release archive
-with a pinned SHA-256, `go build` of the pinned module. What is fetched or built lands in one cache outside the
-checkout, keyed by everything that went into it, so nothing is built twice and two runs at once wait for each other.
+with a pinned SHA-256, `go build` of the pinned module. All results land in one cache outside the
+checkout, keyed by their inputs. So nothing is built twice, and two runs at once wait for each other.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def ensure_tool(tool: Tool) -> Path:
 def go_path() -> Path:
     """Path of a Go that can build the tools: the one on PATH, else the one in the virtual environment.
 
-    Raises KinkyError if there is none of version 1.26 or newer.
+    Raises KinkyError without a Go of version 1.26 or newer.
     """
     candidates = [shutil.which("go"), shutil.which("go", path=sysconfig.get_path("scripts"))]
     seen = []

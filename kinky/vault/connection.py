@@ -16,7 +16,7 @@ from kinky.proxies import Proxy, describe_way, find_proxy
 
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 20.0
-"""A server that unseals or elects a leader answers late; one that takes longer counts as silent."""
+"""A server that unseals or elects a leader answers late; a server that takes longer counts as silent."""
 LONGEST_TEXT: Final = 200
 
 Answer = Mapping[str, Any]
@@ -74,7 +74,7 @@ class VaultApi:
         return answer or {}
 
     def delete(self, path: str, *, what: str) -> None:
-        """Delete a path; one that is gone already is fine."""
+        """Delete a path; it may be gone already."""
         self._ask(what, lambda adapter: adapter.delete(f"/v1/{path}"))
 
     def with_token(self, token: str) -> VaultApi:
@@ -161,7 +161,7 @@ class VaultApi:
         return VaultError(f"{start}: {type(error).__name__}", hint="look at the server's own log")
 
     def _denial(self, start: str) -> VaultError:
-        """Tell a token that may not from one that is none any more."""
+        """Tell a token that lacks a right from a token that is no longer valid."""
         if self._access.token and self._is_known():
             return VaultError(
                 f"{start}: your token is not allowed to do this (403)", hint="docs/vault.md lists its rights"

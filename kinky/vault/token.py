@@ -22,7 +22,7 @@ def read_token(*, environ: Mapping[str, str] = os.environ, home: Path | None = N
     """Read the token (secret): the file that $VAULT_TOKEN_FILE names, else $VAULT_TOKEN, else ~/.vault-token.
 
     Raises:
-        KinkyError: there is none, or its file can be read by others.
+        KinkyError: No token was given, or its file can be read by others.
     """
     if environ.get(FILE_VARIABLE):
         given = Path(environ[FILE_VARIABLE])
@@ -40,7 +40,7 @@ def read_token(*, environ: Mapping[str, str] = os.environ, home: Path | None = N
 
 
 def find_tokens(*, environ: Mapping[str, str] = os.environ, home: Path | None = None) -> Iterator[tuple[str, str]]:
-    """Yield every token of the admin's (secret) after where it is, also one that `read_token` would not choose."""
+    """Yield every token of the admin's (secret) after its place, also those that `read_token` would not choose."""
     if token := environ.get(VARIABLE, "").strip():
         yield f"${VARIABLE}", token
     for file in (environ.get(FILE_VARIABLE), (home or "~") / Path(HOME_FILE)):

@@ -1,4 +1,4 @@
-"""What is known of one node, as `reading` has collected it; nothing here decides."""
+"""The facts about one node, as `reading` has collected them; nothing here decides."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPEN, REFUSED, SILENT = "open", "refused", "silent"
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterFacts:
-    """What all nodes share."""
+    """Facts that all nodes share."""
 
     cluster: str
     stack: str
@@ -28,7 +28,7 @@ class ClusterFacts:
     inner_fault: str = ""
     """Why the inner API did not answer; empty when it did."""
     gate_fault: str = ""
-    """What is missing of the gate's wall; empty when nothing is, or when the inner API is away."""
+    """The missing parts of the gate's wall; empty when nothing is missing, or when the inner API is away."""
     foreign_policies: tuple[str, ...] = ()
     """NetworkPolicies of the namespace that KinKy has not made."""
     boots: tuple[Boot, ...] = ()
@@ -39,7 +39,7 @@ class ClusterFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeFacts:
-    """What is known of one node; None means that it is not there."""
+    """The facts about one node; None means that it is not there."""
 
     name: str
     is_control_plane: bool
@@ -56,7 +56,7 @@ class NodeFacts:
     claim: str = ""
     """Name of etcd's claim, for a control plane that has one."""
     claim_phase: str = ""
-    """Phase of the claim; empty when there is none."""
+    """Phase of the claim; empty without a claim."""
     service_address: str = ""
     """The declared address; empty when the node's Service is gone."""
     missing_secrets: tuple[str, ...] = ()
@@ -71,11 +71,11 @@ class NodeFacts:
     ready_unknown: bool = False
     """Whether the Node's Ready is Unknown: its kubelet does not report."""
     network_pod: str = ""
-    """State of flannel's pod on the node, as `phase, Ready or not`; empty when there is none."""
+    """State of flannel's pod on the node, as `phase, Ready or not`; empty without a pod."""
     cordoned: bool = False
     taints: tuple[str, ...] = ()
     kubelet_port: str = UNKNOWN
-    """What the kubelet's port says to the outside: OPEN, REFUSED, SILENT, or UNKNOWN when it was not asked."""
+    """State of the kubelet's port from outside: OPEN, REFUSED, SILENT, or UNKNOWN when it was not asked."""
     api_port: str = UNKNOWN
     """The same of a control plane's API server; asked when the inner API does not answer."""
     times: Mapping[str, str] = field(default_factory=dict)

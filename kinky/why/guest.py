@@ -110,7 +110,7 @@ def check_api(node: NodeFacts, cluster: ClusterFacts) -> Step | None:
     blame = f"; NetworkPolicy {policies} is in its namespace and not KinKy's" if policies else ""
     return Step(
         f"{node.name} cannot reach the API, which answers from outside{blame}",
-        "kubectl get networkpolicies -n {namespace} on the host; delete the one that denies",
+        "kubectl get networkpolicies -n {namespace} on the host; delete the policy that denies",
     )
 
 

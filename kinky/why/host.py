@@ -14,7 +14,7 @@ PULLING: Final = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "Inva
 UP: Final = "kinky up --stack {stack}"
 DELETE: Final = "kubectl delete vmi {node} -n {namespace} on the host"
 RESTART: Final = f", then {DELETE}"
-"""An instance keeps what it was made with, also one that waits for a node of the host."""
+"""An instance keeps its first declaration, also while it waits for a node of the host."""
 LOST_KEYS: Final = "restore it from a copy: it holds the cluster's only keys; without one kinky destroy --stack {stack}"
 _NO_ROOM: Final = re.compile(r"Insufficient ([\w./-]*\w)")
 _UNBOUND: Final = re.compile(

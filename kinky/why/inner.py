@@ -1,4 +1,4 @@
-"""The rungs inside the cluster: from a registered node to one that takes pods."""
+"""The rungs inside the cluster: from a registered node to a node that takes pods."""
 
 from __future__ import annotations
 

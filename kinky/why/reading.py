@@ -57,7 +57,7 @@ class Ways:
 
 @dataclass(frozen=True, kw_only=True)
 class InnerFacts:
-    """What the inner API says of all nodes, read once."""
+    """The inner API's facts about all nodes, read once."""
 
     fault: str = ""
     nodes: Mapping[str, JsonObject] | None = None

@@ -12,7 +12,7 @@ from kinky.ownership import record
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigurationAppliedInputs(StepInputs):
-    """What was applied, and to which cluster."""
+    """The applied configuration, and its cluster."""
 
     settings: str
     """All of them, as JSON: the engine would make each number a float."""

@@ -17,7 +17,7 @@ from kinky.reach.exposure import PublishSpec
 
 @dataclass(frozen=True, kw_only=True)
 class OutsideReadyInputs(StepInputs):
-    """What has to answer, and where."""
+    """The API that has to answer, and its address."""
 
     control_planes: tuple[str, ...]
     stack: str

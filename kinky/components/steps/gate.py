@@ -24,13 +24,13 @@ class GateInputs(InnerInputs):
 
 @dataclass(frozen=True, kw_only=True)
 class GateOutputs:
-    """What only a closed gate yields."""
+    """Outputs that only a closed gate yields."""
 
     inner_kubeconfig: str
 
 
 class GateStep(Step[GateInputs, GateOutputs]):
-    """Write the closed gate, before anything else is written inside; one that is open stays open."""
+    """Write the closed gate, before anything else is written inside; an open gate stays open."""
 
     def _run(self, inputs: GateInputs, previous: GateOutputs | None) -> GateOutputs:
         gate.raise_wall(inputs.reach, limit_seconds=inputs.limit_seconds)
@@ -48,13 +48,13 @@ class Gate(LiveStep[GateInputs, GateOutputs]):
 
 @dataclass(frozen=True, kw_only=True)
 class GateOpenedInputs(StoreInputs):
-    """What is proved before the gate opens."""
+    """Inputs of the proof that opens the gate."""
 
     kubeconfig_text: str
     store_name: str
     """Name of the ClusterSecretStore."""
     probes: tuple[Mapping[str, Any], ...]
-    """What must be refused, as `ProofSpec` has it."""
+    """The reads that must be refused, as in `ProofSpec`."""
     workers: tuple[str, ...]
     """Another worker has to be let in."""
     limit_seconds: Limit

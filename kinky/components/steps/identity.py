@@ -42,7 +42,7 @@ class ClusterIdentityStep(Step[StepInputs, ClusterIdentityOutputs]):
         return dynamic.CheckResult(news, [])
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.DiffResult:
-        """Compare the host with the one that the cluster was made on, at each preview and each up.
+        """Compare the host with the cluster's own host, at each preview and each up.
 
         Raises:
             HostError: It is another host, or the stack now names another cluster.

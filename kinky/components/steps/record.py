@@ -42,7 +42,7 @@ class ClusterRecordInputs(StepInputs):
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterRecordOutputs:
-    """What was made besides the record."""
+    """Other objects that were made beside the record."""
 
     namespace_created: bool
     owners: tuple[Body, ...]

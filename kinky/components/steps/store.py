@@ -42,7 +42,7 @@ class StoreValue(LiveStep[StoreValueInputs, StoreValueRecord]):
 
 @dataclass(frozen=True, kw_only=True)
 class StoreServedOutputs:
-    """What the store's server was told."""
+    """The settings that the store's server has."""
 
     key_ids: tuple[str, ...]
     """Those of the public keys whose tokens it takes."""

@@ -12,7 +12,7 @@ from kinky.gate.workload import WorkloadRecord
 
 @dataclass(frozen=True, kw_only=True)
 class WorkloadAnsweredInputs(StoreInputs):
-    """What the workload has to answer."""
+    """The answer that the workload has to give."""
 
     greeting: str
     value: str

@@ -1,1 +1,1 @@
-"""What each inner cluster runs for itself: one module per addon, and one table of them."""
+"""The addons of each inner cluster: one module per addon, and one table of them."""

@@ -50,7 +50,7 @@ def build_flannel(cfg: KinkyConfig) -> tuple[Body, ...]:
 def _network(cfg: KinkyConfig) -> Body:
     backend: Body = {"Type": "vxlan", "Port": cfg.network.overlay_port}
     if cfg.network.mtu is not None:
-        # flannel wants the MTU of the network below and subtracts its header; ours is the one that pods see.
+        # flannel wants the MTU of the network below and subtracts its header; ours is the MTU that pods see.
         backend["MTU"] = cfg.network.mtu + VXLAN_OVERHEAD_BYTES
     return {"Network": cfg.network.pod_cidrs[0], "EnableNFTables": True, "Backend": backend}
 

@@ -1,4 +1,4 @@
-"""What each kind of secrets store is to External Secrets: one module for each, all with the functions of `StoreForm`.
+"""The form of each kind of secrets store for External Secrets: one module each, with the functions of `StoreForm`.
 
 Nothing but `of` looks at the kind; who needs to know something of it asks the form.
 """

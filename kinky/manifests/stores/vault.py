@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kinky.config.model import KinkyConfig
 
 LOGIN_SECONDS: Final = 600
-"""Life of the token that External Secrets logs in with; the shortest one that an API server gives."""
+"""Life of the token that External Secrets logs in with; an API server gives no shorter one."""
 
 
 def is_inside() -> bool:

@@ -33,7 +33,7 @@ FULL_CRITICAL: Final = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """What one member has answered; `fault` is why it did not."""
+    """The answer of one member; `fault` is the reason for a missing answer."""
 
     node: str
     fault: str = ""
@@ -78,9 +78,9 @@ def judge_members(members: list[Member], watch: Watch, *, stack: str) -> Observa
         reason = f"alarm {', '.join(alarms)}" if alarms else full
         return watch.bad("alarm", reason, hint="delete what fills it, then defragment: docs/status.md, etcd")
     if dead:
-        return watch.warn("no-spare", f"{told}, so the next one that fails stops all writes: {dead}", hint=hint)
+        return watch.warn("no-spare", f"{told}, so the next failure stops all writes: {dead}", hint=hint)
     if filled >= FULL_WARNING:
-        return watch.warn("full", full, hint="kubectl get events,jobs -A shows what there is much of")
+        return watch.warn("full", full, hint="kubectl get events,jobs -A shows the largest parts")
     known = max(member.members for member in alive)
     if known != len(members):
         return watch.warn("members", f"{told}, but {known} are registered", hint=f"kinky up --stack {stack}")

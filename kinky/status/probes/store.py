@@ -38,7 +38,7 @@ def _look(target: Target, *, deep: bool) -> list[Observation]:
         if target.store is None:
             return []
         faults = check_proved(target.reach.inner(), STORE, target.store)
-        # What External Secrets says itself is of the inside; all else was found by looking.
+        # The report of External Secrets itself belongs to the inside; all else was found by looking.
         own = [fault.sentence for fault in faults if fault.code == REPORTED]
         found = [fault.sentence for fault in faults if fault.code != REPORTED]
         found = found or _find_stale(target, target.store, deep=deep)
