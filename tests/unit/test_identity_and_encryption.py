@@ -50,7 +50,7 @@ def test_s10_a_configuration_with_identity_first_is_not_taken_for_ours() -> None
     body = json.loads(render_encryption_config([make_encryption_key(1)]))
     assert parse_encryption_keys(json.dumps(body).encode())
     body["resources"][0]["providers"].reverse()
-    with pytest.raises(HostError, match="is not one that kinky has written"):
+    with pytest.raises(HostError, match="was not written by kinky"):
         parse_encryption_keys(json.dumps(body).encode())
 
 

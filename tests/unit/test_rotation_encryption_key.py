@@ -216,7 +216,7 @@ def test_no_key_is_written_down_or_told(
 def test_a_configuration_that_is_not_ours_is_not_touched(cluster: FakeCluster) -> None:
     path = cluster.host.objects[PKI]
     path["data"]["encryption-config.yaml"] = "e30="
-    with pytest.raises(HostError, match="is not one that kinky has written"):
+    with pytest.raises(HostError, match="was not written by kinky"):
         encryption_config.parse_encryption_keys(b"{}")
 
 
