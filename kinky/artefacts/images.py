@@ -43,8 +43,8 @@ class Image:
     labels: tuple[tuple[str, str], ...] = ()
 
 
-def write_layer(path: Path, entries: Iterable[Entry]) -> None:
-    """Write a layer with the entries in the given order."""
+def write_tar(path: Path, entries: Iterable[Entry]) -> None:
+    """Write a layer, or an archive, with the entries in the given order."""
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as layer:
         for entry in entries:
             _add(layer, entry)

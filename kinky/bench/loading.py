@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from kinky.artefacts.images import Entry, Image, write_archive, write_layer
+from kinky.artefacts.images import Entry, Image, write_archive, write_tar
 from kinky.bench import clusters
 from kinky.bench.commands import run_kinky
 from kinky.bench.samples import summarise
@@ -54,7 +54,7 @@ def write_image(folder: Path, reference: str, *, size_mib: int) -> Path:
     with content.open("wb") as file:
         for _ in range(size_mib):
             file.write(os.urandom(MIB))
-    write_layer(layer, [Entry("content", content)])
+    write_tar(layer, [Entry("content", content)])
     write_archive(archive, [Image(reference=reference, layers=(layer,))])
     return archive
 

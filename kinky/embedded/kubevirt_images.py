@@ -121,7 +121,7 @@ def _build(work: Path, programs: Mapping[str, Path], base: Path) -> None:
     disk = compile_static(module / "cmd" / "container-disk-v2alpha" / "main.c", work / "container-disk")
 
     def layer(name: str, entries: list[Entry]) -> Path:
-        images.write_layer(work / f"{name}.tar", entries)
+        images.write_tar(work / f"{name}.tar", entries)
         return work / f"{name}.tar"
 
     made = [Image(PAUSE_IMAGE, (layer("pause", [Entry("pause", pause)]),), ("/pause",), user="65535")]

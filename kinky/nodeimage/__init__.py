@@ -3,5 +3,5 @@
 `build.py` tells the order of the steps, the other modules hold one step each. The recipe (package lists, guest files,
 GRUB configuration, initrd) is data in `node-image/`.
 
-Imports: config, manifests, releases, render.
+Imports: artefacts, config, manifests, releases, render.
 """

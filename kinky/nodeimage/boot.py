@@ -1,4 +1,4 @@
-"""What starts the node: initrd, GRUB for BIOS, and a unified kernel image for UEFI."""
+"""The start of the node: initrd, GRUB for BIOS, and a unified kernel image for UEFI."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def command_line() -> str:
 def build_grub_core(root: Path, *, scratch: Path) -> bytes:
     """Put GRUB's configuration into the root and return the core image that goes on reading it there.
 
-    What is embedded into the core is read by a parser without conditions, hence two files.
+    A parser without conditions reads the text inside the core, hence two files.
     """
     text = (recipe_dir() / "grub.cfg").read_text()
     text = text.replace("@CMDLINE@", command_line())

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from kinky import process
+from kinky.artefacts.images import Entry, write_tar
 from kinky.nodeimage.images import build_config
 from kinky.nodeimage.recipe import hash_file
 from kinky.nodeimage.record import PLACE
@@ -25,9 +23,9 @@ def write_containerdisk(
     """Write the archive with the disk at /disk/disk.qcow2, its record, and labels that describe its content."""
     # The record has its own layer, the first, so a reader finds it without reading the disk.
     layers = {"record.tar": target.with_suffix(".record"), "layer.tar": target.with_suffix(".layer")}
-    _write_layer(layers["record.tar"], PLACE, io.BytesIO(record), size=len(record))
-    with disk.open("rb") as content:
-        _write_layer(layers["layer.tar"], "disk/disk.qcow2", content, size=disk.stat().st_size)
+    for layer, name, source in zip(layers.values(), (PLACE, "disk/disk.qcow2"), (record, disk), strict=True):
+        folder = Entry(str(PurePosixPath(name).parent), owner=_QEMU)
+        write_tar(layer, [folder, Entry(name, source, mode=0o440, owner=_QEMU)])
     diff_ids = [f"sha256:{hash_file(layer)}" for layer in layers.values()]
     layers["layer.tar"] = _compress(layers["layer.tar"])
     config = build_config(
@@ -35,24 +33,10 @@ def write_containerdisk(
         config={"Labels": {VERSION_LABEL: version, HASH_LABEL: content_hash}},
     )
     manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": list(layers)}]
-    with tarfile.open(target, "w") as archive:
-        for name, body in (("manifest.json", json.dumps(manifest).encode()), ("config.json", config)):
-            _add(archive, name, io.BytesIO(body), size=len(body))
-        for name, layer in layers.items():
-            with layer.open("rb") as content:
-                _add(archive, name, content, size=layer.stat().st_size)
-            layer.unlink()
-
-
-def _write_layer(layer: Path, name: str, content: BinaryIO, *, size: int) -> None:
-    """Write a layer with one file in one folder."""
-    with tarfile.open(layer, "w") as archive:
-        folder = tarfile.TarInfo(str(PurePosixPath(name).parent))
-        folder.type = tarfile.DIRTYPE
-        folder.mode = 0o755
-        folder.uid = folder.gid = _QEMU
-        archive.addfile(folder)
-        _add(archive, name, content, size=size, mode=0o440, owner=_QEMU)
+    contents = {"manifest.json": json.dumps(manifest).encode(), "config.json": config, **layers}
+    write_tar(target, [Entry(name, source, mode=0o644) for name, source in contents.items()])
+    for layer in layers.values():
+        layer.unlink()
 
 
 def _compress(layer: Path) -> Path:
@@ -61,12 +45,3 @@ def _compress(layer: Path) -> Path:
     command: list[str | Path] = ["zstd", "--quiet", "--rm", "-T0", layer, "-o", target]
     process.run(command, reason="compress the layer with the disk", hint="apt-get install zstd")
     return target
-
-
-def _add(
-    archive: tarfile.TarFile, name: str, content: BinaryIO, *, size: int, mode: int = 0o644, owner: int = 0
-) -> None:
-    member = tarfile.TarInfo(name)
-    member.size, member.mode = size, mode
-    member.uid = member.gid = owner
-    archive.addfile(member, content)

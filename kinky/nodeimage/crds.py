@@ -22,7 +22,7 @@ _DEFINITIONS: Final = (
     "generators.external-secrets.io_generatorstates",
 )
 _PROVIDERS: Final = ("kubernetes", "vault")
-"""What toolchain/tools.toml leaves in the program."""
+"""The providers that toolchain/tools.toml leaves in the program."""
 
 
 def write_crds(target: Path, *, module: Path) -> None:

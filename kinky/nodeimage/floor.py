@@ -61,7 +61,7 @@ class Floor:
     program: str = "qemu-system-x86_64"
     """Text in the command line of each process."""
     log: Path | None = None
-    """What the programs said, which are not the machines."""
+    """The output of the programs, apart from the machines' own."""
 
     def elapsed_seconds(self) -> float:
         """Return the seconds since all machines were started."""

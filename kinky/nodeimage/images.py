@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import re
-import tarfile
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kinky import process
-from kinky.nodeimage.recipe import NFT, SystemImage
+from kinky.artefacts.images import Entry, write_tar
+from kinky.nodeimage.recipe import NFT, SystemImage, hash_file
 
 EPOCH = "1970-01-01T00:00:00Z"
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -20,22 +19,12 @@ _FOLDERS = ("/tmp", "/run")  # noqa: S108 - paths inside the images
 _XTABLES = "usr/lib/x86_64-linux-gnu/xtables"
 
 
-def build_layer(files: Mapping[str, Path], *, folders: Iterable[str] = ()) -> bytes:
-    """Return an uncompressed layer of files (path in the image -> source), owned by root, without times."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for folder in sorted({*folders, *(str(up) for name in files for up in PurePosixPath(name).parents)} - {"/"}):
-            member = tarfile.TarInfo(folder.lstrip("/"))
-            member.type = tarfile.DIRTYPE
-            member.mode = 0o1777 if folder == "/tmp" else 0o755  # noqa: S108 - a path inside the image
-            archive.addfile(member)
-        for name, source in sorted(files.items()):
-            member = tarfile.TarInfo(name.lstrip("/"))
-            member.mode = 0o755
-            member.size = source.stat().st_size
-            with source.open("rb") as body:
-                archive.addfile(member, body)
-    return buffer.getvalue()
+def list_entries(files: Mapping[str, Path], *, folders: Iterable[str] = ()) -> Iterator[Entry]:
+    """Yield the entries of a layer with these files (path in the image -> source), after their folders."""
+    for folder in sorted({*folders, *(str(up) for name in files for up in PurePosixPath(name).parents)} - {"/"}):
+        yield Entry(folder.lstrip("/"), mode=0o1777 if folder == "/tmp" else 0o755)  # noqa: S108 - inside the image
+    for name, source in sorted(files.items()):
+        yield Entry(name.lstrip("/"), source)
 
 
 def build_config(*, diff_ids: list[str], config: Mapping[str, Any]) -> bytes:
@@ -61,29 +50,24 @@ def write_archive(
     """Write all images into one docker-archive.
 
     Args:
-        references: What each image is called in the archive, by its short name.
-        programs: Where each image's program is, by the program's name.
+        references: The name of each image in the archive, by its short name.
+        programs: The place of each image's program, by the program's name.
         root: Root file system that extra programs, their libraries and certificates are taken from.
     """
-    manifest = []
-    with tarfile.open(target, "w") as archive:
+    manifest, members = [], []
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         for image in images:
-            layer = build_layer(_image_files(image, programs[image.program], root=root), folders=_FOLDERS)
-            digest = hashlib.sha256(layer).hexdigest()
+            layer = Path(folder) / image.name
+            write_tar(layer, list_entries(_image_files(image, programs[image.program], root=root), folders=_FOLDERS))
             settings: dict[str, Any] = {"User": image.user, "WorkingDir": "/"}
             if image.entrypoint:
                 settings["Entrypoint"] = list(image.entrypoint)
-            config = build_config(diff_ids=[f"sha256:{digest}"], config=settings)
+            config = build_config(diff_ids=[f"sha256:{hash_file(layer)}"], config=settings)
             names = f"{image.name}.json", f"{image.name}.tar"
-            for name, body in zip(names, (config, layer), strict=True):
-                member = tarfile.TarInfo(name)
-                member.size = len(body)
-                archive.addfile(member, io.BytesIO(body))
+            members += [Entry(names[0], config, mode=0o644), Entry(names[1], layer, mode=0o644)]
             manifest.append({"Config": names[0], "RepoTags": [references[image.name]], "Layers": [names[1]]})
-        body = json.dumps(manifest).encode()
-        member = tarfile.TarInfo("manifest.json")
-        member.size = len(body)
-        archive.addfile(member, io.BytesIO(body))
+        members.append(Entry("manifest.json", json.dumps(manifest).encode(), mode=0o644))
+        write_tar(target, members)
 
 
 def _image_files(image: SystemImage, program: Path, *, root: Path) -> dict[str, Path]:
@@ -96,7 +80,7 @@ def _image_files(image: SystemImage, program: Path, *, root: Path) -> dict[str, 
         files.update({f"/{_XTABLES}/{module.name}": module.resolve() for module in (root / _XTABLES).glob("*.so")})
     if set(NFT) & set(image.extras):
         # Without names of protocols nft lists 6 where tcp was written. kube-proxy then takes each element of its maps
-        # for a stranger's and deletes it, whenever it looks at them as a whole: when it starts anew, and each hour.
+        # for a stranger's and deletes it, whenever it looks at them as a whole: at its start, and each hour.
         files["/etc/protocols"] = root / "etc/protocols"
     if image.certificates:
         files["/etc/ssl/certs/ca-certificates.crt"] = root / "etc/ssl/certs/ca-certificates.crt"

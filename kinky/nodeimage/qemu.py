@@ -27,7 +27,7 @@ class Qemu:
 
 @dataclass(frozen=True, kw_only=True)
 class Disk:
-    """A virtio disk; changes to one that is not kept go to a temporary file. The serial is what the guest sees."""
+    """A virtio disk; without `keep`, changes go to a temporary file. The serial is for the guest."""
 
     path: Path
     serial: str

@@ -1,4 +1,4 @@
-"""What goes into the node image: programs, system images, and the hash that names the result; versions: a release."""
+"""The inputs of the node image: programs, system images, and the hash that names the result; versions: a release."""
 
 from __future__ import annotations
 

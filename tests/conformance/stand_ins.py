@@ -148,7 +148,7 @@ def _write_layers(work: Path, programs: Programs, base: Path) -> dict[str, Path]
         html = sources / pet / "html"
         entries[pet] = [Entry(page.name, page, mode=0o644) for page in sorted(html.iterdir())]
     for name, found in entries.items():
-        images.write_layer(work / f"{name}.tar", found)
+        images.write_tar(work / f"{name}.tar", found)
     return {name: work / f"{name}.tar" for name in entries}
 
 

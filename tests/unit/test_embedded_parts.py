@@ -97,7 +97,7 @@ def test_pause_grows_to_its_limit() -> None:
 
 def test_shared_layer_is_in_the_archive_once(tmp_path: Path) -> None:
     for name in ("base", "one", "two"):
-        images.write_layer(tmp_path / f"{name}.tar", [Entry(name, name.encode() * 9, mode=0o644)])
+        images.write_tar(tmp_path / f"{name}.tar", [Entry(name, name.encode() * 9, mode=0o644)])
     base, one, two = (tmp_path / f"{name}.tar" for name in ("base", "one", "two"))
     chosen = [Image("x.internal/one:1", (base, one), user="1001"), Image("x.internal/two:1", (base, two))]
     images.write_archive(tmp_path / "all.tar", chosen)
@@ -114,7 +114,7 @@ def test_shared_layer_is_in_the_archive_once(tmp_path: Path) -> None:
 def test_same_files_give_the_same_layer(tmp_path: Path) -> None:
     entries = [Entry("d"), Entry("d/f", b"text", capability=images.CAP_NET_BIND_SERVICE), Entry("d/l", link="f")]
     for name in ("a", "b"):
-        images.write_layer(tmp_path / name, entries)
+        images.write_tar(tmp_path / name, entries)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -209,7 +209,7 @@ def test_archive_without_images_is_refused_by_name(tmp_path: Path) -> None:
     path.write_text("no archive")
     with pytest.raises(HostError, match=f"^{path}: not a docker-archive"):
         store.read_references(path)
-    images.write_layer(path, [Entry("manifest.json", json.dumps([{"RepoTags": ["a:1", "b:2"]}]).encode())])
+    images.write_tar(path, [Entry("manifest.json", json.dumps([{"RepoTags": ["a:1", "b:2"]}]).encode())])
     assert store.read_references(path) == ("a:1", "b:2")
 
 
