@@ -90,7 +90,7 @@ def endpoint_host(cluster: str) -> str:
 
 
 def pki_secret(cluster: str) -> str:
-    """Return the name of the host Secret with the certificate authorities."""
+    """Return the name of the host Secret with the CAs."""
     return f"{cluster}-pki"
 
 

@@ -16,7 +16,7 @@ from kinky.components.cluster_args import InnerClusterArgs
 from kinky.components.inner_cluster import InnerCluster
 from kinky.components.told import told_by_pulumi
 from kinky.config.archive import check_archive, find_archive
-from kinky.config.authority import check_authority
+from kinky.config.ca_bundle import check_ca
 from kinky.config.check import warn_config
 from kinky.config.load import decode_values, load_config
 from kinky.config.problem import refuse
@@ -59,7 +59,7 @@ def prepare(raw: Mapping[str, object], *, source: str, stack: str) -> InnerClust
     """
     config = load_config(raw, source=source)
     base = paths.project_root()
-    refuse([*check_archive(config, base=base), *check_authority(config, base=base)], source=source)
+    refuse([*check_archive(config, base=base), *check_ca(config, base=base)], source=source)
     check_templates()
     access = find_host(config)
     reach = Reach(access, "")

@@ -67,7 +67,7 @@ def _floor_nodes(config: KinkyConfig, nodes: Sequence[NodeSpec], files: Mapping[
     addresses = Addresses.parse(
         endpoint=[str(FIRST_ADDRESS)], nodes={name: [address] for name, address in given.items()}
     )
-    authority = Pair(files["ca.crt"], files["ca.key"])
+    ca = Pair(files["ca.crt"], files["ca.key"])
     return [
         FloorNode(
             name=node.name,
@@ -77,7 +77,7 @@ def _floor_nodes(config: KinkyConfig, nodes: Sequence[NodeSpec], files: Mapping[
             address=given[node.name],
             user_data=render_node(config, node, nodes, addresses).user_data,
             credentials=(
-                files if node.role == names.CONTROL_PLANE else make_node_files(authority, node.name, given[node.name])
+                files if node.role == names.CONTROL_PLANE else make_node_files(ca, node.name, given[node.name])
             ),
             data_gib=node.data_gib,
             etcd_gib=node.etcd_gib or 2,
@@ -87,9 +87,9 @@ def _floor_nodes(config: KinkyConfig, nodes: Sequence[NodeSpec], files: Mapping[
 
 
 def _access(cluster: str, server: str, files: Mapping[str, bytes], folder: Path) -> InnerAccess:
-    authority = Pair(files["ca.crt"], files["ca.key"])
+    ca = Pair(files["ca.crt"], files["ca.key"])
     request = LeafRequest(common_name="kinky:bench", organizations=["system:masters"], life=CREDENTIAL_LIFE)
-    leaf = make_leaf(authority, request)
+    leaf = make_leaf(ca, request)
     (folder / "ca.crt").write_bytes(files["ca.crt"])
     (folder / "admin.pem").write_bytes(leaf.certificate + leaf.key)
     return InnerAccess(

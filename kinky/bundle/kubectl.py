@@ -34,7 +34,7 @@ def inner_kubectl(target: Target) -> Kubectl:
         options = [
             *("--server", target.reach.server),
             *("--tls-server-name", names.endpoint_host(target.cluster)),
-            *("--certificate-authority", str(target.authority_file)),
+            *("--certificate-authority", str(target.ca_file)),
             *("--client-certificate", str(target.client_file)),
             *("--client-key", str(target.client_file)),
         ]

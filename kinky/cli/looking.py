@@ -76,7 +76,7 @@ def open_prober(
     own, nodes = fetch_own_addresses(urlsplit(server).hostname or ""), fetch_node_addresses(target)
     inside = check_vantage(stack_file.config, own, allowed=allow_inside, nodes=nodes)
     # Without a CA to compare with, nothing that answers can be believed.
-    target.read_authority()
+    target.read_ca()
     return Prober(target, cluster_id, inside or vantage)
 
 

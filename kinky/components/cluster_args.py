@@ -34,7 +34,7 @@ class InnerClusterArgs:
     kinky_command: str
     """Absolute path of kinky, which the kubeconfig calls for a credential."""
     ca_file: str
-    """Absolute path of the file with the cluster's authorities, which the kubeconfig names."""
+    """Absolute path of the file with the cluster's CAs, which the kubeconfig names."""
 
     @property
     def nodes(self) -> tuple[NodeSpec, ...]:

@@ -44,7 +44,7 @@ def build_kubeadm(place: Layout) -> list[dict[str, object]]:
 
 
 def ensure(place: Layout) -> None:
-    """Make what is missing or will expire; the certificate authorities stay as long as the state directory.
+    """Make what is missing or will expire; the CAs stay as long as the state directory.
 
     Raises:
         CommandError: kubeadm failed.
@@ -90,10 +90,10 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _drop_expiring(place: Layout) -> None:
-    """Remove what kubeadm would otherwise keep: everything signed, but no authority and no service account key."""
-    authorities = {"ca", "front-proxy-ca", "sa"}
+    """Remove what kubeadm would otherwise keep: everything signed, but no CA and no service account key."""
+    cas = {"ca", "front-proxy-ca", "sa"}
     for path in (*place.pki.glob("*.crt"), *place.pki.glob("*.key")):
-        if path.stem not in authorities:
+        if path.stem not in cas:
             path.unlink()
     for path in (place.pki / "etcd").glob("*"):
         if path.stem != "ca":

@@ -185,9 +185,9 @@ def is_ready(how: str, place: Layout) -> bool:
     return True
 
 
-def _answers_200(rest: str, authority: Path) -> bool:
+def _answers_200(rest: str, ca: Path) -> bool:
     port, slash, path = rest.partition("/")
-    context = ssl.create_default_context(cafile=str(authority))
+    context = ssl.create_default_context(cafile=str(ca))
     connection = http.client.HTTPSConnection("127.0.0.1", int(port), timeout=2, context=context)
     try:
         connection.request("GET", slash + path)

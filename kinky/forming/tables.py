@@ -10,7 +10,7 @@ from kinky.forming.diagnose import describe_nodes
 from kinky.forming.pending import replace_unstarted
 from kinky.forming.requirements import Requirement, run_requirements
 from kinky.keys.certificates import build_fingerprint
-from kinky.keys.material import fetch_authority
+from kinky.keys.material import fetch_ca
 from kinky.kube.host import HostApi
 from kinky.kube.inner import InnerApi
 from kinky.progress import phase
@@ -129,7 +129,7 @@ def prove_outside(
         kubeconfig=kubeconfig,
         cluster_uid=inner.fetch_cluster_uid(),
         kubernetes_version=inner.fetch_version(),
-        ca_fingerprint=build_fingerprint(fetch_authority(api, cluster).certificate),
+        ca_fingerprint=build_fingerprint(fetch_ca(api, cluster).certificate),
         tls_seconds=round(met[API_ANSWERS], 1),
         ready_seconds=round(met[API_READY], 1),
     )

@@ -1,4 +1,4 @@
-"""Certificates and keys in memory: authorities, leaves, fingerprints. Nothing here reads or writes anywhere."""
+"""Certificates and keys in memory: CAs, leaves, fingerprints. Nothing here reads or writes anywhere."""
 
 import base64
 import hashlib
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-AUTHORITY_LIFE = timedelta(days=3650)
+CA_LIFE = timedelta(days=3650)
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """By how much clocks may differ: certificates are valid from this long before now, as a guest's may be behind."""
 COMMON_NAME_LIMIT = 64
@@ -57,11 +57,11 @@ def derive_public_key(key: bytes) -> bytes:
     )
 
 
-def make_authority(common_name: str) -> Pair:
-    """Make a self-signed certificate authority."""
+def make_ca(common_name: str) -> Pair:
+    """Make a self-signed CA."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = _build_subject(common_name, ())
-    builder = _start(subject, subject, key.public_key(), AUTHORITY_LIFE)
+    builder = _start(subject, subject, key.public_key(), CA_LIFE)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     builder = builder.add_extension(_build_usage(sign_certificates=True), critical=True)
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
@@ -69,10 +69,10 @@ def make_authority(common_name: str) -> Pair:
     return Pair(_encode(builder.sign(key, hashes.SHA256())), _encode_key(key))
 
 
-def make_leaf(authority: Pair, request: LeafRequest) -> Pair:
-    """Make a key and have the authority sign a certificate for it."""
-    issuer = x509.load_pem_x509_certificate(authority.certificate)
-    issuer_key = _load_key(authority.key)
+def make_leaf(ca: Pair, request: LeafRequest) -> Pair:
+    """Make a key and have the CA sign a certificate for it."""
+    issuer = x509.load_pem_x509_certificate(ca.certificate)
+    issuer_key = _load_key(ca.key)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = _build_subject(request.common_name, request.organizations)
     builder = _start(subject, issuer.subject, key.public_key(), request.life, starts_in=request.starts_in)
@@ -99,11 +99,11 @@ def fetch_signed_at(certificate: bytes) -> datetime:
     return x509.load_pem_x509_certificate(certificate).not_valid_before_utc + CLOCK_TOLERANCE
 
 
-def is_issued_by(certificate: bytes, authority: bytes) -> bool:
-    """Tell whether the certificate was signed by this authority's key; of several in a text the first ones count."""
+def is_issued_by(certificate: bytes, ca: bytes) -> bool:
+    """Tell whether the certificate was signed by this CA's key; of several in a text the first ones count."""
     leaf = x509.load_pem_x509_certificate(certificate)
     try:
-        leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
+        leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(ca))
     except Exception:  # cryptography raises several types, all of which mean no
         return False
     return True
@@ -158,7 +158,7 @@ def _start(
     *,
     starts_in: timedelta = timedelta(0),
 ) -> x509.CertificateBuilder:
-    """Start a certificate with what authorities and leaves have in common."""
+    """Start a certificate with what CAs and leaves have in common."""
     now = datetime.now(UTC) + starts_in
     builder = x509.CertificateBuilder(
         issuer_name=issuer,
@@ -179,7 +179,7 @@ def _build_subject(common_name: str, organizations: Sequence[str]) -> x509.Name:
 
 
 def _build_usage(*, sign_certificates: bool) -> x509.KeyUsage:
-    """Build the key usage of an authority or of a leaf."""
+    """Build the key usage of a CA or of a leaf."""
     return x509.KeyUsage(
         digital_signature=True,
         key_cert_sign=sign_certificates,

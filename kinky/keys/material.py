@@ -17,7 +17,7 @@ from kinky.keys.certificates import (
     build_fingerprint,
     derive_public_key,
     format_time,
-    make_authority,
+    make_ca,
     make_key,
     split_public_keys,
 )
@@ -27,15 +27,15 @@ from kinky.kube import resources
 from kinky.kube.host import HostApi
 from kinky.kube.objects import build_secret
 
-AUTHORITIES = ("ca", "front-proxy-ca", "etcd-ca")
+CAS = ("ca", "front-proxy-ca", "etcd-ca")
 ENCRYPTION_FILE = "encryption-config.yaml"
 SIGNING_KEY_FILE = "sa.key"
 PUBLIC_KEY_FILE = "sa.pub"
 """One or more public keys, that of the signing key first: an API server accepts the tokens of each."""
-PUBLIC_FILES = (*(f"{name}.crt" for name in AUTHORITIES), "sa.pub", ENCRYPTION_FILE)
+PUBLIC_FILES = (*(f"{name}.crt" for name in CAS), "sa.pub", ENCRYPTION_FILE)
 """Files that have a fingerprint. The encryption file's holds 32 random bytes, so its hash tells nothing of them."""
 MADE_ANNOTATION = "kinky.dev/{item}-made-at"
-FILES = (*(f"{name}.{end}" for name in AUTHORITIES for end in ("crt", "key")), "sa.pub", "sa.key", ENCRYPTION_FILE)
+FILES = (*(f"{name}.{end}" for name in CAS for end in ("crt", "key")), "sa.pub", "sa.key", ENCRYPTION_FILE)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class KeyRecord:
 
 
 def ensure_cluster_keys(api: HostApi, cluster: str, *, kms_config: str = "") -> KeyRecord:
-    """Make the cluster's authorities and keys, unless the host holds them already.
+    """Make the cluster's CAs and keys, unless the host holds them already.
 
     Args:
         kms_config: The API server's encryption configuration if a KMS encrypts; without a key, so it is kept as asked.
@@ -77,7 +77,7 @@ def fetch_cluster_keys(api: HostApi, cluster: str) -> KeyRecord | None:
     return KeyRecord(secret_name=names.pki_secret(cluster), fingerprints=prints)
 
 
-def fetch_authority(api: HostApi, cluster: str) -> Pair:
+def fetch_ca(api: HostApi, cluster: str) -> Pair:
     """Read the cluster CA with its key, to sign with.
 
     Raises:
@@ -159,8 +159,8 @@ def delete_key_secret(api: HostApi, secret_name: str) -> None:
 def make_cluster_files(cluster: str) -> dict[str, bytes]:
     """Make all files of the key Secret, new ones (secret)."""
     files: dict[str, bytes] = {}
-    for name in AUTHORITIES:
-        pair = make_authority(f"{cluster} {name}")
+    for name in CAS:
+        pair = make_ca(f"{cluster} {name}")
         files |= {f"{name}.crt": pair.certificate, f"{name}.key": pair.key}
     service_account_key = make_key()
     files |= {"sa.key": service_account_key, "sa.pub": derive_public_key(service_account_key)}

@@ -19,7 +19,7 @@ from kinky.keys.certificates import (
     make_leaf,
     parse_time,
 )
-from kinky.keys.material import fetch_authority
+from kinky.keys.material import fetch_ca
 from kinky.kube import resources
 from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
@@ -28,9 +28,9 @@ from kinky.kube.objects import build_secret
 CERTIFICATE_LIFE = timedelta(days=365)
 CLIENT_CERTIFICATE = "kubelet-client.crt"
 SERVING_CERTIFICATE = "kubelet-serving.crt"
-AUTHORITY_FILE = "ca.crt"
+CA_FILE = "ca.crt"
 """The CAs that the node trusts: one or more."""
-CERTIFICATES = (AUTHORITY_FILE, CLIENT_CERTIFICATE, SERVING_CERTIFICATE)
+CERTIFICATES = (CA_FILE, CLIENT_CERTIFICATE, SERVING_CERTIFICATE)
 CREDENTIALS_VOLUME = "credentials"
 
 
@@ -52,10 +52,10 @@ def ensure_node_credentials(
         address: The node's S-address, which the serving certificate names.
         generation: A higher number gives new certificates under a new name.
     """
-    authority = fetch_authority(api, cluster)
-    name = build_secret_name(authority, node, address, generation=generation)
+    ca = fetch_ca(api, cluster)
+    name = build_secret_name(ca, node, address, generation=generation)
     if api.fetch_here(resources.SECRETS, name) is None:
-        body = _build_body(cluster, node, name, make_node_files(authority, node, address))
+        body = _build_body(cluster, node, name, make_node_files(ca, node, address))
         api.create(resources.SECRETS, body, namespace=api.namespace)
     files = api.fetch_secret_here(name) or {}
     missing = [file for file in CERTIFICATES if file not in files]
@@ -92,22 +92,22 @@ def replace_node_credentials(api: HostApi, cluster: str, node: str, *, secret_na
 
     The name stays, because the VM refers to it and Pulumi declares the VM.
     """
-    files = make_node_files(fetch_authority(api, cluster), node, _fetch_address(api, node))
+    files = make_node_files(fetch_ca(api, cluster), node, _fetch_address(api, node))
     api.put(resources.SECRETS, _build_body(cluster, node, secret_name, files), namespace=api.namespace)
 
 
-def ensure_node_authority(api: HostApi, cluster: str, node: str, *, secret_name: str, authority: Pair) -> None:
-    """Have a worker's Secret hold certificates of this authority, and trust what the authority's text holds.
+def ensure_node_ca(api: HostApi, cluster: str, node: str, *, secret_name: str, ca: Pair) -> None:
+    """Have a worker's Secret hold certificates of this CA, and trust what the CA's text holds.
 
     Args:
-        authority: Of several certificates the first one signs, and all are trusted.
+        ca: Of several certificates the first one signs, and all are trusted.
     """
     files = api.fetch_secret_here(secret_name) or {}
     own = [files.get(name, b"") for name in (CLIENT_CERTIFICATE, SERVING_CERTIFICATE)]
-    if not all(certificate and is_issued_by(certificate, authority.certificate) for certificate in own):
-        wanted = make_node_files(authority, node, _fetch_address(api, node))
+    if not all(certificate and is_issued_by(certificate, ca.certificate) for certificate in own):
+        wanted = make_node_files(ca, node, _fetch_address(api, node))
     else:
-        wanted = files | {AUTHORITY_FILE: authority.certificate}
+        wanted = files | {CA_FILE: ca.certificate}
     if wanted != files:
         api.put(resources.SECRETS, _build_body(cluster, node, secret_name, wanted), namespace=api.namespace)
 
@@ -117,20 +117,20 @@ def is_renewal_due(not_after: str) -> bool:
     return datetime.now(UTC) > parse_time(not_after) - CERTIFICATE_LIFE / 2
 
 
-def build_secret_name(authority: Pair, node: str, address: str, *, generation: int) -> str:
+def build_secret_name(ca: Pair, node: str, address: str, *, generation: int) -> str:
     """Build the name of the Secret from what its certificates say."""
-    said = "\n".join((build_fingerprint(authority.certificate), node, address, str(generation)))
+    said = "\n".join((build_fingerprint(ca.certificate), node, address, str(generation)))
     return names.credentials_secret(node, names.content_hash(said.encode()))
 
 
-def make_node_files(authority: Pair, node: str, address: str) -> dict[str, bytes]:
+def make_node_files(ca: Pair, node: str, address: str) -> dict[str, bytes]:
     """Make all files of a worker's Secret, new ones (secret)."""
     client = make_leaf(
-        authority,
+        ca,
         LeafRequest(common_name=f"system:node:{node}", organizations=["system:nodes"], life=CERTIFICATE_LIFE),
     )
     serving = make_leaf(
-        authority,
+        ca,
         LeafRequest(
             common_name=f"system:node:{node}",
             organizations=["system:nodes"],
@@ -141,7 +141,7 @@ def make_node_files(authority: Pair, node: str, address: str) -> dict[str, bytes
         ),
     )
     return {
-        AUTHORITY_FILE: authority.certificate,
+        CA_FILE: ca.certificate,
         CLIENT_CERTIFICATE: client.certificate,
         "kubelet-client.key": client.key,
         SERVING_CERTIFICATE: serving.certificate,

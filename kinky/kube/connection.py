@@ -161,7 +161,7 @@ class Connection:
             proxy_headers=dict(getattr(pool, "proxy_headers", None) or {}),
         )
 
-    def find_certificate_fault(self, authorities: bytes) -> str:
+    def find_certificate_fault(self, cas: bytes) -> str:
         """Return why a client with only these CAs would not trust the server at this URL; empty when it would.
 
         No credential is sent.
@@ -173,7 +173,7 @@ class Connection:
 
         proxy, host = self._transport.proxy, urlsplit(self.server).hostname or ""
         try:
-            pool = build_pool(build_context(authorities), proxy=proxy)
+            pool = build_pool(build_context(cas), proxy=proxy)
         except ssl.SSLError:
             return "the CA is not a certificate"
         timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=CALL_TIMEOUT_SECONDS)

@@ -67,13 +67,13 @@ class HostApi(OwnedObjects):
         )
         return bool((reply.parse().get("status") or {}).get("allowed"))
 
-    def find_certificate_fault(self, authorities: bytes) -> str:
+    def find_certificate_fault(self, cas: bytes) -> str:
         """Return why a client with these CAs would not trust this server; empty when it would.
 
         Raises:
             UnavailableError: the server did not answer.
         """
-        return self._connection.find_certificate_fault(authorities)
+        return self._connection.find_certificate_fault(cas)
 
     def fetch_here(self, resource: Resource, name: str) -> JsonObject | None:
         """Fetch one object of the namespace."""

@@ -33,7 +33,7 @@ class HostKubeconfig:
     """URL without a slash at its end; it holds no credential."""
     tls_server_name: str
     """The name in the server's certificate, if the URL has another; or empty."""
-    authorities: bytes
+    cas: bytes
     """Certificates of the server's CAs (PEM); empty for the CAs that this machine trusts."""
     proxy: Proxy | None
     user: HostUser = field(repr=False)
@@ -113,11 +113,11 @@ def _read(path: str, context: str, cluster: Section, user: Section, problems: li
     server = _read_server(cluster)
     if cluster.flag("insecure-skip-tls-verify"):
         cluster.refuse("insecure-skip-tls-verify", "does not verify the server (insecure-skip-tls-verify)")
-    authorities = cluster.content("certificate-authority")
-    if authorities is not None and cluster.has("certificate-authority", "certificate-authority-data"):
-        _check_authorities(cluster, authorities)
+    cas = cluster.content("certificate-authority")
+    if cas is not None and cluster.has("certificate-authority", "certificate-authority-data"):
+        _check_cas(cluster, cas)
     proxy = _read_proxy(cluster)
-    described = _describe_cluster(cluster, server, authorities or b"")
+    described = _describe_cluster(cluster, server, cas or b"")
     caller = read_user(user, cluster=described, path=path)
     if problems or caller is None:
         return None
@@ -126,7 +126,7 @@ def _read(path: str, context: str, cluster: Section, user: Section, problems: li
         context=context,
         server=server,
         tls_server_name=cluster.text("tls-server-name"),
-        authorities=authorities or b"",
+        cas=cas or b"",
         proxy=proxy,
         user=caller,
     )
@@ -162,11 +162,11 @@ def _read_server(cluster: Section) -> str:
     return f"https://{parts.netloc}{parts.path.rstrip('/')}"
 
 
-def _check_authorities(cluster: Section, authorities: bytes) -> None:
+def _check_cas(cluster: Section, cas: bytes) -> None:
     try:
-        if not authorities:
+        if not cas:
             raise ssl.SSLError
-        build_context(authorities)
+        build_context(cas)
     except ssl.SSLError:
         data = "certificate-authority-data"
         cluster.refuse(data if cluster.has(data) else "certificate-authority", "holds no certificate")
@@ -191,14 +191,14 @@ def _read_proxy(cluster: Section) -> Proxy | None:
         return None
 
 
-def _describe_cluster(cluster: Section, server: str, authorities: bytes) -> dict[str, Any]:
+def _describe_cluster(cluster: Section, server: str, cas: bytes) -> dict[str, Any]:
     """Describe the cluster for the program of an exec section, if it asks for that."""
     extensions: Sequence[Mapping[str, Any]] = cluster.values.get("extensions") or ()
     own = [entry.get("extension") for entry in extensions if entry and entry.get("name") == EXEC_EXTENSION]
     described = {
         "server": server,
         "tls-server-name": cluster.text("tls-server-name"),
-        "certificate-authority-data": authorities,
+        "certificate-authority-data": cas,
         "proxy-url": cluster.text("proxy-url"),
         "disable-compression": cluster.flag("disable-compression"),
         "config": own[0] if own else None,

@@ -24,7 +24,7 @@ def build_kubeconfig(
     """Build a kubeconfig whose user is the output of a command; cluster, user and context have one name.
 
     Args:
-        ca_file: File with the authorities to trust. Pulumi keeps this text in its state, and a rotation changes them.
+        ca_file: File with the CAs to trust. Pulumi keeps this text in its state, and a rotation changes them.
     """
     return {
         "apiVersion": "v1",
@@ -62,14 +62,14 @@ def build_held_kubeconfig(
 ) -> JsonObject:
     """Build from a kubeconfig the one whose user is a certificate with its key instead of a command (secret)."""
     (cluster,), (user,) = kubeconfig["clusters"], kubeconfig["users"]
-    authority = {"certificate-authority-data": base64.b64encode(ca_certificate).decode()}
+    ca = {"certificate-authority-data": base64.b64encode(ca_certificate).decode()}
     held = {
         "client-certificate-data": base64.b64encode(certificate).decode(),
         "client-key-data": base64.b64encode(key).decode(),
     }
     served = {key: value for key, value in cluster["cluster"].items() if key != "certificate-authority"}
     return kubeconfig | {
-        "clusters": [cluster | {"cluster": served | authority}],
+        "clusters": [cluster | {"cluster": served | ca}],
         "users": [user | {"user": held}],
     }
 

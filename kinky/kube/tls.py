@@ -7,11 +7,11 @@ import ssl
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\s.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
-def build_context(authorities: bytes, certificate: bytes = b"", key: bytes = b"") -> ssl.SSLContext:
+def build_context(cas: bytes, certificate: bytes = b"", key: bytes = b"") -> ssl.SSLContext:
     """Build the context for calls to a server.
 
     Args:
-        authorities: Certificates of the CAs (PEM); empty for the CAs that this machine trusts.
+        cas: Certificates of the CAs (PEM); empty for the CAs that this machine trusts.
         certificate: The caller's own certificate (PEM); empty for none.
 
     Raises:
@@ -21,8 +21,8 @@ def build_context(authorities: bytes, certificate: bytes = b"", key: bytes = b""
     # As in Go: a listed CA is trusted even if no other listed CA signed it, and a common name is not a host name.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.hostname_checks_common_name = False
-    if authorities:
-        found = b"\n".join(_CERTIFICATE.findall(authorities))
+    if cas:
+        found = b"\n".join(_CERTIFICATE.findall(cas))
         try:
             context.load_verify_locations(cadata=found.decode("ascii"))
         except ValueError:

@@ -81,7 +81,7 @@ class HostTransport:
     def _build_pool(self, held: ExecCredential | None) -> "PoolManager":
         user = self._described.user
         certificate, key = (held.certificate, held.key) if held else (user.certificate, user.key)
-        context = build_context(self._described.authorities, certificate, key)
+        context = build_context(self._described.cas, certificate, key)
         return build_pool(context, server_name=self._described.tls_server_name, proxy=self.proxy)
 
     def _build_headers(self, held: ExecCredential | None) -> "HTTPHeaderDict":

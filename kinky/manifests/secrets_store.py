@@ -29,7 +29,7 @@ def build_store(cfg: KinkyConfig, *, server: Late, ca_bundle: Late) -> tuple[Bod
 
     Args:
         server: URL of the host as a guest reaches it; a store elsewhere knows its own.
-        ca_bundle: base64 of the certificates of that URL's authorities in PEM; None for the public ones.
+        ca_bundle: base64 of the certificates of that URL's CAs in PEM; None for the public ones.
     """
     return (
         _cluster_secret_store(stores.of(cfg).build_provider(cfg, server=server, ca_bundle=ca_bundle)),

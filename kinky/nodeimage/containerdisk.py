@@ -23,9 +23,9 @@ def write_containerdisk(
     """Write the archive with the disk at /disk/disk.qcow2, its record, and labels that describe its content."""
     # The record has its own layer, the first, so a reader finds it without reading the disk.
     layers = {"record.tar": target.with_suffix(".record"), "layer.tar": target.with_suffix(".layer")}
-    for layer, name, source in zip(layers.values(), (PLACE, "disk/disk.qcow2"), (record, disk), strict=True):
-        folder = Entry(str(PurePosixPath(name).parent), owner=_QEMU)
-        write_tar(layer, [folder, Entry(name, source, mode=0o440, owner=_QEMU)])
+    files = Entry(PLACE, record, mode=0o440, owner=_QEMU), Entry("disk/disk.qcow2", disk, mode=0o440, owner=_QEMU)
+    for layer, file in zip(layers.values(), files, strict=True):
+        write_tar(layer, [Entry(str(PurePosixPath(file.path).parent), owner=_QEMU), file])
     diff_ids = [f"sha256:{hash_file(layer)}" for layer in layers.values()]
     layers["layer.tar"] = _compress(layers["layer.tar"])
     config = build_config(
@@ -33,8 +33,9 @@ def write_containerdisk(
         config={"Labels": {VERSION_LABEL: version, HASH_LABEL: content_hash}},
     )
     manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": list(layers)}]
-    contents = {"manifest.json": json.dumps(manifest).encode(), "config.json": config, **layers}
-    write_tar(target, [Entry(name, source, mode=0o644) for name, source in contents.items()])
+    described = {"manifest.json": json.dumps(manifest).encode(), "config.json": config}
+    entries = [Entry(name, text, mode=0o644) for name, text in described.items()]
+    write_tar(target, [*entries, *(Entry(name, layer, mode=0o644) for name, layer in layers.items())])
     for layer in layers.values():
         layer.unlink()
 

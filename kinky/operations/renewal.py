@@ -1,4 +1,4 @@
-"""Pods that are made again, so that they start with the authorities of now and a token of the key that signs.
+"""Pods that are made again, so that they start with the CAs of now and a token of the key that signs.
 
 A program inside a pod may read its `ca.crt` once, at its start; its token the kubelet renews within an hour only.
 """
@@ -86,7 +86,7 @@ class Renewal:
         return f"{len(old)} pods of {self._node} are new"
 
     def _list_readers(self, inner: InnerApi) -> list[JsonObject]:
-        """List the node's pods that have authorities and token in a volume; those of the kubelet itself have none."""
+        """List the node's pods that have CAs and token in a volume; those of the kubelet itself have none."""
         return [
             pod
             for pod in fetch_pods(inner, self._node)

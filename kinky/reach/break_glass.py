@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from kinky import names
 from kinky.keys.certificates import LeafRequest, build_fingerprint, fetch_not_after, format_time, make_leaf
-from kinky.keys.material import fetch_authority
+from kinky.keys.material import fetch_ca
 from kinky.kube import resources
 from kinky.kube.connection import JsonObject
 from kinky.kube.host import HostApi
@@ -39,14 +39,14 @@ def make_break_glass(host: HostApi, cluster: str, kubeconfig: JsonObject, *, hou
         hours: Life of the certificate, from 1 to 24.
 
     Raises:
-        HostError: the host does not give the authority, or did not take the record; there is no certificate then.
+        HostError: the host does not give the CA, or did not take the record; there is no certificate then.
     """
-    authority = fetch_authority(host, cluster)
+    ca = fetch_ca(host, cluster)
     who = describe_admin()
     request = LeafRequest(
         common_name=f"kinky:break-glass:{who}", organizations=["system:masters"], life=timedelta(hours=hours)
     )
-    leaf = make_leaf(authority, request)
+    leaf = make_leaf(ca, request)
     fingerprint = build_fingerprint(leaf.certificate)
     not_after = format_time(fetch_not_after(leaf.certificate))
     record = names.break_glass_record(cluster, fingerprint)
@@ -67,7 +67,5 @@ def make_break_glass(host: HostApi, cluster: str, kubeconfig: JsonObject, *, hou
         },
     }
     host.create(resources.CONFIG_MAPS, body, namespace=host.namespace)
-    held = build_held_kubeconfig(
-        kubeconfig, ca_certificate=authority.certificate, certificate=leaf.certificate, key=leaf.key
-    )
+    held = build_held_kubeconfig(kubeconfig, ca_certificate=ca.certificate, certificate=leaf.certificate, key=leaf.key)
     return BreakGlass(kubeconfig=json.dumps(held, indent=2), record=record, not_after=not_after)

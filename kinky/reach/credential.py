@@ -23,7 +23,7 @@ from kinky.keys.certificates import (
     is_issued_by,
     make_leaf,
 )
-from kinky.keys.material import fetch_authority
+from kinky.keys.material import fetch_ca
 from kinky.kube.host import HostApi
 from kinky.kube.kubeconfig import (
     build_exec_credential,
@@ -79,24 +79,24 @@ def refresh_credential(host: HostApi, cluster: str) -> Credential:
     """
     directory = paths.stack_dir(cluster)
     ca_file, file = directory / CA_FILE, directory / CREDENTIAL_FILE
-    authority = fetch_authority(host, cluster)
-    _write_changed(ca_file, authority.certificate)
+    ca = fetch_ca(host, cluster)
+    _write_changed(ca_file, ca.certificate)
     if not is_usable(file, ca_file):
         leaf = make_leaf(
-            authority,
+            ca,
             LeafRequest(
                 common_name=f"kinky:{describe_admin()}", organizations=["system:masters"], life=CREDENTIAL_LIFE
             ),
         )
         write_private(file, leaf.certificate + leaf.key)
-    version = hashlib.sha256(authority.certificate + file.read_bytes()).hexdigest()
+    version = hashlib.sha256(ca.certificate + file.read_bytes()).hexdigest()
     return Credential(ca_file=ca_file, file=file, version=version)
 
 
 def write_inner_kubeconfig(host: HostApi, cluster: str, server: str, *, kinky_command: str) -> str:
     """Write the cluster's kubeconfig, which names a command instead of a key, and return its path."""
     directory, access = paths.stack_dir(cluster), host.access
-    _write_changed(directory / CA_FILE, fetch_authority(host, cluster).certificate)
+    _write_changed(directory / CA_FILE, fetch_ca(host, cluster).certificate)
     # One word: a name that begins with a hyphen would be read as an option.
     context = [f"--host-context={access.context}"] if access.context else []
     path = directory / KUBECONFIG_FILE
@@ -135,14 +135,14 @@ def forget_leftovers(cluster: str) -> None:
         (directory / name).unlink(missing_ok=True)
 
 
-def is_usable(credential: Path, authority: Path) -> bool:
-    """Tell whether the cached credential is private, of this authority, and valid for some minutes more."""
+def is_usable(credential: Path, ca: Path) -> bool:
+    """Tell whether the cached credential is private, of this CA, and valid for some minutes more."""
     try:
         if credential.stat().st_mode & 0o077:
             return False
         pem = credential.read_bytes()
         expires = fetch_not_after(pem)
-        issued = is_issued_by(pem, authority.read_bytes())
+        issued = is_issued_by(pem, ca.read_bytes())
     except (OSError, ValueError):
         return False
     return issued and datetime.now(UTC) < expires - RENEW_BEFORE

@@ -1,4 +1,4 @@
-"""The kubeadm documents of a control plane: given authorities, static etcd, the same phases at every boot.
+"""The kubeadm documents of a control plane: given CAs, static etcd, the same phases at every boot.
 
 All control planes get the same ClusterConfiguration, so it is also what `kubeadm upgrade` would read.
 Field names are those of kubeadm.k8s.io/v1beta4, the same in all releases.
@@ -136,7 +136,7 @@ def _local_etcd(cfg: KinkyConfig, planes: Sequence[NodeSpec], addresses: Address
                 # Packets for the S-address arrive at the NIC's address, so etcd listens on all of them.
                 "listen-client-urls": f"https://0.0.0.0:{ETCD_CLIENT_PORT}",
                 "listen-peer-urls": f"https://0.0.0.0:{ETCD_PEER_PORT}",
-                # Behind NAT a peer's source address is not in its certificate; the etcd authority is private.
+                # Behind NAT a peer's source address is not in its certificate; the etcd CA is private.
                 "peer-skip-client-san-verification": "true",
             }
         ),

@@ -10,7 +10,7 @@ from kinky.operations.plan import describe_steps, run_steps
 from kinky.operations.readiness import Needs, open_journal
 from kinky.reach.credential import forget_leftovers
 from kinky.rotation import (
-    certificate_authority,
+    ca,
     encryption_key,
     service_account_key,
     store_credential,
@@ -26,7 +26,7 @@ ITEMS: Final[Mapping[str, Item]] = {
         worker_certificates.ITEM,
         encryption_key.ITEM,
         service_account_key.ITEM,
-        certificate_authority.ITEM,
+        ca.ITEM,
     )
 }
 """Every item by its name."""

@@ -108,7 +108,7 @@ def build_places(pod: LauncherPod, provider: str) -> Iterator[Place]:
     control_plane = pod.labels.get(names.LABEL_ROLE) == names.CONTROL_PLANE
     data, etcd = (CONTAINER_DATA, CONTAINER_ETCD) if pod.is_container else (DATA, EPHEMERAL_ETCD)
     secret = pod.secrets.get(CREDENTIALS_VOLUME, "")
-    # A worker with the keys of the authorities on its disk is a leak, even if its VM says so.
+    # A worker with the keys of the CAs on its disk is a leak, even if its VM says so.
     if fnmatchcase(secret, _own_secret(pod, control_plane=control_plane)):
         if not pod.is_container:
             yield from _expect_keys(pod, secret)

@@ -17,7 +17,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Final
 
-from kinky.keys.certificates import LeafRequest, Pair, make_authority, make_leaf
+from kinky.keys.certificates import LeafRequest, Pair, make_ca, make_leaf
 from kinky.kube.kubeconfig import write_private
 
 LIFE: Final = timedelta(hours=1)
@@ -38,8 +38,8 @@ class Identity:
     folder: Path
     names: tuple[str, ...]
     """Names in the certificate of a right server."""
-    authority: Pair = field(default_factory=lambda: make_authority("self-test"))
-    stranger: Pair = field(default_factory=lambda: make_authority("stranger"))
+    ca: Pair = field(default_factory=lambda: make_ca("self-test"))
+    stranger: Pair = field(default_factory=lambda: make_ca("stranger"))
 
     @property
     def ca_file(self) -> Path:
@@ -53,14 +53,14 @@ class Identity:
 
     def write(self) -> Identity:
         """Write both files."""
-        client = make_leaf(self.authority, LeafRequest(common_name="self-test", life=LIFE))
-        write_private(self.ca_file, self.authority.certificate)
+        client = make_leaf(self.ca, LeafRequest(common_name="self-test", life=LIFE))
+        write_private(self.ca_file, self.ca.certificate)
         write_private(self.client_file, client.certificate + client.key)
         return self
 
     def build_context(self, kind: str) -> ssl.SSLContext:
         """Build the TLS of a server whose certificate is of this kind."""
-        signer = self.stranger if kind == OTHER_CA else self.authority
+        signer = self.stranger if kind == OTHER_CA else self.ca
         request = LeafRequest(
             common_name="server",
             dns_names=["elsewhere.test"] if kind == OTHER_NAME else list(self.names),

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from kinky import names
 from kinky.config.load import load_config
 from kinky.keys.certificates import LeafRequest, make_leaf
-from kinky.keys.material import AUTHORITIES
+from kinky.keys.material import CAS
 from kinky.kube.access import HostAccess, InnerAccess
 from kinky.kube.connection import open_inner
 from kinky.kube.host import HostApi
@@ -136,8 +136,8 @@ def _build_target(
         reach=StandInReach(access, HostApi(host_way, host_access)),
         open_port=open_port,
         fetch_keys=lambda: _build_keys(identity, trial.keys_life),
-        read_authority=lambda: identity.authority.certificate,
-        authority_file=identity.ca_file,
+        read_ca=lambda: identity.ca.certificate,
+        ca_file=identity.ca_file,
         client_file=identity.client_file,
         store=cast(Store, FewValues()),
         known_uid="uid-1",
@@ -146,10 +146,10 @@ def _build_target(
 
 
 def _build_keys(identity: Identity, life: timedelta) -> dict[str, bytes]:
-    """Build the authorities' files; a short life stands for an authority that ends soon."""
+    """Build the CAs' files; a short life stands for a CA that ends soon."""
     keys: dict[str, bytes] = {}
-    for name in AUTHORITIES:
-        signer = identity.authority
+    for name in CAS:
+        signer = identity.ca
         pair = signer
         if life < timedelta(days=365):
             year = timedelta(days=365)

@@ -103,9 +103,9 @@ class Target:
     """Leads a port of this machine to a port of a node, while the block runs."""
     fetch_keys: Callable[[], Mapping[str, bytes]]
     """Returns the files of the key Secret (secret); raises KinkyError."""
-    read_authority: Callable[[], bytes]
+    read_ca: Callable[[], bytes]
     """Returns the CA's certificates (PEM), as this machine knows them."""
-    authority_file: Path
+    ca_file: Path
     """The same as a file."""
     client_file: Path
     """The admin's certificate and key for the inner API; without it nobody is authenticated."""
@@ -169,11 +169,11 @@ class Target:
     def build_context(self) -> ssl.SSLContext:
         """Build the check of a server of the cluster, with the admin's certificate if there is one."""
         try:
-            context = build_context(self.read_authority())
+            context = build_context(self.read_ca())
         except ssl.SSLError:
             raise ConfigError("the cluster's CA on this machine is not a certificate", hint="kinky up") from None
         # An expired one would be refused, where nobody at all may ask whether the API is ready.
-        if is_usable(self.client_file, self.authority_file):
+        if is_usable(self.client_file, self.ca_file):
             context.load_cert_chain(self.client_file)
         return context
 
@@ -211,8 +211,8 @@ def open_target(
         reach=reach,
         open_port=lambda node, port: _open_port(reach, node, port, allowed),
         fetch_keys=Once(lambda: fetch_key_files(host, cluster)),
-        read_authority=lambda: _read_authority(cluster),
-        authority_file=directory / CA_FILE,
+        read_ca=lambda: _read_ca(cluster),
+        ca_file=directory / CA_FILE,
         client_file=directory / CREDENTIAL_FILE,
         store=store,
         known_uid=opened["record"],
@@ -230,7 +230,7 @@ def _fetch_known_uid(host: HostApi) -> str:
     return record.cluster_uid if record else ""
 
 
-def _read_authority(cluster: str) -> bytes:
+def _read_ca(cluster: str) -> bytes:
     path = paths.stack_dir(cluster) / CA_FILE
     try:
         content = path.read_bytes()

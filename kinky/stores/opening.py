@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kinky import names, paths
-from kinky.config.authority import read_authority
+from kinky.config.ca_bundle import read_ca
 from kinky.config.store_kinds import HOST_NAMESPACE, IN_CLUSTER, VAULT
 from kinky.kube.access import HostAccess
 from kinky.reach.reach import Reach
@@ -29,14 +29,14 @@ def describe_store(cfg: KinkyConfig) -> Description:
     described: Description = {"kind": cfg.secrets_store.kind, "token_hours": cfg.secrets_store.token_hours}
     if cfg.secrets_store.kind != VAULT:
         return described
-    authority = read_authority(cfg, base=paths.project_root())
-    return described | {"vault": VaultTarget.build(cfg, authority=authority).describe()}
+    ca = read_ca(cfg, base=paths.project_root())
+    return described | {"vault": VaultTarget.build(cfg, ca=ca).describe()}
 
 
 def build_ca_bundle(described: Mapping[str, Any]) -> str | None:
-    """Build what External Secrets verifies a server of the store's own by; None when it knows the authorities."""
-    authority = str((described.get("vault") or {}).get("authority", ""))
-    return base64.b64encode(authority.encode()).decode() if authority else None
+    """Build what External Secrets verifies a server of the store's own by; None when it knows the CAs."""
+    ca = str((described.get("vault") or {}).get("ca", ""))
+    return base64.b64encode(ca.encode()).decode() if ca else None
 
 
 def open_store(described: Mapping[str, Any], reach: Reach) -> Store:

@@ -15,7 +15,7 @@ from kinky.vault.token import read_token
 if TYPE_CHECKING:
     from kinky.config.model import KinkyConfig
 
-AUTHORITY_FILE: Final = "store-ca.crt"
+CA_FILE: Final = "store-ca.crt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +24,8 @@ class VaultTarget:
 
     cluster: str
     address: str
-    authority: str
-    """Certificates of the server's authorities (PEM); empty for the public ones."""
+    ca: str
+    """Certificates of the server's CAs (PEM); empty for the public ones."""
     namespace: str
     mount: str
     prefix: str
@@ -39,13 +39,13 @@ class VaultTarget:
     """Short hash of the host's identity and the namespace."""
 
     @classmethod
-    def build(cls, cfg: KinkyConfig, *, authority: str) -> VaultTarget:
+    def build(cls, cfg: KinkyConfig, *, ca: str) -> VaultTarget:
         """Build it from a configuration."""
         server = cfg.vault
         return cls(
             cluster=cfg.cluster.name,
             address=server.address,
-            authority=authority,
+            ca=ca,
             namespace=server.namespace or "",
             mount=server.mount,
             prefix=str(server.prefix),
@@ -103,12 +103,12 @@ class VaultTarget:
 
     def _open(self, token: str) -> VaultApi:
         file = None
-        if self.authority:
-            file = paths.stack_dir(self.cluster) / AUTHORITY_FILE
-            write_private(file, self.authority.encode())
-        access = VaultAccess(address=self.address, authority=file, namespace=self.namespace, token=token)
+        if self.ca:
+            file = paths.stack_dir(self.cluster) / CA_FILE
+            write_private(file, self.ca.encode())
+        access = VaultAccess(address=self.address, ca=file, namespace=self.namespace, token=token)
         return VaultApi(access)
 
     def forget(self) -> None:
         """Remove what `open` has written on this machine."""
-        (paths.stack_dir(self.cluster) / AUTHORITY_FILE).unlink(missing_ok=True)
+        (paths.stack_dir(self.cluster) / CA_FILE).unlink(missing_ok=True)

@@ -39,8 +39,8 @@ class VaultAccess:
     """Where the server is, whom its certificate must be of, and who asks."""
 
     address: str
-    authority: Path | None
-    """File with the certificates of its authorities; None for the public ones."""
+    ca: Path | None
+    """File with the certificates of its CAs; None for the public ones."""
     namespace: str = ""
     token: str = field(default="", repr=False)
 
@@ -80,9 +80,7 @@ class VaultApi:
     def with_token(self, token: str) -> VaultApi:
         """Return a caller with another token, or with none."""
         access = self._access
-        return VaultApi(
-            VaultAccess(address=access.address, authority=access.authority, namespace=access.namespace, token=token)
-        )
+        return VaultApi(VaultAccess(address=access.address, ca=access.ca, namespace=access.namespace, token=token))
 
     def _ask(self, what: str, question: Callable[[Any], Any], *, needs_path: bool = False) -> Answer | None:
         """Ask one question; `what` is the verb and the object of the message.
@@ -129,7 +127,7 @@ class VaultApi:
                 # Never None: hvac would then look for a token by itself.
                 token=self._access.token or "",
                 namespace=self._access.namespace or None,
-                verify=str(self._access.authority) if self._access.authority else True,
+                verify=str(self._access.ca) if self._access.ca else True,
                 timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
                 allow_redirects=False,
                 proxies={"http": way, "https": way},
@@ -189,7 +187,7 @@ class VaultApi:
         if isinstance(error, exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
             return VaultError(
                 f"{start}: its TLS certificate is not verified{via}",
-                hint="secretsStore.vault.caFile must hold the authority that signed it, and the address its name",
+                hint="secretsStore.vault.caFile must hold the CA that signed it, and the address its name",
             )
         if isinstance(error, exceptions.ReadTimeout):
             return VaultSilentError(

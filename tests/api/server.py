@@ -92,7 +92,7 @@ def find_port() -> int:
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write the cluster's key files, the server's certificate and an admin's credential."""
-    authority = Pair(files["ca.crt"], files["ca.key"])
+    ca = Pair(files["ca.crt"], files["ca.key"])
     serving = LeafRequest(
         common_name="kube-apiserver",
         dns_names=[names.endpoint_host(CLUSTER)],
@@ -100,8 +100,8 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         server=True,
         life=LIFE,
     )
-    served = make_leaf(authority, serving)
-    admin = make_leaf(authority, LeafRequest(common_name="admin", organizations=["system:masters"], life=LIFE))
+    served = make_leaf(ca, serving)
+    admin = make_leaf(ca, LeafRequest(common_name="admin", organizations=["system:masters"], life=LIFE))
     made = {
         **files,
         "server.crt": served.certificate,

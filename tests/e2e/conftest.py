@@ -16,7 +16,7 @@ import pytest
 
 from kinky.errors import CommandError
 from kinky.file_lock import file_lock
-from tests.e2e import leaks
+from tests.e2e import faults, leaks
 from tests.e2e.machine import machine_lists
 from tests.e2e.person import STACK, Person, borrow, meet
 
@@ -101,11 +101,11 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how long each file took, and how much `kinky scan` has searched for how many secrets."""
+    """Say how long each file took, what `kinky scan` has searched, and how `kinky why` has named each fault."""
     ours = {file: seconds for file, seconds in SECONDS.items() if file.startswith("tests/e2e/")}
     for file, seconds in ours.items():
         terminalreporter.write_line(f"{seconds:6.0f} s  {file}")
-    for line in leaks.FIGURES:
+    for line in (*leaks.FIGURES, *faults.NAMED):
         terminalreporter.write_line(line)
 
 

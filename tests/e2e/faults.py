@@ -22,6 +22,10 @@ PRINTED = re.compile(
 """The commands of next steps that change something."""
 
 
+NAMED: list[str] = []
+"""What `kinky why` said of each fault, for the end of the run."""
+
+
 def explain(owner: Person, node: str) -> dict[str, Any]:
     """Return what `kinky why` says of a node."""
     found: dict[str, Any] = json.loads(owner.ask("why", node, "--json"))[0]
@@ -40,6 +44,7 @@ def wait_named(owner: Person, node: str, *words: str, limit_seconds: float = NAM
 
     wait_for(f"why {node}: {' ... '.join(words)}", named, limit_seconds=limit_seconds)
     assert seen[-1]["next_step"], seen[-1]
+    NAMED.append(f"{seen[-1]['sentence']} -> {seen[-1]['next_step']}")
     return seen[-1]
 
 

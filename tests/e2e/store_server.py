@@ -42,7 +42,7 @@ class StoreServer:
     """A server that runs, and what its operator has."""
 
     address: str
-    authority: Path
+    ca: Path
     """File for a stack's secretsStore.vault.caFile."""
     token: Path
     """File with the root token."""
@@ -104,7 +104,7 @@ def serve_in(
 @contextlib.contextmanager
 def lend_stack(stack: str, server: StoreServer, *, scratch: Path) -> Iterator[Person]:
     """Lend the person of a stack like ci whose store is this server, with a token for it."""
-    vault = {"address": server.address, "caFile": str(server.authority)}
+    vault = {"address": server.address, "caFile": str(server.ca)}
     changes = {"kinky:secretsStore": {"kind": "vault", "vault": vault}}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VAULT_TOKEN_FILE", str(server.token))
@@ -122,11 +122,11 @@ def check_nothing_left(owner: Person, server: StoreServer) -> None:
 
 
 def _write_files(folder: Path, address: str) -> dict[str, Path]:
-    authority = certificates.make_authority("store of the tests")
+    ca = certificates.make_ca("store of the tests")
     request = certificates.LeafRequest(common_name="store", addresses=[address], server=True, life=timedelta(days=1))
-    leaf = certificates.make_leaf(authority, request)
+    leaf = certificates.make_leaf(ca, request)
     contents = {
-        "ca.crt": authority.certificate,
+        "ca.crt": ca.certificate,
         "tls.crt": leaf.certificate,
         "tls.key": leaf.key,
         "token": secrets.token_urlsafe(24).encode(),
@@ -162,7 +162,7 @@ def main() -> None:
     """Serve until Ctrl-C, for a look by hand."""
     program = tuple(sys.argv[1:]) or OURS
     with tempfile.TemporaryDirectory() as folder, serve(Path(folder), program=program) as server:
-        note(f"serving on {server.address}; caFile {server.authority}; root token in {server.token}")
+        note(f"serving on {server.address}; caFile {server.ca}; root token in {server.token}")
         if program == OURS:
             note(f"a fault is a file in {server.faults.folder}")
         # Else the end would leave the server behind, and its address on loopback.

@@ -231,7 +231,7 @@ def test_a_value_on_a_server_goes_with_the_server_s_step(monkeypatch: pytest.Mon
     monkeypatch.setenv("VAULT_TOKEN_FILE", "/nowhere")
     target = {
         **dict.fromkeys(
-            ("address", "authority", "namespace", "mount", "prefix", "auth_mount", "role", "audience", "issuer"), "x"
+            ("address", "ca", "namespace", "mount", "prefix", "auth_mount", "role", "audience", "issuer"), "x"
         ),
         "cluster": "dev",
         "token_minutes": 10.0,

@@ -73,14 +73,14 @@ def test_a_server_needs_no_token_inside_and_only_external_secrets_own_account(de
     assert not [name for name in on_host if "store" in name]
 
 
-def test_the_authority_of_a_server_is_what_external_secrets_verifies_it_by(declare: Declare, tmp_path: Path) -> None:
-    authority = certificates.make_authority("test").certificate
-    (tmp_path / "ca.pem").write_bytes(authority)
+def test_the_ca_of_a_server_is_what_external_secrets_verifies_it_by(declare: Declare, tmp_path: Path) -> None:
+    ca = certificates.make_ca("test").certificate
+    (tmp_path / "ca.pem").write_bytes(ca)
     vault = {**VAULT["vault"], "caFile": str(tmp_path / "ca.pem")}  # type: ignore[dict-item]
     recorded = declare(secretsStore={"kind": "vault", "vault": vault})
     bundle = recorded.one("ClusterSecretStore").inputs["spec"]["provider"]["vault"]["caBundle"]
-    assert base64.b64decode(bundle) == authority
-    assert recorded.one("StoreServed").inputs["store"]["vault"]["authority"] == authority.decode()
+    assert base64.b64decode(bundle) == ca
+    assert recorded.one("StoreServed").inputs["store"]["vault"]["ca"] == ca.decode()
 
 
 def test_a_store_on_the_host_is_made_without_waiting_for_a_machine(declare: Declare) -> None:

@@ -40,9 +40,9 @@ class FakeConnection:
         content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
         self.answers[(method, path)] = lambda _sent: Reply(status, content)
 
-    def find_certificate_fault(self, authorities: bytes) -> str:
+    def find_certificate_fault(self, cas: bytes) -> str:
         """Answer as told."""
-        assert authorities
+        assert cas
         return self.certificate_fault
 
     def call(

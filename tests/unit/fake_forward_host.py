@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kinky.keys.certificates import LeafRequest, Pair, make_authority, make_leaf
+from kinky.keys.certificates import LeafRequest, Pair, make_ca, make_leaf
 from kinky.kube.access import HostAccess
 
 NAME = "host.test"
@@ -39,14 +39,14 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @cache
-def authority() -> Pair:
+def ca() -> Pair:
     """Return the CA of the server and of its client."""
-    return make_authority("lab")
+    return make_ca("lab")
 
 
 @cache
 def client_pair() -> Pair:
-    return make_leaf(authority(), LeafRequest(common_name="me", life=LIFE))
+    return make_leaf(ca(), LeafRequest(common_name="me", life=LIFE))
 
 
 def encode(content: bytes) -> str:
@@ -55,11 +55,11 @@ def encode(content: bytes) -> str:
 
 def build_context(folder: Path) -> ssl.SSLContext:
     """Build the context of a server that asks for a client certificate."""
-    pair = make_leaf(authority(), LeafRequest(common_name="host", dns_names=(NAME,), server=True, life=LIFE))
+    pair = make_leaf(ca(), LeafRequest(common_name="host", dns_names=(NAME,), server=True, life=LIFE))
     (folder / "server.pem").write_bytes(pair.certificate + pair.key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem")
-    context.load_verify_locations(cadata=authority().certificate.decode())
+    context.load_verify_locations(cadata=ca().certificate.decode())
     context.verify_mode = ssl.CERT_REQUIRED
     return context
 
@@ -106,7 +106,7 @@ class FakeHost:
         """Write a kubeconfig for it, with a client certificate and perhaps a token; `cluster` replaces keys."""
         server = {
             "server": f"https://127.0.0.1:{self.port}",
-            "certificate-authority-data": encode(authority().certificate),
+            "certificate-authority-data": encode(ca().certificate),
             "tls-server-name": NAME,
             **cluster,
         }

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from kinky.keys.certificates import LeafRequest, Pair, is_issued_by, make_leaf, split_certificates
-from kinky.keys.material import AUTHORITIES
+from kinky.keys.material import CAS
 from kinky.keys.node_credentials import CERTIFICATE_LIFE
 
 
@@ -23,7 +23,7 @@ def sign(certificate: bytes, key: bytes) -> bytes:
 @cache
 def verifies(leaf: bytes, bundle: bytes) -> bool:
     """Tell whether a certificate is of one of the trusted."""
-    return any(is_issued_by(leaf, authority) for authority in split_certificates(bundle))
+    return any(is_issued_by(leaf, ca) for ca in split_certificates(bundle))
 
 
 @cache
@@ -34,7 +34,7 @@ def read_name(certificate: bytes) -> str:
 
 @dataclass(frozen=True)
 class Party:
-    """What a node has read at its boot: whom it trusts and what it presents, by authority."""
+    """What a node has read at its boot: whom it trusts and what it presents, by CA."""
 
     trust: Mapping[str, bytes]
     leaf: Mapping[str, bytes]
@@ -42,8 +42,8 @@ class Party:
     @classmethod
     def boot_plane(cls, files: Mapping[str, bytes]) -> Party:
         return cls(
-            trust={name: files[f"{name}.crt"] for name in AUTHORITIES},
-            leaf={name: sign(files[f"{name}.crt"], files[f"{name}.key"]) for name in AUTHORITIES},
+            trust={name: files[f"{name}.crt"] for name in CAS},
+            leaf={name: sign(files[f"{name}.crt"], files[f"{name}.key"]) for name in CAS},
         )
 
     @classmethod

@@ -12,22 +12,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from kinky.keys.certificates import LeafRequest, Pair, make_authority, make_leaf
+from kinky.keys.certificates import LeafRequest, Pair, make_ca, make_leaf
 from kinky.kube.access import HostAccess
 
 TOKEN = "token-of-the-operator-0123456789"
 
 
 @cache
-def authority() -> Pair:
+def ca() -> Pair:
     """Return the CA of the tests' servers."""
-    return make_authority("lab")
+    return make_ca("lab")
 
 
 @cache
 def client_pair() -> Pair:
     """Return a client certificate of that CA."""
-    return make_leaf(authority(), LeafRequest(common_name="me", life=timedelta(hours=1)))
+    return make_leaf(ca(), LeafRequest(common_name="me", life=timedelta(hours=1)))
 
 
 def encode(content: bytes) -> str:
@@ -40,9 +40,9 @@ def write_context(folder: Path, addresses: tuple[str, ...] = ("127.0.0.1", "::1"
     request = LeafRequest(
         common_name="server", addresses=list(addresses), dns_names=["localhost"], server=True, life=timedelta(hours=1)
     )
-    pair = make_leaf(authority(), request)
+    pair = make_leaf(ca(), request)
     (folder / "server.pem").write_bytes(pair.certificate + pair.key)
-    (folder / "ca.pem").write_bytes(authority().certificate)
+    (folder / "ca.pem").write_bytes(ca().certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem")
     context.load_verify_locations(folder / "ca.pem")
@@ -113,7 +113,7 @@ def serve(folder: Path) -> Iterator[HostServer]:
 
 def build_kubeconfig(url: str, **changes: Any) -> dict[str, Any]:
     """Build a kubeconfig with one context; `cluster` and `user` replace the two sections."""
-    cluster = {"server": url, "certificate-authority-data": encode(authority().certificate)}
+    cluster = {"server": url, "certificate-authority-data": encode(ca().certificate)}
     return {
         "apiVersion": "v1",
         "kind": "Config",

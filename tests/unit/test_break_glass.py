@@ -58,8 +58,8 @@ def test_it_is_a_kubeconfig_of_its_own_for_the_hours_asked(
     assert set(user) == {"client-certificate-data", "client-key-data"}
     leaf = x509.load_pem_x509_certificate(user["client-certificate-data"])
     assert "certificate-authority" not in body["clusters"][0]["cluster"], "this machine's file may be gone by then"
-    authority = base64.b64decode(body["clusters"][0]["cluster"]["certificate-authority-data"])
-    assert certificates.is_issued_by(user["client-certificate-data"], authority)
+    ca = base64.b64decode(body["clusters"][0]["cluster"]["certificate-authority-data"])
+    assert certificates.is_issued_by(user["client-certificate-data"], ca)
     assert load_pem_private_key(user["client-key-data"], None).public_key() == leaf.public_key()
     left = leaf.not_valid_after_utc - datetime.now(UTC)
     assert timedelta(hours=3) - timedelta(minutes=1) < left <= timedelta(hours=3)
@@ -109,7 +109,7 @@ def test_no_record_no_certificate(cluster: FakeConnection, capsys: pytest.Captur
     assert "cannot create ConfigMap dev-break-glass-" in printed.err
 
 
-def test_whoever_may_not_read_the_authority_gets_none(cluster: FakeConnection) -> None:
+def test_whoever_may_not_read_the_ca_gets_none(cluster: FakeConnection) -> None:
     del cluster.objects["/api/v1/namespaces/ns/secrets/dev-pki"]
     with pytest.raises(HostError, match="Secret dev-pki is not there in namespace ns"):
         break_glass.make_break_glass(HostApi.connect(ACCESS), "dev", {}, hours=1, reason="x")

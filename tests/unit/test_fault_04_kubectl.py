@@ -17,7 +17,7 @@ from kinky.errors import HostError
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import open_host
 from kinky.toolchain.tools import list_tools
-from tests.unit.host_server import TOKEN, HostServer, authority, build_kubeconfig, client_pair, encode, serve
+from tests.unit.host_server import TOKEN, HostServer, build_kubeconfig, ca, client_pair, encode, serve
 
 V1 = "client.authentication.k8s.io/v1"
 TOLD = ("authorization", "impersonate-")
@@ -219,7 +219,7 @@ def test_fault_04_kinky_and_kubectl_ask_the_same_server(kubectl: Path, server: H
 
 
 def test_fault_04_kinky_and_kubectl_trust_the_same_cas(kubectl: Path, server: HostServer) -> None:
-    for content in (authority().certificate, b"# \xc3\xbc\n" + authority().certificate, client_pair().certificate, b""):
+    for content in (ca().certificate, b"# \xc3\xbc\n" + ca().certificate, client_pair().certificate, b""):
         (server.folder / "trust.pem").write_bytes(content)
         cluster = {"server": server.url, "certificate-authority": str(server.folder / "trust.pem")}
         ours, theirs = compare(kubectl, server, build_kubeconfig(server.url, cluster=cluster))

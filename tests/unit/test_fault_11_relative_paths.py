@@ -11,7 +11,7 @@ import pytest
 from kinky import given_paths, paths, process
 from kinky.cli import image, main, secrets
 from kinky.config.archive import check_archive
-from kinky.config.authority import check_authority, read_authority
+from kinky.config.ca_bundle import check_ca, read_ca
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
@@ -76,7 +76,7 @@ def test_fault_11_archive_and_ca_file_start_at_the_checkout_too(checkout: Path) 
     vault = {"address": "https://v.test", "caFile": "ca.pem"}
     config = make_config(image={"archive": "a.tar"}, secretsStore={"kind": "vault", "vault": vault})
     (checkout / "ca.pem").write_text("PEM")
-    assert read_authority(config, base=paths.project_root()) == "PEM"
+    assert read_ca(config, base=paths.project_root()) == "PEM"
     (problem,) = check_archive(config, base=paths.project_root())
     assert problem.message == f"there is no such file: {checkout}/a.tar"
 
@@ -85,7 +85,7 @@ def test_fault_11_the_home_of_an_unknown_user_is_a_problem_and_no_traceback(chec
     vault = {"address": "https://v.test", "caFile": "~kinky-nobody/ca.pem"}
     config = make_config(image={"archive": "~kinky-nobody/a.tar"}, secretsStore={"kind": "vault", "vault": vault})
     assert check_archive(config, base=checkout)
-    assert check_authority(config, base=checkout)
+    assert check_ca(config, base=checkout)
 
 
 # Variables.

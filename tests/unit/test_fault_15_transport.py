@@ -11,13 +11,13 @@ from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.errors import HostError
 from kinky.fit import fit, ports
-from kinky.keys.certificates import LeafRequest, make_authority, make_leaf
+from kinky.keys.certificates import LeafRequest, make_ca, make_leaf
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import Connection, UnavailableError, open_host
 from kinky.kube.host import HostApi
 from kinky.stores import secrets_store
 from tests.unit.fake_api import FakeConnection
-from tests.unit.host_server import TOKEN, HostServer, authority, client_pair, encode, serve, write_kubeconfig
+from tests.unit.host_server import TOKEN, HostServer, ca, client_pair, encode, serve, write_kubeconfig
 
 ACCESS = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
 SERVICE = "/api/v1/namespaces/default/services/kubernetes"
@@ -41,7 +41,7 @@ def test_fault_15_a_server_without_encryption_is_refused(tmp_path: Path, url: st
 @pytest.mark.parametrize("url", ["host.test:6443", "10.0.0.1:6443", "host.test", "//host.test:6443", "ftp://host.test"])
 def test_fault_15_a_server_that_client_go_would_ask_by_http_is_refused(tmp_path: Path, url: str) -> None:
     """Without a scheme, client-go takes http, and sends no credential at all."""
-    told = refuse_server(tmp_path, url, **{"certificate-authority-data": encode(authority().certificate)})
+    told = refuse_server(tmp_path, url, **{"certificate-authority-data": encode(ca().certificate)})
     assert "clusters[lab].cluster.server: does not begin with https://" in told
 
 
@@ -65,7 +65,7 @@ def test_fault_15_verification_cannot_be_switched_off_beside_a_ca(tmp_path: Path
     told = refuse_server(
         tmp_path,
         "https://host.test",
-        **{"insecure-skip-tls-verify": True, "certificate-authority-data": encode(authority().certificate)},
+        **{"insecure-skip-tls-verify": True, "certificate-authority-data": encode(ca().certificate)},
     )
     assert "does not verify the server (insecure-skip-tls-verify)" in told
 
@@ -92,36 +92,36 @@ def open_server(server: HostServer, **more: Any) -> Connection:
 
 def test_fault_15_a_pod_would_trust_a_certificate_of_the_ca_that_is_sent_along(server: HostServer) -> None:
     connection = open_server(server)
-    assert connection.find_certificate_fault(authority().certificate) == ""
+    assert connection.find_certificate_fault(ca().certificate) == ""
     assert server.last("Authorization") == []
     assert connection.find_certificate_fault(b"PEM") == "the CA is not a certificate"
 
 
 def test_fault_15_a_proxy_before_the_api_with_a_certificate_of_another_ca_is_seen(server: HostServer) -> None:
     """As with Rancher: the kubeconfig trusts the proxy's CA, pods are told the cluster's."""
-    inside = make_authority("cluster").certificate
+    inside = make_ca("cluster").certificate
     assert open_server(server).find_certificate_fault(inside) == "its certificate is not of this CA"
-    assert open_server(server).find_certificate_fault(inside + b"\n" + authority().certificate) == ""
+    assert open_server(server).find_certificate_fault(inside + b"\n" + ca().certificate) == ""
 
 
 def test_fault_15_a_name_that_only_the_kubeconfig_knows_is_seen(server: HostServer) -> None:
     """A pod has the URL alone, and no tls-server-name."""
     request = LeafRequest(common_name="x", dns_names=["localhost"], server=True, life=timedelta(hours=1))
-    pair = make_leaf(authority(), request)
+    pair = make_leaf(ca(), request)
     with serve(server.folder) as other:
         (other.folder / "other.pem").write_bytes(pair.certificate + pair.key)
         other.http.socket.context.load_cert_chain(other.folder / "other.pem")  # type: ignore[attr-defined]
         connection = open_server(other, **{"tls-server-name": "localhost"})
         other.answers["GET", "/version"] = (200, {})
         assert connection.call("GET", "/version", what="get the version").status == 200
-        fault = connection.find_certificate_fault(authority().certificate)
+        fault = connection.find_certificate_fault(ca().certificate)
     assert fault == "its certificate is not for 127.0.0.1"
 
 
 def test_fault_15_a_server_that_does_not_answer_has_no_verdict(tmp_path: Path) -> None:
     connection = open_host(write_kubeconfig(tmp_path / "k", "https://127.0.0.1:1"))
     with pytest.raises(UnavailableError, match="cannot read the certificate: connection refused"):
-        connection.find_certificate_fault(authority().certificate)
+        connection.find_certificate_fault(ca().certificate)
 
 
 # What fit makes of it.

@@ -31,8 +31,8 @@ def stored(host: FakeConnection, name: str) -> dict[str, bytes]:
     return {key: base64.b64decode(value) for key, value in host.objects[f"{SECRETS}/{name}"]["data"].items()}
 
 
-def test_authority_is_one_that_kubeadm_and_tls_stacks_accept() -> None:
-    pair = certificates.make_authority("dev ca")
+def test_ca_is_one_that_kubeadm_and_tls_stacks_accept() -> None:
+    pair = certificates.make_ca("dev ca")
     ca = x509.load_pem_x509_certificate(pair.certificate)
     constraints = ca.extensions.get_extension_for_class(x509.BasicConstraints)
     assert constraints.critical
@@ -51,8 +51,8 @@ def test_cluster_keys_are_complete_and_labelled(host: FakeConnection) -> None:
     assert set(secret["data"]) == set(material.FILES)
     assert secret["metadata"]["labels"]["kinky.dev/cluster"] == "dev"
     files = stored(host, "dev-pki")
-    authorities = {certificates.build_fingerprint(files[f"{name}.crt"]) for name in material.AUTHORITIES}
-    assert len(authorities) == 3
+    cas = {certificates.build_fingerprint(files[f"{name}.crt"]) for name in material.CAS}
+    assert len(cas) == 3
     public = load_pem_private_key(files["sa.key"], None).public_key()
     assert public == load_pem_public_key(files["sa.pub"])
 
@@ -220,9 +220,9 @@ def test_the_inner_api_is_asked_with_what_the_host_holds_now(
     assert (directory / "credential.pem").read_bytes() == first
     material.replace_key_files(HostApi.connect(ACCESS), "dev", lambda _files: material.make_cluster_files("dev"))
     Reach(ACCESS, "https://x").inner()
-    authority = stored(host, "dev-pki")["ca.crt"]
-    assert (directory / "ca.crt").read_bytes() == authority
-    assert certificates.is_issued_by((directory / "credential.pem").read_bytes(), authority)
+    ca = stored(host, "dev-pki")["ca.crt"]
+    assert (directory / "ca.crt").read_bytes() == ca
+    assert certificates.is_issued_by((directory / "credential.pem").read_bytes(), ca)
 
 
 def leave_files(directory: Path) -> list[Path]:

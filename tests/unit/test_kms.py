@@ -111,7 +111,7 @@ def test_fit_tells_another_provider_before_anything_is_touched(host: FakeConnect
 )
 def test_identity_or_another_s_provider_first_is_refused(first: dict[str, Any]) -> None:
     content = json.dumps({"resources": [{"providers": [first, {"secretbox": {}}]}]}).encode()
-    with pytest.raises(HostError, match="not one that kinky has written"):
+    with pytest.raises(HostError, match="was not written by kinky"):
         encryption_config.parse_provider(content)
 
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from kinky.errors import HostError
-from kinky.keys.certificates import LeafRequest, Pair, make_authority, make_leaf
+from kinky.keys.certificates import LeafRequest, Pair, make_ca, make_leaf
 from kinky.kube.access import HostAccess
 from kinky.kube.connection import ApiError, open_host
 
-AUTHORITY = make_authority("lab")
-CLIENT = make_leaf(AUTHORITY, LeafRequest(common_name="me", life=timedelta(hours=1)))
+CA = make_ca("lab")
+CLIENT = make_leaf(CA, LeafRequest(common_name="me", life=timedelta(hours=1)))
 
 
 class Greeter(BaseHTTPRequestHandler):
@@ -43,7 +43,7 @@ class Lab:
     url: str
     folder: Path
 
-    def open(self, authority: bytes = AUTHORITY.certificate, **cluster: object) -> HostAccess:
+    def open(self, ca: bytes = CA.certificate, **cluster: object) -> HostAccess:
         """Write a kubeconfig with the key inside."""
         path = self.folder / "kubeconfig.yaml"
         user = {"client-certificate-data": encode(CLIENT.certificate), "client-key-data": encode(CLIENT.key)}
@@ -58,7 +58,7 @@ class Lab:
                             "name": "lab",
                             "cluster": {
                                 "server": self.url,
-                                "certificate-authority-data": encode(authority),
+                                "certificate-authority-data": encode(ca),
                                 **cluster,
                             },
                         }
@@ -77,7 +77,7 @@ def encode(content: bytes) -> str:
 
 def build_server_context(folder: Path, pair: Pair) -> ssl.SSLContext:
     (folder / "server.pem").write_bytes(pair.certificate + pair.key)
-    (folder / "ca.pem").write_bytes(AUTHORITY.certificate)
+    (folder / "ca.pem").write_bytes(CA.certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem")
     context.load_verify_locations(folder / "ca.pem")
@@ -89,9 +89,7 @@ def build_server_context(folder: Path, pair: Pair) -> ssl.SSLContext:
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     request = LeafRequest(common_name="server", addresses=["127.0.0.1"], server=True, life=timedelta(hours=1))
     http = ThreadingHTTPServer(("127.0.0.1", 0), Greeter)
-    http.socket = build_server_context(tmp_path, make_leaf(AUTHORITY, request)).wrap_socket(
-        http.socket, server_side=True
-    )
+    http.socket = build_server_context(tmp_path, make_leaf(CA, request)).wrap_socket(http.socket, server_side=True)
     thread = threading.Thread(target=http.serve_forever, args=(0.01,))
     thread.start()
     temporary = tmp_path / "temporary"
@@ -119,15 +117,15 @@ def test_threads_do_not_take_each_others_files_away(lab: Lab) -> None:
             assert connection.call("GET", "/", what="get /").parse() == {"caller": "me"}
 
 
-def test_a_server_of_another_authority_is_refused(lab: Lab) -> None:
-    connection = open_host(lab.open(authority=make_authority("other").certificate))
+def test_a_server_of_another_ca_is_refused(lab: Lab) -> None:
+    connection = open_host(lab.open(ca=make_ca("other").certificate))
     with pytest.raises(ApiError, match="its TLS certificate is not the expected one"):
         connection.call("GET", "/", what="get /")
 
 
 def test_a_certificate_that_is_none_is_a_users_error(lab: Lab) -> None:
     with pytest.raises(HostError, match=r"clusters\[lab\]\.cluster\.certificate-authority-data: holds no certificate"):
-        open_host(lab.open(authority=b"no certificate"))
+        open_host(lab.open(ca=b"no certificate"))
     assert list((lab.folder / "temporary").iterdir()) == []
 
 

@@ -105,7 +105,7 @@ def test_exec_credential() -> None:
 
 
 def test_threads_that_write_one_file_do_not_take_it_from_each_other(tmp_path: Path) -> None:
-    """Pulumi runs live steps in threads, and each writes the authorities that it was told."""
+    """Pulumi runs live steps in threads, and each writes the CAs that it was told."""
     path, content = tmp_path / "ca.crt", b"x" * 4000
 
     def write(_number: int) -> bytes:

@@ -32,15 +32,15 @@ FORMS = {
     "told as": re.compile(r"\btold as\b"),
     "whose it is": re.compile(r"\bwhose it is\b"),
     "who may": re.compile(r"\bwho(?:ever)? may\b"),
-    "the authority": re.compile(r"\bthe authority\b"),
+    "the authority": re.compile(r"\b[Aa]uthorit(?:y|ies)\b"),
     "all the same": re.compile(r"\ball the same\b"),
     "nobody may": re.compile(r"\bnobody may\b"),
 }
 CEILINGS: dict[str, dict[str, int]] = {
-    "pages": {"one that": 3, "all the same": 2},
-    "docstrings": {"one that": 3, "who may": 9, "the authority": 3, "all the same": 2},
+    "pages": {"one that": 3, "the authority": 2, "all the same": 2},
+    "docstrings": {"one that": 3, "who may": 9, "all the same": 2},
     "comments": {},
-    "texts": {"one that": 1, "who may": 2, "the authority": 1, "all the same": 3},
+    "texts": {"one that": 1, "who may": 2, "all the same": 3},
 }
 LONG_CEILINGS = {"pages": 21, "docstrings": 47}
 UNHINTED_CEILING = 56

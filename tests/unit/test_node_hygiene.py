@@ -17,7 +17,7 @@ import yaml
 from kinky import names, paths
 from kinky.config.model import KinkyConfig
 from kinky.keys import material, node_credentials
-from kinky.keys.certificates import Pair, make_authority
+from kinky.keys.certificates import Pair, make_ca
 from kinky.render.cloud_config import find_secrets
 from kinky.stacks.file import list_stacks, read_stack_file
 from tests.golden.cases import render_files
@@ -68,8 +68,8 @@ def test_nothing_that_is_rendered_holds_key_material(stack: str) -> None:
 def test_key_material_would_be_found() -> None:
     """The look above is not blind: each file of the two key Secrets that is a key is one it would find."""
     made = material.make_cluster_files("dev")
-    authority = Pair(made["ca.crt"], made["ca.key"])
-    made |= node_credentials.make_node_files(authority, "dev-worker-0", "10.0.0.1")
+    ca = Pair(made["ca.crt"], made["ca.key"])
+    made |= node_credentials.make_node_files(ca, "dev-worker-0", "10.0.0.1")
     secret = {name: content.decode() for name, content in made.items() if not name.endswith((".crt", ".pub"))}
     assert len(secret) == 7
     assert [name for name, text in secret.items() if not find_secrets(text)] == []
@@ -197,14 +197,14 @@ def test_the_kubelet_s_kubeconfig_names_files() -> None:
     assert "client-key-data" not in script and "token" not in script
 
 
-def test_a_worker_gets_its_own_keys_and_no_authority_s() -> None:
-    authority = make_authority("dev ca")
-    files = node_credentials.make_node_files(authority, "dev-worker-0", "10.0.0.1")
+def test_a_worker_gets_its_own_keys_and_no_ca_s() -> None:
+    ca = make_ca("dev ca")
+    files = node_credentials.make_node_files(ca, "dev-worker-0", "10.0.0.1")
     assert set(files) == {
         "ca.crt",
         *(f"kubelet-{use}.{end}" for use in ("client", "serving") for end in ("crt", "key")),
     }
-    assert authority.key not in files.values()
+    assert ca.key not in files.values()
 
 
 @every_stack

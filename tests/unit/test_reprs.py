@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from kinky import fit, forming, gate, keys, ownership, reach, stores
-from kinky.keys.certificates import make_authority
+from kinky.keys.certificates import make_ca
 from kinky.keys.encryption_config import make_encryption_key
 
 ROOMS = (keys, reach, ownership, forming, stores, gate, fit)
@@ -53,7 +53,7 @@ def test_the_look_would_find_one() -> None:
 
 
 def test_key_material_is_in_no_text_of_its_record() -> None:
-    pair, key = make_authority("dev ca"), make_encryption_key(1)
+    pair, key = make_ca("dev ca"), make_encryption_key(1)
     for text in (repr(pair), str(pair), f"{pair}", repr([pair, {"a": key}]), repr(key), f"{key!s:>9}"):
         assert pair.key.decode() not in text
         assert repr(pair.key) not in text

@@ -125,8 +125,8 @@ def test_the_store_is_reached_without_the_inner_dns() -> None:
     store, canary = secrets_store.build_store(CFG, server=None, ca_bundle=None)
     provider = store["spec"]["provider"]["kubernetes"]
     assert provider["server"]["url"] == "https://10.95.0.1:443"
-    authority = {"type": "ConfigMap", "name": ROOT_CONFIG_MAP, "key": "ca.crt", "namespace": "kinky-system"}
-    assert provider["server"]["caProvider"] == authority, "what a rotation of the authorities waits for"
+    ca = {"type": "ConfigMap", "name": ROOT_CONFIG_MAP, "key": "ca.crt", "namespace": "kinky-system"}
+    assert provider["server"]["caProvider"] == ca, "what a rotation of the CAs waits for"
     assert provider["remoteNamespace"] == "kinky-store"
     assert provider["auth"] == {"serviceAccount": READER}
     assert canary["spec"]["data"][0]["remoteRef"]["key"] == "dev-store-canary"

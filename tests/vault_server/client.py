@@ -32,16 +32,16 @@ class Answer:
 class VaultClient:
     """Calls of one token; network errors are urllib3's own."""
 
-    def __init__(self, address: str, authority: Path, token: str = "", *, timeout_seconds: float = 60) -> None:
+    def __init__(self, address: str, ca: Path, token: str = "", *, timeout_seconds: float = 60) -> None:
         self._address = address
-        self._authority = authority
+        self._ca = ca
         self._token = token
         self._timeout = timeout_seconds
-        self._pool = urllib3.PoolManager(ca_certs=str(authority), retries=False, timeout=timeout_seconds)
+        self._pool = urllib3.PoolManager(ca_certs=str(ca), retries=False, timeout=timeout_seconds)
 
     def with_token(self, token: str) -> VaultClient:
         """Return a client of another token."""
-        return VaultClient(self._address, self._authority, token, timeout_seconds=self._timeout)
+        return VaultClient(self._address, self._ca, token, timeout_seconds=self._timeout)
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
         """Send one call; `path` is what follows /v1/."""

@@ -35,7 +35,7 @@ class ClusterKeysStep(Step[ClusterKeysInputs, KeyRecord]):
 
 
 class ClusterKeys(LiveStep[ClusterKeysInputs, KeyRecord]):
-    """The certificate authorities and the encryption key, in a host Secret of this name."""
+    """The CAs and the encryption key, in a host Secret of this name."""
 
     step = ClusterKeysStep
 

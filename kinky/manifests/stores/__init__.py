@@ -45,7 +45,7 @@ class StoreForm(Protocol):
 
         Args:
             server: URL of the host as a guest reaches it; a store elsewhere knows its own.
-            ca_bundle: base64 of the certificates of the authorities of that URL in PEM; None for the public ones.
+            ca_bundle: base64 of the certificates of the CAs of that URL in PEM; None for the public ones.
         """
 
 

@@ -48,8 +48,8 @@ def build_rights(cfg: KinkyConfig) -> tuple[Body, ...]:
 
 def build_provider(cfg: KinkyConfig, *, server: Late, ca_bundle: Late) -> Body:
     """Return the provider that reads the inner namespace; the API by address, so that no read needs the inner DNS."""
-    # The controller-manager keeps this ConfigMap in every namespace, so another authority needs no change here.
-    authority = {
+    # The controller-manager keeps this ConfigMap in every namespace, so another CA needs no change here.
+    ca = {
         "type": "ConfigMap",
         "name": "kube-root-ca.crt",
         "key": "ca.crt",
@@ -58,7 +58,7 @@ def build_provider(cfg: KinkyConfig, *, server: Late, ca_bundle: Late) -> Body:
     reader = {"name": names.store_reader(cfg.cluster.name), "namespace": names.NAMESPACE_STORE}
     return {
         "kubernetes": {
-            "server": {"url": f"https://{api_addresses(cfg).primary_host}:443", "caProvider": authority},
+            "server": {"url": f"https://{api_addresses(cfg).primary_host}:443", "caProvider": ca},
             "remoteNamespace": names.NAMESPACE_STORE,
             "auth": {"serviceAccount": reader},
         }

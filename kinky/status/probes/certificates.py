@@ -10,7 +10,7 @@ from typing import Final
 from kinky import names
 from kinky.errors import KinkyError
 from kinky.keys.certificates import fetch_not_after, fetch_signed_at, format_time, split_certificates
-from kinky.keys.material import AUTHORITIES
+from kinky.keys.material import CAS
 from kinky.keys.node_credentials import CLIENT_CERTIFICATE, SERVING_CERTIFICATE
 from kinky.kube import resources
 from kinky.kube.objects import decode_secret
@@ -33,7 +33,7 @@ def look(target: Target) -> list[Observation]:
     watch = Watch(CAPABILITY, "certificates")
     now = datetime.now(UTC)
     try:
-        found = [*_find_authorities(target), *_find_workers(target)]
+        found = [*_find_cas(target), *_find_workers(target)]
     except KinkyError as error:
         return [watch.blind(error)]
     served = _find_served(target)
@@ -66,10 +66,10 @@ def _find_limit(rule: tuple[timedelta, float], life: timedelta) -> timedelta:
     return max(fixed, life * share) if life > LONG else life * share
 
 
-def _find_authorities(target: Target) -> Iterator[tuple[str, bytes, str]]:
+def _find_cas(target: Target) -> Iterator[tuple[str, bytes, str]]:
     keys: Mapping[str, bytes] = target.fetch_keys()
     command = f"kinky rotate ca --stack {target.stack}"
-    for name in AUTHORITIES:
+    for name in CAS:
         parts = split_certificates(keys[f"{name}.crt"])
         for number, part in enumerate(parts):
             yield (name if not number else f"{name} ({number + 1} of {len(parts)})"), part, command

@@ -53,9 +53,9 @@ def look(target: Target) -> list[Observation]:
         keys = target.fetch_keys()
     except KinkyError as error:
         return [watch.blind(error)]
-    authority = Pair(keys["etcd-ca.crt"], keys["etcd-ca.key"])
-    leaf = make_leaf(authority, LeafRequest(common_name="kinky:status", life=CERTIFICATE_LIFE))
-    jobs = {node.name: _build_job(target, node.name, authority.certificate, leaf) for node in target.planes}
+    ca = Pair(keys["etcd-ca.crt"], keys["etcd-ca.key"])
+    leaf = make_leaf(ca, LeafRequest(common_name="kinky:status", life=CERTIFICATE_LIFE))
+    jobs = {node.name: _build_job(target, node.name, ca.certificate, leaf) for node in target.planes}
     return [judge_members(list(run_side_by_side(jobs).values()), watch, stack=target.stack)]
 
 
@@ -100,7 +100,7 @@ def parse_member(node: str, status: Mapping[str, Any], members: Mapping[str, Any
     )
 
 
-def _build_job(target: Target, node: str, authority: bytes, leaf: Pair) -> Job[Member]:
+def _build_job(target: Target, node: str, ca: bytes, leaf: Pair) -> Job[Member]:
     def work() -> Member:
         try:
             with target.open_port(node, ETCD_CLIENT_PORT) as port:
@@ -108,7 +108,7 @@ def _build_job(target: Target, node: str, authority: bytes, leaf: Pair) -> Job[M
                     address=LOOPBACK,
                     port=port,
                     host=LOOPBACK,
-                    context=build_context(authority, leaf.certificate, leaf.key),
+                    context=build_context(ca, leaf.certificate, leaf.key),
                     server_name=LOOPBACK,
                 )
                 answers = [

@@ -13,7 +13,7 @@ import pytest
 
 from kinky import paths
 from kinky.config.load import load_config
-from kinky.keys.certificates import LeafRequest, Pair, make_authority, make_leaf
+from kinky.keys.certificates import LeafRequest, Pair, make_ca, make_leaf
 from kinky.render.kubeadm import build_kubeadm_documents
 from kinky.toolchain.tools import tool_path
 from kinky.topology.addresses import Addresses
@@ -36,7 +36,7 @@ ADDRESSES = Addresses.parse(endpoint=["127.77.0.9"], nodes={name: [ip] for name,
 class Member:
     """One etcd with the flags that its node's kubeadm would give it."""
 
-    def __init__(self, name: str, folder: Path, authority: Pair) -> None:
+    def __init__(self, name: str, folder: Path, ca: Pair) -> None:
         self.name, self.folder, self.address = name, folder / name, IPS[name]
         self.folder.mkdir()
         self.log = folder / f"{name}.log"
@@ -44,8 +44,8 @@ class Member:
         request = LeafRequest(
             common_name=name, addresses=[self.address], server=True, life=LIFE, dns_names=["localhost"]
         )
-        leaf = make_leaf(authority, request)
-        client = make_leaf(authority, LeafRequest(common_name=name, life=LIFE))
+        leaf = make_leaf(ca, request)
+        client = make_leaf(ca, LeafRequest(common_name=name, life=LIFE))
         for part, pair in (("server", leaf), ("client", client)):
             (self.folder / f"{part}.crt").write_bytes(pair.certificate)
             (self.folder / f"{part}.key").write_bytes(pair.key)
@@ -100,12 +100,12 @@ def read_flags(name: str) -> dict[str, str]:
 
 @pytest.fixture
 def members(tmp_path: Path) -> Iterator[dict[str, Member]]:
-    authority = make_authority("etcd-ca")
+    ca = make_ca("etcd-ca")
     pki = tmp_path / "pki/etcd"
     pki.mkdir(parents=True)
-    (pki / "ca.crt").write_bytes(authority.certificate)
-    (pki / "ca.key").write_bytes(authority.key)
-    made = {node.name: Member(node.name, tmp_path, authority) for node in PLANES}
+    (pki / "ca.crt").write_bytes(ca.certificate)
+    (pki / "ca.key").write_bytes(ca.key)
+    made = {node.name: Member(node.name, tmp_path, ca) for node in PLANES}
     for member in made.values():
         member.start()
     yield made

@@ -92,7 +92,7 @@ def test_the_service_account_key_is_rotated_though_it_is_killed(person: Person) 
     person.open_gate()
 
 
-def test_the_authorities_are_rotated_though_it_is_killed_in_each_round(person: Person, tmp_path: Path) -> None:
+def test_the_cas_are_rotated_though_it_is_killed_in_each_round(person: Person, tmp_path: Path) -> None:
     stolen = tmp_path / "kubeconfig"
     person.write_break_glass(stolen, "--hours", "24")
     use = ("--kubeconfig", str(stolen), "get", "nodes", "--output", "name")
@@ -100,9 +100,9 @@ def test_the_authorities_are_rotated_though_it_is_killed_in_each_round(person: P
     check_rotation(person, "ca")
     with pytest.raises(CommandError, match="certificate signed by unknown authority"):
         person.kubectl(*use)
-    # Whoever stole it learns the new authority: it is no secret.
+    # Whoever stole it learns the new CA: it is no secret.
     body = json.loads(stolen.read_text())
-    body["clusters"][0]["cluster"] |= {"certificate-authority-data": read_authority(person)}
+    body["clusters"][0]["cluster"] |= {"certificate-authority-data": read_ca(person)}
     stolen.write_text(json.dumps(body))
     with pytest.raises(CommandError, match=r"Unauthorized|must be logged in"):
         person.kubectl(*use)
@@ -140,7 +140,7 @@ def explain_pod(person: Person) -> str:
     return json.dumps([pod["status"].get("conditions") for pod in gate.fetch_pods(person)])
 
 
-def read_authority(person: Person) -> str:
+def read_ca(person: Person) -> str:
     """Return what signs for the API server now, as a kubeconfig holds it."""
     shown = person.kubectl("config", "view", "--minify", "--flatten", "--raw", "--output", "json")
     return str(json.loads(shown)["clusters"][0]["cluster"]["certificate-authority-data"])

@@ -40,7 +40,7 @@ def test_the_service_account_key_is_rotated_though_it_is_killed(owner: Person) -
     owner.open_gate()
 
 
-def test_the_authorities_are_rotated_though_it_is_killed_in_each_round(owner: Person) -> None:
+def test_the_cas_are_rotated_though_it_is_killed_in_each_round(owner: Person) -> None:
     check_rotation(owner, "ca")
     gate.wait_works(owner)
 

@@ -70,7 +70,7 @@ def test_t21_an_empty_ca_is_64(capsys: pytest.CaptureFixture[str], monkeypatch: 
     folder = paths.stack_dir("dev")
     (folder / "ca.crt").write_text("")
     with pytest.raises(ConfigError, match=r"CA: .*ca\.crt is empty"):
-        target._read_authority("dev")
+        target._read_ca("dev")
     (folder / "kubeconfig.yaml").write_text(json.dumps({"clusters": [{"cluster": {"server": "https://127.0.0.1:1"}}]}))
     access = HostAccess(kubeconfig="/k", context=None, namespace="ns", cluster="dev")
     monkeypatch.setattr("kinky.reach.host.find_host", lambda _config: access)

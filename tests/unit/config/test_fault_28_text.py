@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 from kinky.cli.access import build_parser
 from kinky.config.archive import VERSION_LABEL, check_archive
-from kinky.config.authority import check_authority
+from kinky.config.ca_bundle import check_ca
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.config.problem import KeyPath, format_key
@@ -203,11 +203,11 @@ def follow_archive(text: str, folder: Path) -> str:
     return text
 
 
-def follow_authority(text: str, folder: Path) -> str:
+def follow_ca(text: str, folder: Path) -> str:
     file = folder / text.replace("/", "")
-    file.write_bytes(certificates.make_authority("test").certificate)
+    file.write_bytes(certificates.make_ca("test").certificate)
     at = ("secretsStore", "vault", "caFile")
-    assert check_authority(load_config(put(at, str(file)), source="test"), base=folder) == []
+    assert check_ca(load_config(put(at, str(file)), source="test"), base=folder) == []
     return text
 
 
@@ -217,16 +217,16 @@ FOLLOWED: dict[KeyPath, Callable[[str, Path], str]] = {
     ("host", "context"): follow_context,
     ("host", "kubeconfig"): follow_kubeconfig,
     ("image", "archive"): follow_archive,
-    ("secretsStore", "vault", "caFile"): follow_authority,
+    ("secretsStore", "vault", "caFile"): follow_ca,
     ("workload", "greeting"): follow_greeting,
 }
 """Texts that take nearly everything, each with what its value is at the end of its way."""
 
 
 @pytest.fixture(autouse=True)
-def authority(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No cluster has to be asked for the authority that stands beside the inner kubeconfig."""
-    monkeypatch.setattr("kinky.reach.credential.fetch_authority", lambda *_: Pair(b"a CA", b""))
+def ca(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No cluster has to be asked for the CA that stands beside the inner kubeconfig."""
+    monkeypatch.setattr("kinky.reach.credential.fetch_ca", lambda *_: Pair(b"a CA", b""))
 
 
 def test_the_walk_finds_every_text() -> None:

@@ -134,7 +134,7 @@ def test_fault_09_a_claim_that_was_retained_is_not_made_again(host: FakeConnecti
     [
         ("services", 3),
         ("count/services", 3),
-        # User-data of both, credentials of the worker, the authorities, and two values of the store.
+        # User-data of both, credentials of the worker, the CAs, and two values of the store.
         ("secrets", 6),
         ("count/secrets", 6),
         ("configmaps", 1),

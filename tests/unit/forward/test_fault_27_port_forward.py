@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kinky.embedded import proxy
-from kinky.keys.certificates import make_authority
+from kinky.keys.certificates import make_ca
 from kinky.kube import port_forward
 from kinky.kube.access import StreamTerms
 from kinky.kube.connection import open_host
@@ -21,7 +21,7 @@ from kinky.reach import host_door
 from tests.unit.fake_forward_guest import Guest
 from tests.unit.fake_forward_host import FakeHost, Pod, encode
 
-OTHER_AUTHORITY = make_authority("lab").certificate
+OTHER_CA = make_ca("lab").certificate
 Dial = Callable[[StreamTerms], Awaitable[PodStream]]
 
 
@@ -83,7 +83,7 @@ def test_fault_27_a_stream_acts_as_the_user_whom_the_kubeconfig_names(tmp_path: 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"certificate-authority-data": encode(OTHER_AUTHORITY)},
+        {"certificate-authority-data": encode(OTHER_CA)},
         {"tls-server-name": ""},
         {"tls-server-name": "other.test"},
     ],

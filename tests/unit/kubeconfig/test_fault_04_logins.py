@@ -10,7 +10,7 @@ from kinky.kube.connection import ApiError, open_host
 from tests.unit.host_server import (
     TOKEN,
     HostServer,
-    authority,
+    ca,
     client_pair,
     encode,
     write_kubeconfig,
@@ -131,7 +131,7 @@ def test_fault_04_a_login_is_told_of_the_cluster_and_gets_its_variables(server: 
     assert info["spec"]["cluster"] == {
         "server": server.url,
         "tls-server-name": "localhost",
-        "certificate-authority-data": encode(authority().certificate),
+        "certificate-authority-data": encode(ca().certificate),
         "config": {"audience": "a"},
     }
 

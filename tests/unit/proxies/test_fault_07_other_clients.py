@@ -68,7 +68,7 @@ def test_fault_07_kinky_env_gives_plain_pulumi_the_same(
 
 
 def read_vault(server: HostServer, address: str) -> None:
-    access = VaultAccess(address=address, authority=server.folder / "ca.pem", token="t")
+    access = VaultAccess(address=address, ca=server.folder / "ca.pem", token="t")
     assert VaultApi(access).read("x", what="read x") == {"data": {}}
 
 

@@ -111,7 +111,7 @@ def test_a_workers_data_disk_may_hold_its_own_client_key_and_no_other(machine: M
     }
 
 
-def test_a_worker_that_is_given_the_authorities_keys_is_a_leak(machine: Machine) -> None:
+def test_a_worker_that_is_given_the_cas_keys_is_a_leak(machine: Machine) -> None:
     add_vm(machine, WORKER, secret="dev-pki")
     assert ("credentials disk", "dev-pki/ca.key") in unexpected(machine)
 

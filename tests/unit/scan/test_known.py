@@ -157,7 +157,7 @@ def add_secret(host: FakeConnection, name: str, data: dict[str, bytes], **fields
 def test_s1_a_secret_may_hold_its_own_keys_only(
     host: FakeConnection, machine: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A worker whose Secret has the authority's key too: of the same class, and in a Secret where keys are at home."""
+    """A worker whose Secret has the CA's key too: of the same class, and in a Secret where keys are at home."""
     worker = "dev-worker-0-credentials-12345678"
     add_secret(host, worker, SECRETS[worker] | {"ca.key": PKI["ca.key"]})
     code, report = scan(capsys)

@@ -118,8 +118,8 @@ class Healthy:
             "reach": KnownReach(server or self.server, self.host, self.inner),
             "open_port": open_port,
             "fetch_keys": lambda: material.fetch_key_files(HostApi(self.host, ACCESS), "dev"),  # type: ignore[arg-type]
-            "read_authority": lambda: self.identity.authority.certificate,
-            "authority_file": self.identity.ca_file,
+            "read_ca": lambda: self.identity.ca.certificate,
+            "ca_file": self.identity.ca_file,
             "client_file": self.identity.client_file,
             "store": self.store,
             "known_uid": self.uid,
@@ -176,8 +176,8 @@ def serve_healthy(folder: Path, *, planes: int = 1) -> Iterator[Healthy]:
 def _fill_host(made: Healthy) -> None:
     made.host.answer("GET", "/version", {"gitVersion": "v1.36.3"})
     files = material.make_cluster_files("dev") | {
-        "etcd-ca.crt": made.identity.authority.certificate,
-        "etcd-ca.key": made.identity.authority.key,
+        "etcd-ca.crt": made.identity.ca.certificate,
+        "etcd-ca.key": made.identity.ca.key,
     }
     secret = build_secret("dev-pki", files, labels=names.cluster_labels("dev"))
     made.host.add(f"{NS}/secrets", "dev-pki", metadata=secret["metadata"], data=secret["data"])

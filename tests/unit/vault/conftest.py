@@ -28,7 +28,7 @@ class Running:
     """A server that runs, its operator, and the key of those who log in."""
 
     operator: VaultClient
-    authority: Path
+    ca: Path
     address: str
     faults: Faults | None = None
     signer: Signer = field(default_factory=Signer)
@@ -88,14 +88,14 @@ def wait_for_engine(operator: VaultClient, mount: str = "secret") -> None:
 
 @pytest.fixture(scope="session")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an authority and a server's certificate."""
+    """A folder with a CA and a server's certificate."""
     folder = tmp_path_factory.mktemp("vault")
-    authority = certificates.make_authority("test of the store")
+    ca = certificates.make_ca("test of the store")
     leaf = certificates.make_leaf(
-        authority,
+        ca,
         certificates.LeafRequest(common_name="vault", addresses=["127.0.0.1"], server=True, life=timedelta(days=1)),
     )
-    for name, content in (("ca.crt", authority.certificate), ("tls.crt", leaf.certificate), ("tls.key", leaf.key)):
+    for name, content in (("ca.crt", ca.certificate), ("tls.crt", leaf.certificate), ("tls.key", leaf.key)):
         (folder / name).write_bytes(content)
     return folder
 

@@ -69,7 +69,7 @@ def test_unreachable(ours: Running, reader: VaultClient) -> None:
 
 
 def test_slow(ours: Running, reader: VaultClient) -> None:
-    hasty = VaultClient(ours.address, ours.authority, timeout_seconds=1)
+    hasty = VaultClient(ours.address, ours.ca, timeout_seconds=1)
     with on(ours).during(Fault.SLOW), pytest.raises(urllib3.exceptions.ReadTimeoutError):
         hasty.get("sys/health")
     assert is_well(ours, reader)
@@ -137,7 +137,7 @@ def test_a_wrong_key_admits_nobody(ours: Running, reader: VaultClient) -> None:
 # what no client may do to it
 
 
-def test_a_client_without_the_authority_does_not_trust_it(ours: Running) -> None:
+def test_a_client_without_the_ca_does_not_trust_it(ours: Running) -> None:
     with pytest.raises(urllib3.exceptions.SSLError):
         urllib3.PoolManager(retries=False, timeout=5).request("GET", f"{ours.address}/v1/sys/health")
     assert ours.operator.get("sys/health").status == 200
@@ -152,7 +152,7 @@ def test_a_silent_client_holds_up_nobody(ours: Running) -> None:
 
 
 def test_a_body_that_is_no_json_is_refused(ours: Running) -> None:
-    pool = urllib3.PoolManager(ca_certs=str(ours.authority), retries=False, timeout=5)
+    pool = urllib3.PoolManager(ca_certs=str(ours.ca), retries=False, timeout=5)
     for body in (b"{", b"[1]"):
         assert pool.request("PUT", f"{ours.address}/v1/sys/mounts/x", body=body).status == 400
 

@@ -70,14 +70,14 @@ class Site:
 
 @pytest.fixture(scope="session")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an authority and a server's certificate."""
+    """A folder with a CA and a server's certificate."""
     folder = tmp_path_factory.mktemp("vault-store")
-    authority = certificates.make_authority("test of the store")
+    ca = certificates.make_ca("test of the store")
     request = certificates.LeafRequest(
         common_name="vault", addresses=["127.0.0.1"], server=True, life=timedelta(days=1)
     )
-    leaf = certificates.make_leaf(authority, request)
-    for name, content in (("ca.crt", authority.certificate), ("tls.crt", leaf.certificate), ("tls.key", leaf.key)):
+    leaf = certificates.make_leaf(ca, request)
+    for name, content in (("ca.crt", ca.certificate), ("tls.crt", leaf.certificate), ("tls.key", leaf.key)):
         (folder / name).write_bytes(content)
     return folder
 
@@ -89,8 +89,8 @@ def read_operator_policy() -> str:
     return page[start : page.index("```", start)]
 
 
-def build_config(address: str, authority: Path | None) -> KinkyConfig:
-    vault = {"address": address} | ({"caFile": str(authority)} if authority else {})
+def build_config(address: str, ca: Path | None) -> KinkyConfig:
+    vault = {"address": address} | ({"caFile": str(ca)} if ca else {})
     raw = {"cluster": {"name": "dev"}, "host": {"embedded": True}, "secretsStore": {"kind": "vault", "vault": vault}}
     return load_config(raw, source="test")
 

@@ -56,14 +56,14 @@ def test_nobody_listens(site: Site) -> None:
     assert "it cannot be reached" in refuse(store)
 
 
-def test_a_certificate_of_another_authority(site: Site) -> None:
-    other = certificates.make_authority("another").certificate.decode()
-    store = VaultStore(replace(site.target, authority=other))
-    assert "its TLS certificate is not verified | secretsStore.vault.caFile must hold the authority" in refuse(store)
+def test_a_certificate_of_another_ca(site: Site) -> None:
+    other = certificates.make_ca("another").certificate.decode()
+    store = VaultStore(replace(site.target, ca=other))
+    assert "its TLS certificate is not verified | secretsStore.vault.caFile must hold the CA" in refuse(store)
 
 
-def test_a_public_authority_is_asked_for_when_none_is_given(site: Site) -> None:
-    assert "its TLS certificate is not verified" in refuse(VaultStore(replace(site.target, authority="")))
+def test_a_public_ca_is_asked_for_when_none_is_given(site: Site) -> None:
+    assert "its TLS certificate is not verified" in refuse(VaultStore(replace(site.target, ca="")))
 
 
 def test_a_name_that_the_certificate_does_not_have(site: Site) -> None:

@@ -13,7 +13,7 @@ from kinky.manifests import secrets_store
 from kinky.operations.journal import Journal
 from kinky.rotation.items import ITEMS
 from kinky.stores.vault_reader import VaultReader
-from tests.unit.fake_authorities import watch_authorities
+from tests.unit.fake_cas import watch_cas
 from tests.unit.fake_cluster import PKI, FakeCluster, start_cluster
 from tests.unit.fake_store import CANARIES, decode
 from tests.unit.vault_store.conftest import TOKENS, Site
@@ -136,11 +136,9 @@ def test_there_is_no_token_to_rotate_and_that_is_said(cluster: FakeCluster) -> N
     assert not step.restarts
 
 
-def test_new_authorities_are_nothing_to_the_server(
-    cluster: FakeCluster, site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_new_cas_are_nothing_to_the_server(cluster: FakeCluster, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """It verifies tokens by their key; neither it nor the operator's token for it is needed."""
-    watch_authorities(cluster, monkeypatch)
+    watch_cas(cluster, monkeypatch)
     before, key = site.root.get("auth/kinky-dev/config").data, held(cluster)
     site.token_file.unlink()
     with site.faults.during(Fault.UNREACHABLE):

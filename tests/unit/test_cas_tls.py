@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from kinky import paths
-from kinky.keys import authorities, material
+from kinky.keys import cas, material
 from kinky.keys.certificates import LeafRequest, Pair, is_issued_by, make_leaf, split_certificates
 from kinky.keys.node_credentials import make_node_files
 from kinky.retry import Pending
-from kinky.rotation.authority_proof import check_served
+from kinky.rotation.ca_proof import check_served
 
 PHASES = ("before", "trusted", "signing", "dropped")
 NAME = "api.dev.kinky.internal"
@@ -34,27 +34,27 @@ def files_of(phase: str) -> Files:
     if phase == "before":
         return before
     if phase == "trusted":
-        return authorities.add_next(before, "dev")
+        return cas.add_next(before, "dev")
     if phase == "signing":
-        return authorities.sign_with_next(files_of("trusted"))
-    return authorities.keep_signing(files_of("signing"))
+        return cas.sign_with_next(files_of("trusted"))
+    return cas.keep_signing(files_of("signing"))
 
 
 @cache
 def worker_of(phase: str) -> Files:
-    """What a worker boots with: at first as the cluster was made, then what the new authority has signed."""
+    """What a worker boots with: at first as the cluster was made, then what the new CA has signed."""
     if phase == "before":
-        return make_node_files(authorities.get_authority(files_of("before")), "dev-worker-0", "10.0.0.1")
-    made = make_node_files(authorities.get_next(files_of("trusted")), "dev-worker-0", "10.0.0.1")
+        return make_node_files(cas.get_ca(files_of("before")), "dev-worker-0", "10.0.0.1")
+    made = make_node_files(cas.get_next(files_of("trusted")), "dev-worker-0", "10.0.0.1")
     return made if phase in ("trusted", "signing") else {**made, "ca.crt": files_of("dropped")["ca.crt"]}
 
 
 @cache
-def leaf_of(phase: str, authority: str, *, server: bool) -> Pair:
+def leaf_of(phase: str, ca: str, *, server: bool) -> Pair:
     """What a control plane signs for itself at a boot in this phase."""
     files = files_of(phase)
     request = LeafRequest(common_name=NAME, dns_names=[NAME], server=server, life=timedelta(hours=1))
-    return make_leaf(Pair(files[f"{authority}.crt"], files[f"{authority}.key"]), request)
+    return make_leaf(Pair(files[f"{ca}.crt"], files[f"{ca}.key"]), request)
 
 
 def believes(
@@ -93,16 +93,16 @@ def may_meet(one: str, other: str) -> bool:
     return abs(PHASES.index(one) - PHASES.index(other)) <= 1
 
 
-@pytest.mark.parametrize("authority", material.AUTHORITIES)
+@pytest.mark.parametrize("ca", material.CAS)
 @pytest.mark.parametrize(("one", "other"), [pair for pair in product(PHASES, PHASES) if may_meet(*pair)])
-def test_control_planes_of_one_round_believe_each_other(tmp_path: Path, authority: str, one: str, other: str) -> None:
+def test_control_planes_of_one_round_believe_each_other(tmp_path: Path, ca: str, one: str, other: str) -> None:
     """Peers of etcd, API servers and who calls them, the front proxy and who believes it."""
     assert believes(
         tmp_path,
-        server=leaf_of(one, authority, server=True),
-        server_trusts=files_of(one)[f"{authority}.crt"],
-        client=leaf_of(other, authority, server=False),
-        client_trusts=files_of(other)[f"{authority}.crt"],
+        server=leaf_of(one, ca, server=True),
+        server_trusts=files_of(one)[f"{ca}.crt"],
+        client=leaf_of(other, ca, server=False),
+        client_trusts=files_of(other)[f"{ca}.crt"],
         name=NAME,
     )
 
@@ -155,8 +155,8 @@ def test_what_skips_a_round_is_not_believed(tmp_path: Path, one: str, other: str
         )
 
 
-def test_in_the_end_the_old_authority_opens_nothing(tmp_path: Path) -> None:
-    former = authorities.get_former_client(files_of("dropped"))
+def test_in_the_end_the_old_ca_opens_nothing(tmp_path: Path) -> None:
+    former = cas.get_former_client(files_of("dropped"))
     accepted = {
         phase: believes(
             tmp_path,
@@ -169,16 +169,16 @@ def test_in_the_end_the_old_authority_opens_nothing(tmp_path: Path) -> None:
         for phase in PHASES
     }
     assert accepted == {"before": True, "trusted": True, "signing": True, "dropped": False}
-    assert set(authorities.forget_former(files_of("dropped"))) == set(material.FILES)
+    assert set(cas.forget_former(files_of("dropped"))) == set(material.FILES)
     old = {name: text for name, text in files_of("before").items() if name.endswith(("ca.crt", "ca.key"))}
     assert not set(old.values()) & set(files_of("dropped").values())
 
 
 def test_each_change_of_the_files_is_the_same_when_it_is_made_again() -> None:
     trusted, signing = files_of("trusted"), files_of("signing")
-    assert authorities.add_next(trusted, "dev") == trusted
-    assert authorities.sign_with_next(signing) == signing
-    assert authorities.keep_signing(files_of("dropped")) == files_of("dropped")
+    assert cas.add_next(trusted, "dev") == trusted
+    assert cas.sign_with_next(signing) == signing
+    assert cas.keep_signing(files_of("dropped")) == files_of("dropped")
 
 
 @pytest.mark.parametrize(("by", "expected"), [("ca", True), ("etcd-ca", False)])
@@ -202,12 +202,12 @@ def test_what_a_kubelet_presents_is_seen_from_outside(tmp_path: Path, by: str, e
         thread = threading.Thread(target=serve, args=(listening,))
         thread.start()
         port = listening.getsockname()[1]
-        found = check_served(port, server_name="dev-worker-0", authority=files["ca.crt"])
+        found = check_served(port, server_name="dev-worker-0", ca=files["ca.crt"])
         thread.join()
     assert isinstance(found, str) == expected
     if isinstance(found, Pending):
         assert found.seen.startswith("the kubelet of dev-worker-0 presents another certificate")
-    gone = check_served(port, server_name="dev-worker-0", authority=files["ca.crt"])
+    gone = check_served(port, server_name="dev-worker-0", ca=files["ca.crt"])
     assert isinstance(gone, Pending)
     assert "does not answer" in gone.seen
 

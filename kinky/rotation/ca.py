@@ -1,4 +1,4 @@
-"""The certificate authorities of cluster, front proxy and etcd: trusted first, then signing; the old ones go last.
+"""The CAs of cluster, front proxy and etcd: trusted first, then signing; the old ones go last.
 
 At every moment each node, pod and admin trusts whatever the others present, also while it boots. So the
 new ones are trusted everywhere before one of them signs, and the old ones until nothing presents what they signed.
@@ -12,18 +12,18 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from kinky.findings import Finding, Severity
-from kinky.keys.authorities import (
+from kinky.keys.cas import (
     Files,
     add_next,
     forget_former,
-    get_authority,
+    get_ca,
     get_next,
     keep_signing,
     sign_with_next,
 )
 from kinky.keys.certificates import Pair, build_fingerprint, fetch_signed_at, split_certificates
-from kinky.keys.material import AUTHORITIES, fetch_key_files, replace_key_files
-from kinky.keys.node_credentials import ensure_node_authority, fetch_credentials_name
+from kinky.keys.material import CAS, fetch_key_files, replace_key_files
+from kinky.keys.node_credentials import ensure_node_ca, fetch_credentials_name
 from kinky.kube import resources
 from kinky.kube.inner import InnerApi
 from kinky.names import FINGERPRINT_LENGTH, NAMESPACE_SYSTEM, pki_secret
@@ -34,14 +34,14 @@ from kinky.operations.replacement import LOOK_LIMIT_SECONDS, Proof, build_replac
 from kinky.ownership.record import note_ca_bundle
 from kinky.progress import Phase
 from kinky.retry import Pending
-from kinky.rotation.authority_proof import (
+from kinky.rotation.ca_proof import (
     check_node,
     check_refuses_former,
     check_signs,
     check_trusts_next,
 )
 from kinky.rotation.item import Item, KeyState
-from kinky.rotation.published_authorities import PUBLISH_LIMIT_SECONDS, wait_published
+from kinky.rotation.published_cas import PUBLISH_LIMIT_SECONDS, wait_published
 from kinky.rotation.site import KeySite
 
 ALONE_LIMIT_SECONDS = 600.0
@@ -61,35 +61,35 @@ def build_steps(site: KeySite, journal: Journal) -> list[SubStep]:
     return [
         SubStep(
             name="add",
-            title="new authorities are on the host, trusted beside the old",
+            title="new CAs are on the host, trusted beside the old",
             run=lambda _: _change(site, lambda files: add_next(files, site.cluster)),
         ),
         *planes("trusted", "it trusts both, the old ones sign", check_trusts_next),
-        *_build_published(site, journal, "told", "both authorities"),
-        *_build_workers(site, journal, "sign", "its certificates are of the new authority, it trusts both", get_next),
+        *_build_published(site, journal, "told", "both CAs"),
+        *_build_workers(site, journal, "sign", "its certificates are of the new CA, it trusts both", get_next),
         SubStep(
             name="issue",
-            title="the new authorities sign, also for the admin",
+            title="the new CAs sign, also for the admin",
             run=lambda _: _issue(site),
         ),
-        *planes("signing", "it has certificates of the new authorities", check_signs),
+        *planes("signing", "it has certificates of the new CAs", check_signs),
         SubStep(
             name="alone",
-            title="no node presents a certificate of an old authority",
+            title="no node presents a certificate of an old CA",
             run=lambda running: _prove_alone(site, running),
             limit_seconds=site.scale(ALONE_LIMIT_SECONDS),
         ),
         SubStep(
             name="drop",
-            title="the old authorities are dropped from the host",
+            title="the old CAs are dropped from the host",
             run=lambda _: _change(site, keep_signing),
         ),
-        *planes("dropped", "it trusts the new authorities alone", check_refuses_former),
-        *_build_published(site, journal, "told-alone", "the new authorities alone"),
-        *_build_workers(site, journal, "trust", "it trusts the new authority alone", get_authority),
+        *planes("dropped", "it trusts the new CAs alone", check_refuses_former),
+        *_build_published(site, journal, "told-alone", "the new CAs alone"),
+        *_build_workers(site, journal, "trust", "it trusts the new CA alone", get_ca),
         SubStep(
             name="forget",
-            title="the client of the old authority, made for the proof, is gone",
+            title="the client of the old CA, made for the proof, is gone",
             run=lambda _: _change(site, forget_former),
         ),
     ]
@@ -118,7 +118,7 @@ def check(site: KeySite) -> list[Finding]:
 
 
 def _build_published(site: KeySite, journal: Journal, name: str, what: str) -> list[SubStep]:
-    """Build the sub-steps after which every pod of the control planes has started with these authorities.
+    """Build the sub-steps after which every pod of the control planes has started with these CAs.
 
     Those of the workers start with them because their nodes are replaced afterwards.
     """
@@ -151,16 +151,16 @@ def _build_workers(
 
 
 def _give(site: KeySite, worker: str, choose: Callable[[Files], Pair], _running: Phase) -> str:
-    """Have a worker's Secret hold the chosen authority's certificates and trust; those that it has it keeps."""
-    authority = choose(fetch_key_files(site.host, site.cluster))
+    """Have a worker's Secret hold the chosen CA's certificates and trust; those that it has it keeps."""
+    ca = choose(fetch_key_files(site.host, site.cluster))
     secret = fetch_credentials_name(site.host, worker)
-    ensure_node_authority(site.host, site.cluster, worker, secret_name=secret, authority=authority)
-    first, *others = _list_short(authority.certificate)
+    ensure_node_ca(site.host, site.cluster, worker, secret_name=secret, ca=ca)
+    first, *others = _list_short(ca.certificate)
     return f"{secret}: of {first}" + (f", which trusts {others[0]} too" if others else " alone")
 
 
 def _issue(site: KeySite) -> str:
-    """Have the new authorities sign; the admin's own credential is made again by the next call, and accepted."""
+    """Have the new CAs sign; the admin's own credential is made again by the next call, and accepted."""
     found = _change(site, sign_with_next)
     user = site.reach.ask(
         "accepts the admin's new credential",
@@ -171,10 +171,10 @@ def _issue(site: KeySite) -> str:
 
 
 def _prove_alone(site: KeySite, running: Phase) -> str:
-    """Prove of each node that what it presents is of the new authorities."""
+    """Prove of each node that what it presents is of the new CAs."""
     for node in site.nodes:
         found = site.reach.ask(
-            f"{node} presents no certificate of an old authority",
+            f"{node} presents no certificate of an old CA",
             lambda inner, node=node: check_node(site, inner, node),  # type: ignore[misc]
             limit_seconds=site.scale(ALONE_LIMIT_SECONDS),
             on_change=running.note,
@@ -184,11 +184,11 @@ def _prove_alone(site: KeySite, running: Phase) -> str:
 
 
 def _change(site: KeySite, change: Callable[[Files], Files]) -> str:
-    """Change the authorities on the host and tell which ones are there now, the signing one first."""
+    """Change the CAs on the host and tell which ones are there now, the signing one first."""
     replace_key_files(site.host, site.cluster, change)
     files = fetch_key_files(site.host, site.cluster)
     note_ca_bundle(site.host, files["ca.crt"])
-    return "; ".join(f"{name} {', '.join(_list_short(files[f'{name}.crt']))}" for name in AUTHORITIES)
+    return "; ".join(f"{name} {', '.join(_list_short(files[f'{name}.crt']))}" for name in CAS)
 
 
 def _list_short(bundle: bytes) -> list[str]:
@@ -196,9 +196,9 @@ def _list_short(bundle: bytes) -> list[str]:
 
 
 def find_keys(site: KeySite) -> Iterator[KeyState]:
-    """Yield the authorities, of each name the signing one first."""
+    """Yield the CAs, of each name the signing one first."""
     files = fetch_key_files(site.host, site.cluster)
-    for name in AUTHORITIES:
+    for name in CAS:
         for number, certificate in enumerate(split_certificates(files[f"{name}.crt"])):
             yield KeyState(
                 subject=f"{pki_secret(site.cluster)} {name} {'trusted' if number else 'signing'}",
@@ -209,7 +209,7 @@ def find_keys(site: KeySite) -> Iterator[KeyState]:
 
 ITEM = Item(
     name="ca",
-    summary="new certificate authorities; restarts every control plane three times and every worker twice",
+    summary="new CAs; restarts every control plane three times and every worker twice",
     build_steps=build_steps,
     find_keys=find_keys,
     check=check,

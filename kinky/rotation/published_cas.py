@@ -1,4 +1,4 @@
-"""The authorities that the inner cluster tells its pods and extension servers."""
+"""The CAs that the inner cluster tells its pods and extension servers."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ PUBLISH_LIMIT_SECONDS = 600.0
 
 
 def wait_published(site: KeySite, running: Phase) -> str:
-    """Wait until all namespaces and extension servers are told exactly the authorities that the host holds."""
+    """Wait until all namespaces and extension servers are told exactly the CAs that the host holds."""
 
     def look(inner: InnerApi) -> str | Pending:
         found = _check_root(site, inner)
         return found if isinstance(found, Pending) else _check_extension(site, inner) or found
 
     limit = site.scale(PUBLISH_LIMIT_SECONDS)
-    return site.reach.ask("tells its authorities", look, limit_seconds=limit, on_change=running.note)
+    return site.reach.ask("tells its CAs", look, limit_seconds=limit, on_change=running.note)
 
 
 def _check_root(site: KeySite, inner: InnerApi) -> str | Pending:
-    """Look whether each namespace tells its pods exactly the cluster's authorities."""
+    """Look whether each namespace tells its pods exactly the cluster's CAs."""
     wanted = _fingerprints(fetch_key_files(site.host, site.cluster)["ca.crt"])
     bodies = inner.fetch_all(resources.NAMESPACES)
     alive = [body["metadata"]["name"] for body in bodies if "deletionTimestamp" not in body["metadata"]]
@@ -48,12 +48,12 @@ def _check_root(site: KeySite, inner: InnerApi) -> str | Pending:
     }
     other = [name for name in alive if told.get(name) != wanted]
     if other:
-        return Pending(f"{len(other)} of {len(alive)} namespaces are told other authorities: {', '.join(other[:5])}")
+        return Pending(f"{len(other)} of {len(alive)} namespaces are told other CAs: {', '.join(other[:5])}")
     return f"{len(alive)} namespaces are told {_short(wanted)}"
 
 
 def _check_extension(site: KeySite, inner: InnerApi) -> Pending | None:
-    """Look whether extension servers are told exactly the authorities; API servers only ever add one.
+    """Look whether extension servers are told exactly the CAs; API servers only ever add one.
 
     So what tells one too many is deleted, and written again by them within a minute, from what they read at their boot.
     """
@@ -67,9 +67,7 @@ def _check_extension(site: KeySite, inner: InnerApi) -> Pending | None:
             inner.delete(resources.CONFIG_MAPS, EXTENSION_CONFIG_MAP, namespace=NAMESPACE_SYSTEM)
             return Pending(f"ConfigMap {EXTENSION_CONFIG_MAP} is written again: it told {_short(seen - wanted)} too")
         missing += [key] if wanted - seen else []
-    return (
-        Pending(f"ConfigMap {EXTENSION_CONFIG_MAP} lacks authorities in {' and '.join(missing)}") if missing else None
-    )
+    return Pending(f"ConfigMap {EXTENSION_CONFIG_MAP} lacks CAs in {' and '.join(missing)}") if missing else None
 
 
 def _fingerprints(bundle: bytes) -> set[str]:

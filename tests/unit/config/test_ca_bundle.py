@@ -1,4 +1,4 @@
-"""The file with the authorities of the secrets store's server: certificates and nothing else."""
+"""The file with the CAs of the secrets store's server: certificates and nothing else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kinky.config.authority import check_authority, read_authority
+from kinky.config.ca_bundle import check_ca, read_ca
 from kinky.config.load import load_config
 from kinky.config.model import KinkyConfig
 from kinky.keys import certificates
@@ -19,16 +19,16 @@ def config(ca_file: str | None) -> KinkyConfig:
 
 
 def test_certificates_are_read_relative_to_the_project(tmp_path: Path) -> None:
-    authority = certificates.make_authority("test").certificate
-    (tmp_path / "ca.pem").write_bytes(authority)
-    assert check_authority(config("ca.pem"), base=tmp_path) == []
-    assert read_authority(config("ca.pem"), base=tmp_path) == authority.decode()
+    ca = certificates.make_ca("test").certificate
+    (tmp_path / "ca.pem").write_bytes(ca)
+    assert check_ca(config("ca.pem"), base=tmp_path) == []
+    assert read_ca(config("ca.pem"), base=tmp_path) == ca.decode()
 
 
 @pytest.mark.parametrize("ca_file", [None])
 def test_no_file_is_no_problem(tmp_path: Path, ca_file: str | None) -> None:
-    assert check_authority(config(ca_file), base=tmp_path) == []
-    assert read_authority(config(ca_file), base=tmp_path) == ""
+    assert check_ca(config(ca_file), base=tmp_path) == []
+    assert read_ca(config(ca_file), base=tmp_path) == ""
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,12 @@ def test_no_file_is_no_problem(tmp_path: Path, ca_file: str | None) -> None:
 def test_anything_else_is_told(tmp_path: Path, content: bytes | None, expected: str) -> None:
     if content is not None:
         (tmp_path / "ca.pem").write_bytes(content)
-    (problem,) = check_authority(config("ca.pem"), base=tmp_path)
+    (problem,) = check_ca(config("ca.pem"), base=tmp_path)
     assert str(problem) == f'secretsStore.vault.caFile = "ca.pem": {expected}'
 
 
 def test_a_private_key_would_go_into_the_state(tmp_path: Path) -> None:
-    authority = certificates.make_authority("test")
-    (tmp_path / "ca.pem").write_bytes(authority.certificate + authority.key)
-    (problem,) = check_authority(config("ca.pem"), base=tmp_path)
+    ca = certificates.make_ca("test")
+    (tmp_path / "ca.pem").write_bytes(ca.certificate + ca.key)
+    (problem,) = check_ca(config("ca.pem"), base=tmp_path)
     assert "holds a private key" in str(problem)

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from kinky.keys.certificates import build_fingerprint, fetch_not_after, split_certificates
-from kinky.keys.material import AUTHORITIES
+from kinky.keys.material import CAS
 from kinky.kube.access import InnerAccess
 from kinky.kube.connection import ApiError, JsonObject, Reply
 from kinky.kube.inner import InnerApi
 from kinky.operations.renewal import ROOT_CONFIG_MAP
 from kinky.retry import Pending
-from kinky.rotation import authority_proof
-from kinky.rotation.published_authorities import EXTENSION_CONFIG_MAP, EXTENSION_FILES
+from kinky.rotation import ca_proof
+from kinky.rotation.published_cas import EXTENSION_CONFIG_MAP, EXTENSION_FILES
 from tests.unit.fake_cluster import NODES, PKI, VMS, FakeCluster
 from tests.unit.fake_party import Party, read_name, sign, verifies
 from tests.unit.fake_pods import SYSTEM, add_pod
@@ -31,7 +31,7 @@ NAMESPACES = ("kube-system", "kinky-system", "web")
 
 
 @dataclass
-class Authorities:
+class Cas:
     """All parties of a fake cluster; `check` fails when two that can meet would not believe each other."""
 
     cluster: FakeCluster
@@ -138,7 +138,7 @@ class Authorities:
     ) -> Iterator[tuple[str, bytes, bytes]]:
         """Yield what is presented and who has to trust it, for all that meet one control plane."""
         for other in planes:
-            for name in AUTHORITIES:
+            for name in CAS:
                 yield f"a control plane ({name})", other.leaf[name], plane.trust[name]
         for worker in workers:
             yield "a kubelet that calls it", worker.leaf["ca"], plane.trust["ca"]
@@ -150,7 +150,7 @@ class Authorities:
             yield "an extension server", plane.leaf[file.removesuffix(".crt")], told[key].encode()
 
     def issuers(self) -> set[str]:
-        """Fingerprints of all authorities that anything trusts or tells."""
+        """Fingerprints of all CAs that anything trusts or tells."""
         told = [text.encode() for text in self.cluster.inner.objects[EXTENSION]["data"].values()]
         parties = (*self.planes.values(), *self.workers.values())
         trusts = [bundle for party in parties for bundle in party.trust.values()]
@@ -171,14 +171,14 @@ class Authorities:
         assert node not in self.cluster.down
         return look(port)
 
-    def check_served(self, _port: int, *, server_name: str, authority: bytes) -> str | Pending:
+    def check_served(self, _port: int, *, server_name: str, ca: bytes) -> str | Pending:
         party = self.planes.get(server_name) or self.workers[server_name]
         leaf = party.leaf.get("serving", party.leaf["ca"])
-        return "new" if verifies(leaf, authority) else Pending(f"{server_name} presents another certificate")
+        return "new" if verifies(leaf, ca) else Pending(f"{server_name} presents another certificate")
 
     def tell_kubelet_metrics(self, node: str) -> Reply:
         end = fetch_not_after(self.workers[node].leaf["ca"]).timestamp()
-        now = authority_proof.datetime.now(authority_proof.UTC).timestamp()
+        now = ca_proof.datetime.now(ca_proof.UTC).timestamp()
         return Reply(200, f"kubelet_certificate_manager_client_ttl_seconds {end - now:.0f}\n".encode())
 
 
@@ -188,16 +188,16 @@ class Dialled:
     server = "https://x"
     target = 'inner cluster "dev"'
 
-    def __init__(self, authorities: Authorities, trusted: bytes, client: bytes) -> None:
-        self._authorities = authorities
+    def __init__(self, cas: Cas, trusted: bytes, client: bytes) -> None:
+        self._cas = cas
         self._trusted = trusted
         self._client = split_certificates(client)[0]
 
     def call(self, method: str, path: str, **named: Any) -> Reply:
-        cluster = self._authorities.cluster
+        cluster = self._cas.cluster
         answering = cluster.answering()
         (node,) = [node for node, server in cluster.servers.items() if server is answering]
-        plane = self._authorities.planes[node]
+        plane = self._cas.planes[node]
         if not verifies(plane.leaf["ca"], self._trusted):
             raise ApiError(f"{self.target}: its TLS certificate is not the expected one")
         if not verifies(self._client, plane.trust["ca"]):
@@ -208,9 +208,9 @@ class Dialled:
         return cluster.inner.call(method, path, **named)
 
 
-def watch_authorities(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> Authorities:
+def watch_cas(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> Cas:
     """Give a fake cluster its certificates, and check them at every change from here on."""
-    made = Authorities(cluster)
+    made = Cas(cluster)
     for name in NAMESPACES:
         cluster.inner.add("/api/v1/namespaces", name)
     made.publish(decode(cluster.host, PKI)["ca.crt"])
@@ -242,15 +242,15 @@ def watch_authorities(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> 
     cluster.host.after, cluster.inner.after = host_changed_too, inner_changed_too
     cluster.dial = made.dial_operator
     monkeypatch.setattr("kinky.kube.inner.open_inner", lambda access: _dial_access(made, access))
-    monkeypatch.setattr(authority_proof, "look_through", made.look_through)
-    monkeypatch.setattr(authority_proof, "check_served", made.check_served)
+    monkeypatch.setattr(ca_proof, "look_through", made.look_through)
+    monkeypatch.setattr(ca_proof, "check_served", made.check_served)
     made.check()
     return made
 
 
-def _dial_access(made: Authorities, access: InnerAccess) -> Dialled:
+def _dial_access(made: Cas, access: InnerAccess) -> Dialled:
     return Dialled(made, access.ca_file.read_bytes(), access.credential_file.read_bytes())
 
 
-def _tell(made: Authorities, node: str) -> Callable[[JsonObject], Reply]:
+def _tell(made: Cas, node: str) -> Callable[[JsonObject], Reply]:
     return lambda _sent: made.tell_kubelet_metrics(node)

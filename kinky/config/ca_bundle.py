@@ -1,4 +1,4 @@
-"""Checks and reads the certificates of the authorities that may sign the certificate of the secrets store's server."""
+"""Checks and reads the certificates of the CAs that may sign the certificate of the secrets store's server."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 KEY: Final = ("secretsStore", "vault", "caFile")
 
 
-def check_authority(cfg: KinkyConfig, *, base: Path) -> list[Problem]:
+def check_ca(cfg: KinkyConfig, *, base: Path) -> list[Problem]:
     """Return what is wrong with `secretsStore.vault.caFile`; a relative path starts at `base`. No file, no problem."""
     server = cfg.secrets_store.vault
     if server is None or server.ca_file is None:
         return []
     try:
-        text = read_authority(cfg, base=base)
+        text = read_ca(cfg, base=base)
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
     except OSError as error:
         # An SSLError is one too; its text names lines of OpenSSL's source.
@@ -34,7 +34,7 @@ def check_authority(cfg: KinkyConfig, *, base: Path) -> list[Problem]:
     return []
 
 
-def read_authority(cfg: KinkyConfig, *, base: Path) -> str:
+def read_ca(cfg: KinkyConfig, *, base: Path) -> str:
     """Read the file; empty when none is configured. Raises OSError."""
     server = cfg.secrets_store.vault
     if server is None or server.ca_file is None:

@@ -1,4 +1,4 @@
-"""The certificate authorities: at every moment each trusts what each other presents, and in the end only the new ones.
+"""The CAs: at every moment each trusts what each other presents, and in the end only the new ones.
 
 The fake cluster itself checks that at each boot and each write, with real signatures, for what runs and for what would
 boot or start from what there is at that moment.
@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from kinky.errors import HostError, WaitError
-from kinky.keys import authorities, node_credentials
+from kinky.keys import cas, node_credentials
 from kinky.keys.certificates import build_fingerprint, split_certificates
-from kinky.keys.material import AUTHORITIES, FILES
+from kinky.keys.material import CAS, FILES
 from kinky.kube.host import HostApi
 from kinky.operations import renewal
-from kinky.rotation import certificate_authority
+from kinky.rotation import ca
 from kinky.rotation.status import fetch_status
-from tests.unit.fake_authorities import EXTENSION, Authorities, watch_authorities
+from tests.unit.fake_cas import EXTENSION, Cas, watch_cas
 from tests.unit.fake_cluster import ACCESS, PKI, RECORD, FakeCluster, start_cluster
 from tests.unit.fake_pods import SYSTEM
 from tests.unit.fake_store import decode
@@ -27,33 +27,33 @@ from tests.unit.fake_store import decode
 ITEM = "ca"
 
 
-def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, planes: int = 1, workers: int = 1) -> Authorities:
-    return watch_authorities(start_cluster(monkeypatch, tmp_path, planes=planes, workers=workers), monkeypatch)
+def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, planes: int = 1, workers: int = 1) -> Cas:
+    return watch_cas(start_cluster(monkeypatch, tmp_path, planes=planes, workers=workers), monkeypatch)
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Authorities:
+def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cas:
     return start(monkeypatch, tmp_path)
 
 
 def held(cluster: FakeCluster) -> list[str]:
-    """Fingerprints of the authorities that the host holds."""
+    """Fingerprints of the CAs that the host holds."""
     files = decode(cluster.host, PKI)
-    return [build_fingerprint(each) for name in AUTHORITIES for each in split_certificates(files[f"{name}.crt"])]
+    return [build_fingerprint(each) for name in CAS for each in split_certificates(files[f"{name}.crt"])]
 
 
-def assert_new_alone(made: Authorities, old: list[str]) -> None:
+def assert_new_alone(made: Cas, old: list[str]) -> None:
     new = held(made.cluster)
-    assert len(new) == len(old) == len(AUTHORITIES)
+    assert len(new) == len(old) == len(CAS)
     assert not set(new) & set(old)
-    assert made.issuers() == set(new) - {new[AUTHORITIES.index("etcd-ca")]} | {
+    assert made.issuers() == set(new) - {new[CAS.index("etcd-ca")]} | {
         build_fingerprint(plane.trust["etcd-ca"]) for plane in made.planes.values()
     }
     assert set(decode(made.cluster.host, PKI)) == set(FILES), "nothing is left behind"
 
 
 @pytest.mark.parametrize("number", [1, 3])
-def test_new_authorities_take_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int) -> None:
+def test_new_cas_take_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int) -> None:
     made = start(monkeypatch, tmp_path, planes=number, workers=2)
     cluster, old = made.cluster, held(made.cluster)
     others = {name: text for name, text in decode(cluster.host, PKI).items() if not name.endswith((".crt", "ca.key"))}
@@ -79,19 +79,19 @@ def test_killed_before_any_call_each_still_trusts_each(
     while cluster.kill_at(at := at + stride, lambda: cluster.rotate(ITEM)):
         done = cluster.progress().get(ITEM, {}).get("done", [])
         if "add" in done and "drop" not in done and cluster.progress()[ITEM]["step"] != "drop":
-            assert len(held(cluster)) == 2 * len(AUTHORITIES), "the old ones stay until nothing presents them"
+            assert len(held(cluster)) == 2 * len(CAS), "the old ones stay until nothing presents them"
         assert cluster.rotate(ITEM)
-        assert len(held(cluster)) == len(AUTHORITIES)
+        assert len(held(cluster)) == len(CAS)
         assert set(decode(cluster.host, PKI)) == set(FILES)
     assert at > 200
 
 
-def test_signing_before_all_trust_would_be_noticed(made: Authorities, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signing_before_all_trust_would_be_noticed(made: Cas, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check can fail: a rotation that adds and signs at once locks the workers out."""
     monkeypatch.setattr(
-        certificate_authority,
+        ca,
         "add_next",
-        lambda files, cluster: authorities.sign_with_next(authorities.add_next(files, cluster)),
+        lambda files, cluster: cas.sign_with_next(cas.add_next(files, cluster)),
     )
     with pytest.raises(AssertionError, match="meets"):
         made.cluster.rotate(ITEM)
@@ -100,12 +100,12 @@ def test_signing_before_all_trust_would_be_noticed(made: Authorities, monkeypatc
 def test_pods_that_read_the_trust_once_are_started_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without it a pod of the one control plane would not know the new certificate of another."""
     made = start(monkeypatch, tmp_path, planes=3)
-    monkeypatch.setattr(certificate_authority, "build_renewals", lambda *_arguments, **_named: [])
+    monkeypatch.setattr(ca, "build_renewals", lambda *_arguments, **_named: [])
     with pytest.raises(AssertionError, match="meets a pod"):
         made.cluster.rotate(ITEM)
 
 
-def test_a_pod_that_nobody_would_make_again_is_not_deleted(made: Authorities) -> None:
+def test_a_pod_that_nobody_would_make_again_is_not_deleted(made: Cas) -> None:
     path = f"{SYSTEM}/pods/flannel-dev-control-plane-0"
     del made.cluster.inner.objects[path]["metadata"]["ownerReferences"]
     with pytest.raises(WaitError, match="runs new pods on dev-control-plane-0") as caught:
@@ -117,13 +117,13 @@ def test_a_pod_that_nobody_would_make_again_is_not_deleted(made: Authorities) ->
     assert made.cluster.rotate(ITEM)
 
 
-def test_old_authorities_are_not_told_any_more(made: Authorities) -> None:
+def test_old_cas_are_not_told_any_more(made: Cas) -> None:
     """API servers add to what extension servers are told and take nothing away."""
     made.cluster.rotate(ITEM)
     assert ("DELETE", EXTENSION) in made.cluster.inner.calls
 
 
-def test_a_worker_that_keeps_its_old_certificate_stops_it(made: Authorities, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_keeps_its_old_certificate_stops_it(made: Cas, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kubelet that has renewed its certificate meanwhile, say: its Secret tells nothing of that."""
     real = made.tell_kubelet_metrics
     monkeypatch.setattr(
@@ -131,20 +131,18 @@ def test_a_worker_that_keeps_its_old_certificate_stops_it(made: Authorities, mon
         "tell_kubelet_metrics",
         lambda node: type(real(node))(200, b"kubelet_certificate_manager_client_ttl_seconds 86400\n"),
     )
-    with pytest.raises(WaitError, match="dev-worker-0 presents no certificate of an old authority") as caught:
+    with pytest.raises(WaitError, match="dev-worker-0 presents no certificate of an old CA") as caught:
         made.cluster.rotate(ITEM)
     assert "its kubelet's client certificate ends in 86400 s" in str(caught.value)
-    assert len(held(made.cluster)) == 2 * len(AUTHORITIES), "both are still trusted"
+    assert len(held(made.cluster)) == 2 * len(CAS), "both are still trusted"
 
 
-def test_a_worker_that_came_with_an_old_certificate_stops_it(
-    made: Authorities, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(certificate_authority, "ensure_node_authority", lambda *_args, **_named: None)
+def test_a_worker_that_came_with_an_old_certificate_stops_it(made: Cas, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ca, "ensure_node_ca", lambda *_args, **_named: None)
     made.check = lambda: None  # type: ignore[method-assign]  # What is wrong here is what the rotation has to notice.
     with pytest.raises(WaitError) as caught:
         made.cluster.rotate(ITEM)
-    assert "holds kubelet-client.crt and kubelet-serving.crt of another authority" in str(caught.value)
+    assert "holds kubelet-client.crt and kubelet-serving.crt of another CA" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +150,7 @@ def test_a_worker_that_came_with_an_old_certificate_stops_it(
     [
         (1, "it refuses a certificate of"),
         (2, "its TLS certificate is not the expected one"),
-        (3, "it still accepts what the former authority has signed, as kinky:former-client"),
+        (3, "it still accepts what the former CA has signed, as kinky:former-client"),
     ],
 )
 def test_a_control_plane_that_boots_with_old_files_stops_it(
@@ -176,7 +174,7 @@ def test_a_control_plane_that_boots_with_old_files_stops_it(
     assert expected in str(caught.value)
 
 
-def test_an_image_that_cannot_hold_two_is_refused_before_anything(made: Authorities) -> None:
+def test_an_image_that_cannot_hold_two_is_refused_before_anything(made: Cas) -> None:
     """A controller-manager refuses a signing file with two certificates: the cluster would lose it."""
     name = "kube-controller-manager-dev-control-plane-0"
     made.cluster.inner.objects[f"{SYSTEM}/pods/{name}"]["spec"]["containers"] = [
@@ -190,7 +188,7 @@ def test_an_image_that_cannot_hold_two_is_refused_before_anything(made: Authorit
     assert RECORD not in made.cluster.host.objects
 
 
-def test_who_may_not_look_at_kubelets_is_refused_before_anything(made: Authorities) -> None:
+def test_who_may_not_look_at_kubelets_is_refused_before_anything(made: Cas) -> None:
     made.cluster.host.denied.add(("create", "pods/portforward"))
     with pytest.raises(HostError, match="nothing was touched") as caught:
         made.cluster.rotate(ITEM)
@@ -198,7 +196,7 @@ def test_who_may_not_look_at_kubelets_is_refused_before_anything(made: Authoriti
     assert RECORD not in made.cluster.host.objects
 
 
-def test_no_other_rotation_starts_while_it_is_in_progress(made: Authorities) -> None:
+def test_no_other_rotation_starts_while_it_is_in_progress(made: Cas) -> None:
     made.cluster.kill_at(60, lambda: made.cluster.rotate(ITEM))
     made.cluster.come_up()
     with pytest.raises(HostError, match="cannot rotate encryption-key: kinky rotate ca is still in progress"):
@@ -207,7 +205,7 @@ def test_no_other_rotation_starts_while_it_is_in_progress(made: Authorities) -> 
     assert made.cluster.rotate("encryption-key")
 
 
-def test_a_lost_record_begins_again_with_what_is_there(made: Authorities) -> None:
+def test_a_lost_record_begins_again_with_what_is_there(made: Cas) -> None:
     at = 0
     while "signing/dev-control-plane-0" not in made.cluster.progress().get(ITEM, {}).get("done", []):
         made.cluster.kill_at(at := at + 5, lambda: made.cluster.rotate(ITEM))
@@ -219,7 +217,7 @@ def test_a_lost_record_begins_again_with_what_is_there(made: Authorities) -> Non
     assert set(decode(made.cluster.host, PKI)) == set(FILES)
 
 
-def test_what_pulumi_would_ask_for_is_what_is_there(made: Authorities) -> None:
+def test_what_pulumi_would_ask_for_is_what_is_there(made: Cas) -> None:
     """The names of all Secrets stay, and what is in the VMs' specs; a worker that comes later trusts the new one."""
     made.cluster.rotate(ITEM)
     record = node_credentials.ensure_node_credentials(HostApi.connect(ACCESS), "dev", "dev-worker-9", "10.96.0.9")
@@ -227,14 +225,14 @@ def test_what_pulumi_would_ask_for_is_what_is_there(made: Authorities) -> None:
     assert files["ca.crt"] == decode(made.cluster.host, PKI)["ca.crt"]
 
 
-def test_a_plan_names_the_restarts_in_order(made: Authorities) -> None:
+def test_a_plan_names_the_restarts_in_order(made: Cas) -> None:
     lines = made.cluster.plan(ITEM)
     plane, worker = "dev-control-plane-0", "dev-worker-0"
     assert lines[-1].endswith(f"order: {plane}, {worker}, {plane}, {plane}, {worker}")
     assert len(lines) == 17
 
 
-def test_the_status_tells_who_signs(made: Authorities) -> None:
+def test_the_status_tells_who_signs(made: Cas) -> None:
     def look() -> list[str]:
         found = next(status for status in fetch_status(made.cluster.site) if status.item == ITEM)
         assert all(key.made_at is not None and len(key.fingerprint) == 12 for key in found.keys)
@@ -247,7 +245,7 @@ def test_the_status_tells_who_signs(made: Authorities) -> None:
 
 
 def test_no_key_is_written_down_or_told(
-    made: Authorities, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    made: Cas, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("KINKY_PROGRESS", "plain")
     seen: dict[str, bytes] = {}
@@ -269,24 +267,24 @@ def test_no_key_is_written_down_or_told(
         for line in text.decode().splitlines()
         if "-----" not in line
     }
-    assert len(lines) > 3 * len(AUTHORITIES)
+    assert len(lines) > 3 * len(CAS)
     assert not [line for line in lines if line in told]
     assert "PRIVATE" not in told
     assert not list((tmp_path / "state").rglob("probe*")), "what a proof wrote for a moment is gone"
 
 
-def test_a_key_secret_from_before_is_told_as_that(made: Authorities) -> None:
-    with pytest.raises(HostError, match="no new authority waits"):
-        authorities.get_next(decode(made.cluster.host, PKI))
-    with pytest.raises(HostError, match="no client of the former authority"):
-        authorities.get_former_client(decode(made.cluster.host, PKI))
+def test_a_key_secret_from_before_is_told_as_that(made: Cas) -> None:
+    with pytest.raises(HostError, match="no new CA waits"):
+        cas.get_next(decode(made.cluster.host, PKI))
+    with pytest.raises(HostError, match="no client of the former CA"):
+        cas.get_former_client(decode(made.cluster.host, PKI))
 
 
-def test_a_namespace_that_ends_is_told_nothing(made: Authorities) -> None:
+def test_a_namespace_that_ends_is_told_nothing(made: Cas) -> None:
     made.cluster.inner.add("/api/v1/namespaces", "old", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})
     assert made.cluster.rotate(ITEM)
     made.cluster.inner.add("/api/v1/namespaces", "late")
     with pytest.raises(WaitError) as caught:
         made.cluster.rotate(ITEM)
-    assert "1 of 4 namespaces are told other authorities: late" in str(caught.value)
+    assert "1 of 4 namespaces are told other CAs: late" in str(caught.value)
     assert renewal.ROOT_CONFIG_MAP == "kube-root-ca.crt"

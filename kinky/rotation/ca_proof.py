@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kinky import names, paths
-from kinky.keys.authorities import get_authority, get_former_client, get_next
+from kinky.keys.cas import get_ca, get_former_client, get_next
 from kinky.keys.certificates import (
     LeafRequest,
     Pair,
@@ -48,66 +48,64 @@ _CLIENT_SECONDS = re.compile(r"^kubelet_certificate_manager_client_ttl_seconds (
 
 
 def check_trusts_next(site: KeySite, inner: InnerApi) -> str | Pending:
-    """Look whether the API server that answers accepts what the waiting authority signs."""
+    """Look whether the API server that answers accepts what the waiting CA signs."""
     files = fetch_key_files(site.host, site.cluster)
     return _check_accepted(site, inner, get_next(files), trusted=files["ca.crt"])
 
 
 def check_signs(site: KeySite, inner: InnerApi) -> str | Pending:
-    """Look whether the API server that answers presents the signing authority's certificate, and still knows the last.
+    """Look whether the API server that answers presents the signing CA's certificate, and still knows the last.
 
     The second is the counter-test of `check_refuses_former`, with the same certificate.
     """
     files = fetch_key_files(site.host, site.cluster)
-    authority = get_authority(files)
-    trusted = split_certificates(authority.certificate)[0]
-    found = _check_accepted(site, inner, authority, trusted=trusted)
+    ca = get_ca(files)
+    trusted = split_certificates(ca.certificate)[0]
+    found = _check_accepted(site, inner, ca, trusted=trusted)
     if isinstance(found, Pending) or _ask_as(site, inner, get_former_client(files), trusted=trusted):
         return found
-    return Pending("it refuses already what the former authority has signed")
+    return Pending("it refuses already what the former CA has signed")
 
 
 def check_refuses_former(site: KeySite, inner: InnerApi) -> str | Pending:
-    """Look whether the API server that answers accepts the signing authority's certificates, and no older ones."""
+    """Look whether the API server that answers accepts the signing CA's certificates, and no older ones."""
     files = fetch_key_files(site.host, site.cluster)
-    authority = get_authority(files)
-    found = _check_accepted(site, inner, authority, trusted=authority.certificate)
+    ca = get_ca(files)
+    found = _check_accepted(site, inner, ca, trusted=ca.certificate)
     if isinstance(found, Pending):
         return found
-    user = _ask_as(site, inner, get_former_client(files), trusted=authority.certificate)
+    user = _ask_as(site, inner, get_former_client(files), trusted=ca.certificate)
     if user:
-        return Pending(f"it still accepts what the former authority has signed, as {user}")
+        return Pending(f"it still accepts what the former CA has signed, as {user}")
     return f"{found}; 401 for a certificate of the former one"
 
 
 def check_node(site: KeySite, inner: InnerApi, node: str) -> str | Pending:
-    """Look whether a node presents certificates of the signing authority alone."""
-    authority = split_certificates(get_authority(fetch_key_files(site.host, site.cluster)).certificate)[0]
+    """Look whether a node presents certificates of the signing CA alone."""
+    ca = split_certificates(get_ca(fetch_key_files(site.host, site.cluster)).certificate)[0]
     if node in site.workers:
-        found = _check_worker(site, inner, node, authority)
+        found = _check_worker(site, inner, node, ca)
         if isinstance(found, Pending):
             return found
-    return look_through(
-        site, node, KUBELET_PORT, lambda port: check_served(port, server_name=node, authority=authority)
-    )
+    return look_through(site, node, KUBELET_PORT, lambda port: check_served(port, server_name=node, ca=ca))
 
 
-def check_served(port: int, *, server_name: str, authority: bytes) -> str | Pending:
-    """Look whether what listens on a port of this machine presents a certificate of this authority."""
-    context = ssl.create_default_context(cadata=authority.decode())
+def check_served(port: int, *, server_name: str, ca: bytes) -> str | Pending:
+    """Look whether what listens on a port of this machine presents a certificate of this CA."""
+    context = ssl.create_default_context(cadata=ca.decode())
     try:
         with (
             socket.create_connection((LOOPBACK, port), timeout=HANDSHAKE_SECONDS) as plain,
             context.wrap_socket(plain, server_hostname=server_name),
         ):
-            return f"{server_name} presents a certificate of {_short(authority)}"
+            return f"{server_name} presents a certificate of {_short(ca)}"
     except ssl.SSLCertVerificationError as error:
         return Pending(f"the kubelet of {server_name} presents another certificate: {error.verify_message}")
     except OSError as error:
         return Pending(f"the kubelet of {server_name} does not answer: {name_reason(error)}")
 
 
-def _check_worker(site: KeySite, inner: InnerApi, node: str, authority: bytes) -> str | Pending:
+def _check_worker(site: KeySite, inner: InnerApi, node: str, ca: bytes) -> str | Pending:
     """Look whether a worker's kubelet uses the client certificate of its Secret, and who has signed that one.
 
     Nothing shows a kubelet's client certificate from outside; until when it is valid the kubelet tells to the second.
@@ -117,10 +115,10 @@ def _check_worker(site: KeySite, inner: InnerApi, node: str, authority: bytes) -
     older = [
         name
         for name in (CLIENT_CERTIFICATE, SERVING_CERTIFICATE)
-        if name not in files or not is_issued_by(files[name], authority)
+        if name not in files or not is_issued_by(files[name], ca)
     ]
     if older:
-        return Pending(f"{node}: Secret {secret} holds {' and '.join(older)} of another authority")
+        return Pending(f"{node}: Secret {secret} holds {' and '.join(older)} of another CA")
     left = (fetch_not_after(files[CLIENT_CERTIFICATE]) - datetime.now(UTC)).total_seconds()
     told = _CLIENT_SECONDS.search(inner.fetch_node_metrics(node))
     seen = float(told[1]) if told else math.inf
@@ -131,12 +129,12 @@ def _check_worker(site: KeySite, inner: InnerApi, node: str, authority: bytes) -
     return "the Secret's"
 
 
-def _check_accepted(site: KeySite, inner: InnerApi, authority: Pair, *, trusted: bytes) -> str | Pending:
-    """Look whether the API server that answers is one of the trusted, and accepts what this authority signs."""
-    leaf = make_leaf(authority, LeafRequest(common_name=PROBE, life=PROBE_LIFE))
+def _check_accepted(site: KeySite, inner: InnerApi, ca: Pair, *, trusted: bytes) -> str | Pending:
+    """Look whether the API server that answers is one of the trusted, and accepts what this CA signs."""
+    leaf = make_leaf(ca, LeafRequest(common_name=PROBE, life=PROBE_LIFE))
     if _ask_as(site, inner, leaf, trusted=trusted) != PROBE:
-        return Pending(f"it refuses a certificate of {_short(authority.certificate)}")
-    return f"accepts certificates of {_short(authority.certificate)}"
+        return Pending(f"it refuses a certificate of {_short(ca.certificate)}")
+    return f"accepts certificates of {_short(ca.certificate)}"
 
 
 def _ask_as(site: KeySite, inner: InnerApi, client: Pair, *, trusted: bytes) -> str:
@@ -175,5 +173,5 @@ def _private_file(path: Path, content: bytes) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def _short(authority: bytes) -> str:
-    return build_fingerprint(authority)[:FINGERPRINT_LENGTH]
+def _short(ca: bytes) -> str:
+    return build_fingerprint(ca)[:FINGERPRINT_LENGTH]
