@@ -1,7 +1,7 @@
 """Where KinKy keeps things outside the checkout, so that a clone stays clean and two clones share one cache.
 
 `KINKY_CACHE_DIR` and `KINKY_STATE_DIR` override the XDG directories. The cache can be deleted at any time, and one user
-may fill it for others; the state holds credentials, so its directories are made with mode 0700.
+can fill it for others. The state holds credentials, so its directories are made with mode 0700.
 """
 
 from __future__ import annotations

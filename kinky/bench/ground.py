@@ -1,7 +1,6 @@
 """The bench of one ground: `up` and the commands after it, the floor, and the ratio of both.
 
-A ground is data: its accelerator, what its floor is made with, and whether a cluster on it is so quick that nodes are
-replaced too.
+A ground is data: its accelerator, the maker of its floor, and whether the bench also replaces nodes on it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Process 1 of the sandbox: `python -m kinky.embedded.sandbox ROOT --listen-fd N`, started under `unshare` by `host`.
 
-It owns fresh mount, process and network namespaces. When it ends, the kernel ends every process in them and takes the
-mounts and interfaces away; that is how the host is stopped, and why nothing can be left behind but control groups.
+It owns fresh mount, process and network namespaces. When it ends, the kernel ends every process in them and removes the
+mounts and interfaces. The host is stopped in this way, so only control groups can be left behind.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from kinky.retry import Pending
 STARTED_STAGES = ("kubelet", "readyz", "done")
 """Before the first of these nothing in the guest can listen, so nothing is asked: each try costs the guest time."""
 UNLOGGED_SHARE = 2 / 15
-"""120 s of a wait of 900 s: the time to boot for a guest whose console is not logged; after it, its API is asked."""
+"""120 s of a wait of 900 s: the time to boot for a guest without a logged console. After it, its API is asked."""
 CAUSES_EVERY_SECONDS = 15.0
 """Reading the causes for one VM takes several calls, and the scheduler tries again only after a longer time."""
 

@@ -11,8 +11,8 @@ from kinky.kube.host import CONSOLE_CONTAINER, LAUNCHER_LABEL, HostApi
 from kinky.progress import note
 
 SILENT_SHARE = 1 / 5
-"""180 s of a wait of 900 s: a node's kernel prints its first line after 15 s, or after 75 s with a third of the
-processors that it needs."""
+"""180 s of a wait of 900 s: a node's kernel prints its first line after 15 s. With a third of the needed processors it
+takes 75 s."""
 REPLACEMENTS = 2
 """A guest that was silent three times has another trouble, which a fourth boot would only hide."""
 

@@ -1,9 +1,9 @@
 """The proof that the secrets store works, which the gate opens on: its seven items are named G1 to G7.
 
-A store that calls itself Ready is not proof: its check is one question to the store's API, and an
-unknown answer counts as Ready too. So the reason must be Valid, and a fresh nonce must arrive.
-Then a second nonce must replace it, because a cache would pass the first. The forbidden reads are
-made at the same time, so that their refusal costs no time of its own.
+A store that calls itself Ready is not proof. Its check is one question to the store's API, and an unknown answer counts
+as Ready too. So the reason must be Valid, and a fresh nonce must arrive. Then a second nonce must replace it, because a
+cache would pass the first. The forbidden reads are made at the same time, so that their refusal costs no time of its
+own.
 """
 
 import contextlib

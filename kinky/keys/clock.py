@@ -1,7 +1,7 @@
 """This machine's clock beside the host's: what is signed here says from when it is valid, by this clock.
 
-Guests take their time from the host, so with a clock that is ahead they refuse what this machine signs, and their own
-message, an unauthorized user, names another cause.
+Guests take their time from the host. If this machine's clock is ahead, they refuse its certificates. Their own message,
+an unauthorized user, names another cause.
 """
 
 from datetime import timedelta

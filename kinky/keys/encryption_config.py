@@ -51,8 +51,8 @@ def make_encryption_key(number: int) -> EncryptionKey:
 def render_encryption_config(keys: Sequence[EncryptionKey]) -> bytes:
     """Render the file (secret).
 
-    secretbox comes first, so everything is written encrypted from the first boot; identity last
-    only lets it read what was not, and there is nothing of the kind.
+    secretbox comes first, so everything is written encrypted from the first boot. identity comes last: it would only
+    read values in the clear, and there are none.
     """
     listed = [{"name": key.name, "secret": key.secret} for key in keys]
     body = {

@@ -1,7 +1,7 @@
 """A worker's own kubelet certificates, signed before its VM exists: no join token, so nothing to expire.
 
-The Secret's name is a hash over what the certificates say, so the same request finds the same
-Secret again, and another request gives another name, which changes the VM: its node takes it when it restarts.
+The Secret's name is a hash over the content of the certificates, so the same request finds the same Secret again.
+Another request gives another name, which changes the VM: its node takes it when it restarts.
 """
 
 from dataclasses import dataclass, field

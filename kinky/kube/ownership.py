@@ -3,8 +3,8 @@
 Names are not enough for that: a kubeconfig may lead to another host today, and two clusters can use one name.
 So the host, the cluster's record and the object's label are compared before anything is written or deleted.
 
-If the cluster has a lease, the record names it as its owner, and so does every object that is created here: when the
-lease ends, the host's garbage collector removes them all.
+If the cluster has a lease, the record and every object that is created here name it as their owner. When the lease
+ends, the host's garbage collector removes them all.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The gate's wall: while it is closed, the inner API refuses every pod outside our own namespaces.
 
-An admission policy and not a webhook: it runs inside the API server, so nothing of ours has to be alive. Whether the
-gate is open is a right that one account without any use has or has not, which the policy asks the authorizer: what is
-lost closes the gate. A parameter would be the policy's own way to ask, but an API server that was once without the
-policy's binding never reads it again (kubernetes/kubernetes#130887).
+An admission policy and not a webhook: it runs inside the API server, so nothing of ours has to be alive. The open gate
+is a right of one account without any other use, and the policy asks the authorizer for this right. So a lost object
+closes the gate. A parameter would be the policy's own way to ask. But an API server that was once without the policy's
+binding never reads it again (kubernetes/kubernetes#130887).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The right to read a store of Secrets: a ServiceAccount that may get the cluster's values by name, and no more.
 
-A Role knows names and no prefixes. One of its names is never written, so that the gate sees what the store says of an
-absent value, and not only what the API says of a forbidden one.
+A Role knows names and no prefixes. One of its names is never written. So the gate sees the store's answer for an absent
+value, and not only the API's answer for a forbidden one.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def build_reader(cfg: KinkyConfig, namespace: str) -> tuple[Body, Body, Body]:
 def build_value_rights(cluster: str, value: str, namespace: str) -> tuple[Body, Body]:
     """Return the Role and the RoleBinding by which the store's ServiceAccount may get one value of the admin.
 
-    One pair for each value: `kinky secrets` makes and removes it with the value, and no list of names is shared with
-    another value, or with the program, whose own Role these leave alone.
+    One pair for each value: `kinky secrets` makes and removes it with the value. It shares no list of names with
+    another value. The program's own Role does not change.
     """
     secret = names.store_secret(cluster, value)
     return _rights(cluster, names.store_value_reader(cluster, value), namespace, secrets=(secret,))

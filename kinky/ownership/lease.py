@@ -1,7 +1,7 @@
 """The lease of a cluster on its host: made, read, renewed and ended; the host removes the cluster when it ends.
 
-The lease is a Job without pods (docs/decisions/0045). Its time counts from its start, by the host's clock: so this
-machine's clock is corrected by what the host answers before a time is computed from it.
+The lease is a Job without pods (docs/decisions/0045). Its time counts from its start, by the host's clock. So this
+machine's clock is corrected by the host's answers before a time is computed from it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A certificate for the hour in which the usual way is closed: made on demand, kept nowhere, written down on the host.
 
-Unlike `kinky credential` it works without the host and without kinky, so it cannot be taken back before it expires:
-hence its short life, and the record, which is made first.
+Unlike `kinky credential` it works without the host and without kinky, so it cannot be revoked before it expires. Hence
+its short life, and the record, which is made first.
 """
 
 import json

@@ -1,9 +1,9 @@
 """The admin's own credential for an inner cluster: a client certificate for one hour.
 
-It is signed with the cluster CA, which is read from the host with the admin's own rights, so
-who may read that Secret may use the cluster, and no file holds a lasting key. Its group is
-system:masters: who can read the CA key could sign any group, so a lesser one would protect
-nothing, and would lock the admin out of a cluster whose role bindings are missing.
+It is signed with the cluster CA, which is read from the host with the admin's own rights. So the right to read that
+Secret is the right to use the cluster, and no file holds a lasting key. Its group is system:masters. A reader of the CA
+key could sign any group, so a lesser one would protect nothing. It would lock the admin out of a cluster without its
+role bindings.
 """
 
 import getpass

@@ -1,7 +1,7 @@
 """Access mode `forward`: a process on this machine that carries each connection of a local port to the inner API.
 
-The process (`forward_daemon`) is started on demand by `up` and by every `kinky credential`, so a
-forward that was killed is back at the next kubectl call. It ends by itself when the cluster is gone.
+`up` and every `kinky credential` start the process (`forward_daemon`) on demand. So a killed forward is back at the
+next kubectl call. It ends by itself when the cluster is gone.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """`Reach`: the way to one living cluster, to its host and to its own API.
 
-Nobody else opens either API. So nobody else has to remember that a forward may have ended, that a credential lives for
-an hour, or that another machine may have rotated the CA.
+Nobody else opens either API. It handles three cases for all callers: a forward that has ended, a credential of an hour,
+and a CA that another machine has rotated.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Rules for a guest's cloud-config and network-data: the schema of the node image's reader, and no secret.
 
-The node image runs cloud-init with the module `write_files` alone, so any other key would be ignored without a word:
-the schema here is stricter than cloud-init's own. That one comes with the Debian package and cannot be part of this
-repository; the node image's build leaves a copy, and the checks apply it too when it is given.
+The node image runs cloud-init with the module `write_files` alone, so it would silently ignore any other key. The
+schema here is stricter than cloud-init's own. That schema comes with the Debian package and cannot be part of this
+repository. The node image's build leaves a copy, and the checks apply it too when it is given.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """User-data of a node: one typed record of arguments per role, one template per role, checked text out.
 
-A node's user-data names its own address, the control planes' and the endpoint's, and no other worker's:
-so a new worker changes nobody else's Secret, and nobody else has to restart.
+A node's user-data names its own address, the control planes' and the endpoint's. It names no other worker's, so a new
+worker changes no other Secret and restarts no other node.
 """
 
 from __future__ import annotations

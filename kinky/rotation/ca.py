@@ -1,9 +1,9 @@
 """The CAs of cluster, front proxy and etcd: trusted first, then signing; the old ones go last.
 
-At every moment each node, pod and admin trusts whatever the others present, also while it boots. So the
-new ones are trusted everywhere before one of them signs, and the old ones until nothing presents what they signed.
-Workers need two rounds and not three: what the new one has signed for them is good as soon as all API servers trust it,
-so they get that together with the trust.
+At every moment each node, pod and admin trusts whatever the others present, also while it boots. So the new ones are
+trusted everywhere before one of them signs, and the old ones until nothing presents what they signed. Workers need two
+rounds and not three. Certificates of the new CA are good as soon as all API servers trust it, so workers get them
+together with the trust.
 """
 
 from __future__ import annotations

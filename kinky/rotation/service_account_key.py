@@ -1,11 +1,11 @@
 """The key that signs tokens of inner ServiceAccounts: published beside the old, then signing; the old goes last.
 
 An API server accepts the tokens of every public key that it has. So all of them get the new public key before any signs
-with the new key, and keep the old one as long as a token that it has signed may live. A server outside that verifies
-the tokens is told in the same order; when it cannot be told now, nothing is begun.
+with the new key. They keep the old one as long as its tokens can live. A server outside that verifies the tokens is
+told in the same order; when it cannot be told now, nothing is begun.
 
 The kubelet gives a pod another token within an hour only. So KinKy's own pods are made again once all sign with the new
-key: networking and External Secrets go on also where the old key is dropped at once, which the store's proof shows.
+key. Networking and External Secrets go on also if the old key is dropped at once, and the store's proof shows it.
 """
 
 from __future__ import annotations

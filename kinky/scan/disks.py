@@ -1,8 +1,8 @@
 """The disks of a stack's VMs as files of this machine, searched as raw bytes: no mount, no repair, no guest's help.
 
-Where they are follows from the host's API: a claim names its volume and that its folder, a launcher pod its identity
-and its scratch volumes. The bytes of a disk that grows (qcow2) lie in clusters of 64 KiB, none of them compressed, in
-the order in which the guest wrote them; a value that goes on in a cluster elsewhere in the file is not found.
+The host's API leads to them: a claim names its volume and the volume its folder, a launcher pod its identity and its
+scratch volumes. A growing disk (qcow2) holds clusters of 64 KiB in the order of writing, none of them compressed. A
+value that goes on in a cluster elsewhere in the file is not found.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The forms in which a value may stand somewhere: one table, from the encoder's name to what it makes of a value.
 
-Texts are searched as they are, so what depends on a value's neighbours is cut off: base64 shares its first and last
-characters with them unless the value happens to lie on its boundaries.
+Texts are searched as they are, so parts that depend on a value's neighbours are cut off. base64 shares its first and
+last characters with them unless the value lies on its boundaries.
 """
 
 from __future__ import annotations

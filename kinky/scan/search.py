@@ -1,9 +1,9 @@
 """Finding many patterns in many bytes, at some ten megabytes a second without leaving the standard library.
 
 Any run of seven bytes holds a whole word of four bytes whose place is a multiple of four, whatever the run's own place.
-So four words of each pattern are enough to notice it: the data is looked at as words, and only where a word is one of
-those is a pattern compared. That costs the same for one pattern as for thousands, which neither a regular expression
-nor one search for each pattern does.
+So four words of each pattern are enough to notice it. The data is read as words, and a pattern is compared only at one
+of its words. That costs the same for one pattern as for thousands, which neither a regular expression nor one search
+for each pattern does.
 """
 
 from __future__ import annotations

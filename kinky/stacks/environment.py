@@ -33,9 +33,9 @@ PULUMI_PROGRAMS: Final = (
 def build_environment(stack_file: StackFile, *, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables for a run of the program on this stack, except PATH.
 
-    A backend or passphrase that the admin has set stays, and so does KUBECONFIG: the program reads it to find the
-    host, and only `kinky env` points it at the inner cluster. Paths become absolute, because Pulumi and its programs
-    run in other folders.
+    A backend or passphrase that the admin has set stays, and so does KUBECONFIG. The program reads it to find the host,
+    and only `kinky env` points it at the inner cluster. Paths become absolute, because Pulumi and its programs run in
+    other folders.
     """
     backend = choose_backend(environ, own=paths.pulumi_backend_dir(), project=paths.project_root()).url
     given = resolve_variables(environ)

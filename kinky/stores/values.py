@@ -1,7 +1,7 @@
 """The values of the secrets store: the program's random ones, and the admin's, whatever kind of store it is.
 
-Pulumi knows nothing of the admin's: they are written and removed by `kinky secrets`, never by `up`, so none of them
-is in its state and no preview sees them. `destroy` removes all of them.
+Pulumi does not know the admin's values. `kinky secrets` writes and removes them, never `up`, so none of them is in its
+state and no preview sees them. `destroy` removes all of them.
 """
 
 import re

@@ -1,7 +1,7 @@
 """The readers of a cluster's values on a server with Vault's API: its public keys, one policy, one role.
 
-The inner cluster signs tokens with a key that KinKy made before the first boot, so the server can be told before there
-is a cluster, and never has to ask it.
+The inner cluster signs tokens with a key that KinKy made before the first boot. So the server gets the public key
+before the cluster exists, and never has to ask it.
 """
 
 from __future__ import annotations

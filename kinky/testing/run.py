@@ -21,8 +21,8 @@ from kinky.file_lock import file_lock
 
 ALIVE: Final = "alive"
 RUN_BYTES: Final = 4
-"""Random bytes of a run's name: with a thousand runs at once, two get one name in one of 8,000 cases, and then the
-second one is refused by the host, which holds a cluster of that name."""
+"""Random bytes of a run's name. With a thousand runs at once, two get one name in one of 8,000 cases. The host then
+refuses the second, because it holds a cluster of that name."""
 
 
 @dataclass(frozen=True, kw_only=True)

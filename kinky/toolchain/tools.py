@@ -1,8 +1,8 @@
 """Finds or makes the programs that KinKy uses and does not write.
 
-The first source that works is taken: a program of the pinned version on PATH, the project's official release archive
-with a pinned SHA-256, `go build` of the pinned module. All results land in one cache outside the
-checkout, keyed by their inputs. So nothing is built twice, and two runs at once wait for each other.
+The first source that works is taken. It is a program of the pinned version on PATH, the project's release archive with
+a pinned SHA-256, or `go build` of the pinned module. All results land in one cache outside the checkout, keyed by their
+inputs. So nothing is built twice, and two runs at once wait for each other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """P2: the published workload answers a fresh question through its published path.
 
-Each look sends a new random challenge. The workload answers with its HMAC by the secret that it read from the store, so
-a default page, a cached answer or a replayed one is never right, and no value of the store is told.
+Each look sends a new random challenge. The workload answers with its HMAC by the secret that it read from the store. So
+a default page, a cached answer or a replayed one is never right, and no value of the store is shown.
 """
 
 from __future__ import annotations
