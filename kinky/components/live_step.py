@@ -1,7 +1,8 @@
 """The base of all dynamic resources: something that KinKy does once and Pulumi remembers.
 
 A step that fails leaves no record, so the next `pulumi up` tries it again. Steps run in a process of their own
-(`python -m pulumi.dynamic`). Their standard error reaches the user through the engine, and of an exception only its text.
+(`python -m pulumi.dynamic`). Their standard error reaches the user through the engine, and of an exception only
+its text.
 """
 
 from __future__ import annotations
