@@ -52,7 +52,7 @@ def render_encryption_config(keys: Sequence[EncryptionKey]) -> bytes:
     """Render the file (secret).
 
     secretbox comes first, so everything is written encrypted from the first boot. identity comes last: it would only
-    read values in the clear, and there are none.
+    read values in the clear, which do not exist.
     """
     listed = [{"name": key.name, "secret": key.secret} for key in keys]
     body = {
