@@ -1,4 +1,4 @@
-"""The example project in an empty virtual environment: twice in a row, and three times at once: `make soak`."""
+"""The example project in an empty virtual environment: twice, three times at once, in four processes: `make soak`."""
 
 from __future__ import annotations
 
@@ -24,10 +24,15 @@ def programs(embedded_host: None, tmp_path_factory: pytest.TempPathFactory) -> P
     return install(tmp_path_factory.mktemp("installed"))
 
 
-def run_example(programs: Path, folder: Path, *, limit_seconds: float) -> str:
+def run_example(programs: Path, folder: Path, *options: str, limit_seconds: float) -> str:
     """Run the tests of a copy of the example, and return what they print."""
     shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
-    return run(programs / "python", "-m", "pytest", cwd=folder, limit_seconds=limit_seconds)
+    return run(programs / "python", "-m", "pytest", *options, cwd=folder, limit_seconds=limit_seconds)
+
+
+def list_clusters(*folders: Path) -> set[str]:
+    """Return the names of the clusters that the runs in these folders have had."""
+    return {path.name for folder in folders for path in (folder / ".kinky").glob("t-*")}
 
 
 def left(folder: Path) -> set[str]:
@@ -48,6 +53,12 @@ def test_three_times_at_once(programs: Path, tmp_path: Path) -> None:
     with ThreadPoolExecutor(len(folders)) as pool:
         told = [*pool.map(lambda folder: run_example(programs, folder, limit_seconds=THREE_SECONDS), folders)]
     assert all("2 passed" in each for each in told)
-    clusters = {path.name for folder in folders for path in (folder / ".kinky").glob("t-*")}
-    assert len(clusters) == len(folders), "each run has a cluster of its own"
+    assert len(list_clusters(*folders)) == len(folders), "each run has a cluster of its own"
+    assert left(tmp_path) == set()
+
+
+def test_four_processes_share_one_cluster(programs: Path, tmp_path: Path) -> None:
+    run(programs / "pip", "install", "--quiet", "pytest-xdist", cwd=tmp_path, limit_seconds=ONE_SECONDS)
+    assert "2 passed" in run_example(programs, tmp_path / "example", "-n", "4", limit_seconds=ONE_SECONDS)
+    assert len(list_clusters(tmp_path / "example")) == 1
     assert left(tmp_path) == set()
