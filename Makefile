@@ -46,8 +46,8 @@ ifdef E2E
 else
 	$(KINKY) down
 	@lists=$$(mktemp -d); trap "$(KINKY) down; rm -r $$lists" EXIT; export KINKY_E2E_KEEP=$$lists/before.json; \
-	$(PYTEST) tests/e2e/beside -m host -v -x -n 2 --dist loadfile; \
-	$(PYTEST) tests/e2e --ignore tests/e2e/beside -m host -v -x
+	$(PYTEST) tests/e2e/beside tests/e2e/vm -m host -v -x -n 3 --dist loadfile; \
+	$(PYTEST) tests/e2e --ignore tests/e2e/beside --ignore tests/e2e/vm -m host -v -x
 endif
 
 soak: image ## by hand: ten clusters in a row, 16 faults, killed tests, rotations of three control planes with kills, Vault itself (root)
