@@ -37,7 +37,7 @@ RUN = {
     "kinky lease list": (LEASES, '"lease", "list"'),
     "kinky lease renew": (LEASES, '"lease", "renew"'),
     "kinky lease hold": (LEASES, '"lease", "hold"'),
-    "kinky lease end": (LEASES, '"lease", "end"'),
+    "kinky lease end": ("tests/e2e/beside/test_embedded_store.py", '"lease", "end"'),
 }
 """Command, the file that runs it, and words of that file."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from kinky import names
 from tests.e2e import leaks, values
-from tests.e2e.person import Person
+from tests.e2e.person import DESTROY_SECONDS, Person
 from tests.e2e.printed import check_once
 from tests.e2e.rotation import rotate
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.host
 STACK = "local-embedded"
 """Git knows no stack file of this name."""
 CHOICES = {
-    "kinky:cluster": {"name": STACK, "ephemeral": True},
+    "kinky:cluster": {"name": STACK, "ephemeral": True, "lease": {"ttl": "2h"}},
     "kinky:secretsStore": {"kind": "inCluster"},
 }
 
@@ -48,6 +48,7 @@ def test_external_secrets_has_no_token_that_lasts(owner: Person) -> None:
     rotate(owner, "store-credential")
 
 
-def test_the_end_leaves_nothing_on_the_host(owner: Person) -> None:
-    owner.destroy()
+def test_the_end_of_its_lease_leaves_nothing_on_the_host(owner: Person) -> None:
+    owner.kinky("lease", "end", "--stack", STACK, limit_seconds=DESTROY_SECONDS)
     assert owner.left_on_host() == set()
+    assert not owner.host("get", "jobs", "--output", "name")
