@@ -11,7 +11,7 @@ import pytest
 from kinky import names, paths, process
 from kinky.errors import CommandError
 from tests.e2e.killed import kill_run, left, wait_gone
-from tests.e2e.person import ALWAYS_THERE, KINDS, KINKY, UP_SECONDS, Person
+from tests.e2e.person import ALWAYS_THERE, KINDS, KINKY, UP_SECONDS, Person, wait_for
 from tests.e2e.projects import NAMESPACE, build_command, write_project
 
 pytestmark = pytest.mark.host
