@@ -46,7 +46,7 @@ ifdef E2E
 else
 	$(KINKY) down
 	@lists=$$(mktemp -d); trap "$(KINKY) down; rm -r $$lists" EXIT; export KINKY_E2E_KEEP=$$lists/before.json; \
-	$(PYTEST) tests/e2e/beside tests/e2e/vm -m host -v -x -n 3 --dist loadfile; \
+	$(PYTEST) tests/e2e/beside tests/e2e/vm -m host -v -x -n 2 --dist loadfile; \
 	$(PYTEST) tests/e2e --ignore tests/e2e/beside --ignore tests/e2e/vm -m host -v -x
 endif
 
