@@ -28,8 +28,17 @@ ip neigh add 10.244.3.0 lladdr 02:00:00:00:00:03 dev flannel.1 nud permanent
 sleep 2
 bridge fdb add 02:00:00:00:00:03 dev flannel.1 dst 10.96.0.3
 wait_for "10.96.0.2 via 10.244.2.0;10.96.0.3 via 10.244.3.0;"
+# networkd removes rules that are not its own, whenever it configures a link.
+ip rule flush pref 76
+ip rule flush pref 77
 ip neigh del 10.244.2.0 dev flannel.1
 wait_for "10.96.0.3 via 10.244.3.0;"
+rules() { ip rule | grep '^7[67]:' | cut -f 2 | sed 's/ *$//' | tr '\n' ';'; }
+wanted="from all ipproto tcp dport 6443 lookup main;from all ipproto tcp dport 10250 lookup main;"
+wanted+="from all ipproto tcp dport 2379-2380 lookup main;from all ipproto udp dport 8472 lookup main;"
+wanted+="from all lookup 77;"
+for _ in $(seq 100); do [ "$(rules)" = "$wanted" ] && exit; sleep 0.2; done
+echo "other rules: $(rules)"; exit 1
 """
 
 

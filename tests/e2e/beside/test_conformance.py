@@ -13,7 +13,7 @@ import pytest
 from tests.conformance import plan
 from tests.conformance.report import PASSED, list_failures
 from tests.conformance.runner import Suite
-from tests.e2e import node_ports
+from tests.e2e import guests, node_ports
 from tests.e2e.person import Person
 
 pytestmark = pytest.mark.host
@@ -55,6 +55,14 @@ def test_ports_answer_again_when_the_node_of_the_server_was_replaced(owner: Pers
     plan.load(owner, suite, "--node", owner.worker)
     node_ports.wait_ready(owner)
     node_ports.check_everywhere(owner, server=owner.worker)
+
+
+def test_ports_answer_when_the_network_is_configured_again(owner: Person, suite: Suite) -> None:
+    """networkd used to remove the rules that lead to other nodes: on a busy host it was done with eth0 after them."""
+    guests.run(owner, owner.worker, "networkctl reconfigure eth0")
+    node_ports.check_everywhere(owner, server=owner.worker)
+    rules = guests.run(owner, owner.worker, "ip rule")
+    assert rules.count("\n76:") == 4 and "\n77:" in rules, rules
 
 
 def test_the_end_leaves_nothing_on_the_host(owner: Person) -> None:
