@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -59,6 +60,19 @@ class Backend:
             return []
         locks = self.folder / ".pulumi" / "locks"
         return [locks / "organization" / project / stack, *([] if self._has_projects() else [locks / stack])]
+
+    def list_copies(self, project: str, stack: str) -> list[Path]:
+        """Return the files and folders with copies of a stack's state, which Pulumi keeps when the stack is removed."""
+        if self.folder is None:
+            return []
+        backups = self.folder / ".pulumi" / "backups"
+        folders = [backups / project / stack, *([] if self._has_projects() else [backups / stack])]
+        files = [
+            file
+            for base in self._find_bases(project, stack)
+            for file in base.parent.glob(f"{escape(base.name)}.json*.bak*")
+        ]
+        return [*files, *(folder for folder in folders if folder.is_dir())]
 
     def _find_bases(self, project: str, stack: str) -> Iterator[Path]:
         if self.folder is not None:

@@ -32,7 +32,7 @@ from kinky.stacks.changes import split_hint, telling
 from kinky.stacks.environment import PROJECT, PULUMI_PROGRAMS, build_environment, build_search_path
 from kinky.stacks.file import StackFile
 from kinky.stacks.interrupt import deferred_interrupts
-from kinky.stacks.leftovers import remove_leftovers
+from kinky.stacks.leftovers import remove_copies, remove_leftovers
 from kinky.topology.nodes import build_nodes
 
 # The Automation API would print a whole event, or that the stream of a killed Pulumi has ended.
@@ -164,11 +164,16 @@ class StackEngine:
         outputs = next(made, None)
         return None if outputs is None else read_identity(outputs)
 
-    def forget(self) -> None:
-        """Drop the stack and its state, whatever it still lists; its host must be gone, so nothing is orphaned."""
-        self._guard(
-            "stack rm", lambda: self._workspace.remove_stack(self._file.stack, force=True, preserve_config=True)
-        )
+    def forget(self, *, with_copies: bool) -> None:
+        """Drop the stack and its state, whatever it still lists; its host must be gone, so nothing is orphaned.
+
+        Args:
+            with_copies: Whether the copies go too that Pulumi keeps of the state.
+        """
+        name = self._file.stack
+        self._guard("stack rm", lambda: self._workspace.remove_stack(name, force=True, preserve_config=True))
+        if with_copies:
+            remove_copies(str(self._workspace.env_vars["PULUMI_BACKEND_URL"]), project=PROJECT, stack=name)
 
     def _select(self) -> automation.Stack:
         return self._guard("stack select", lambda: self._open(StackInitMode.SELECT))

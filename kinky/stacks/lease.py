@@ -46,5 +46,5 @@ def require_lease(engine: StackEngine) -> None:
 
 def forget_ended(stack_file: StackFile) -> None:
     """Drop Pulumi's state and the files on this machine, and tell it."""
-    forget(stack_file)
+    forget(stack_file, with_copies=True)
     note(f"stack {stack_file.stack}: its lease has ended, and nothing of its cluster is left; its state was dropped")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from collections.abc import Iterator
 from glob import escape
@@ -29,6 +30,15 @@ def remove_leftovers(backend: str, *, project: str, stack: str) -> None:
     for folder in found.list_state_folders(project):
         for file in _remove_half_written(folder, stack):
             note(f"removed {file.name}, which a pulumi that was killed had half written; the state is whole")
+
+
+def remove_copies(backend: str, *, project: str, stack: str) -> None:
+    """Remove the copies of a removed stack's state; nothing for a backend that is not a folder."""
+    for path in parse_backend(backend).list_copies(project, stack):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _remove_stale_locks(folder: Path) -> Iterator[int]:

@@ -45,7 +45,8 @@ class FakeEngine:
     def keep_setting(self, *, key: str, value: str) -> None:
         self.calls.append(f"{key}={value}")
 
-    def forget(self) -> None:
+    def forget(self, *, with_copies: bool) -> None:
+        assert with_copies, "the copies of a state whose cluster is gone"
         self.calls.append("forget")
         self.made = None
 

@@ -23,7 +23,7 @@ from kinky.kube.access import HostAccess
 from kinky.stacks import engine as stack_engine
 from kinky.stacks.file import read_stack_file
 from kinky.stacks.interrupt import deferred_interrupts
-from kinky.stacks.leftovers import remove_leftovers
+from kinky.stacks.leftovers import remove_copies, remove_leftovers
 
 NOBODY = 4_000_000
 """Above the largest process id that Linux gives by default."""
@@ -176,3 +176,21 @@ def test_cluster_and_host_of_a_state_are_found(monkeypatch: pytest.MonkeyPatch, 
     engine = stack_engine.StackEngine(read_stack_file("dev"), workspace=workspace)
     found = replace(access, host_uid="h", cluster_id="c") if made else None
     assert engine.find_made() == found
+
+
+def test_copies_of_a_removed_stack_s_state_go_and_those_of_others_stay(tmp_path: Path) -> None:
+    pulumi = tmp_path / ".pulumi"
+    own = [
+        "stacks/kinky/t-1.json.bak",
+        "stacks/kinky/t-1.json.bak.attrs",
+        "stacks/kinky/t-1.json.gz.bak",
+        "backups/kinky/t-1/t-1.9.json",
+    ]
+    others = ["stacks/kinky/t-10.json.bak", "stacks/kinky/t-1.json", "backups/kinky/t-10/t-10.9.json", "meta.yaml"]
+    for name in (*own, *others):
+        (pulumi / name).parent.mkdir(parents=True, exist_ok=True)
+        (pulumi / name).write_text("version: 1")
+    remove_copies(f"file://{tmp_path}", project="kinky", stack="t-1")
+    left = {str(path.relative_to(pulumi)) for path in pulumi.rglob("*") if path.is_file()}
+    assert left == set(others)
+    assert not (pulumi / "backups/kinky/t-1").exists()
